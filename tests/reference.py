@@ -1,0 +1,239 @@
+"""What the network computes, slowly and obviously in NumPy: the truth that fast kernels are tested against.
+
+Every function takes one sequence and computes in the precision that comes in. With ``dtype=np.float32``,
+`forward` is the plain float32 computation, whose error is the yardstick for the fast one.
+"""
+
+import math
+
+import numpy as np
+
+
+def converted(array, dtype):
+    """Copy in another precision, in the same shape."""
+    return np.array(array, dtype=dtype)
+
+
+def standardise(sequence, mean, scale):
+    """Centre and scale each feature: (n_steps, n_features) -> (n_steps, n_features)."""
+    return (sequence - mean) / scale
+
+
+def sinusoidal_table(n_steps, d_model):
+    """Sines in even columns, cosines in odd ones (Vaswani et al. 2017, 3.5): (n_steps, d_model)."""
+    table = np.zeros((n_steps, d_model))
+    for step in range(n_steps):
+        for column in range(d_model):
+            angle = step / 10000 ** (2 * (column // 2) / d_model)
+            table[step, column] = math.sin(angle) if column % 2 == 0 else math.cos(angle)
+    return table
+
+
+def position(kind, n_steps, d_model, learned=None):
+    """What is added to each step: (n_steps, d_model); past its end, learned (max_steps, d_model) repeats."""
+    if kind == "none":
+        return np.zeros((n_steps, d_model))
+    if kind == "sinusoidal":
+        return sinusoidal_table(n_steps, d_model)
+    return np.array([learned[min(step, len(learned) - 1)] for step in range(n_steps)])
+
+
+def layer_norm(steps, scale, bias, epsilon=1e-5):
+    """Bring every step to mean 0 and variance 1, then scale and shift: (n_steps, d_model) -> the same."""
+    centred = steps - steps.mean(axis=1, keepdims=True)
+    variance = (centred**2).mean(axis=1, keepdims=True)
+    return centred / np.sqrt(variance + epsilon) * scale + bias
+
+
+def gelu(x):
+    """Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016), elementwise in any shape."""
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def attends(n_steps, n_keys, window):
+    """Whether each step may attend to each key, both counted from the start: bool (n_steps, n_keys)."""
+    left, right = window
+    allowed = np.zeros((n_steps, n_keys), dtype=bool)
+    for step in range(n_steps):
+        for key in range(n_keys):
+            not_before = left is None or key >= step - left
+            not_after = right is None or key <= step + right
+            allowed[step, key] = not_before and not_after
+    return allowed
+
+
+def scaled_scores(query, key, scale=None):
+    """Score every query against every key of its head: (n_heads, n_steps, n_keys).
+
+    query is (n_heads, n_steps, d_head), key (n_kv_heads, n_keys, d_head); neighbours share a key head.
+    """
+    n_heads, _, d_head = query.shape
+    share = n_heads // len(key)
+    scale = 1 / math.sqrt(d_head) if scale is None else scale
+    return np.array([scale * (query[head] @ key[head // share].T) for head in range(n_heads)])
+
+
+def log_sum_exp(query, key, window=(None, None), scale=None):
+    """Natural log of each row's sum of exponentials, -inf where it attends to nothing: (n_heads, n_steps)."""
+    scores = scaled_scores(query, key, scale)
+    allowed = attends(*scores.shape[1:], window)
+    result = np.full(scores.shape[:2], -np.inf, dtype=scores.dtype)
+    for head, row in np.ndindex(result.shape):
+        seen = scores[head, row, allowed[row]]
+        if seen.size:
+            result[head, row] = seen.max() + np.log(np.exp(seen - seen.max()).sum())
+    return result
+
+
+def attention_weights(query, key, window=(None, None), scale=None):
+    """Softmax of the scores within the window, rows of 0 where it is empty: (n_heads, n_steps, n_keys)."""
+    scores = scaled_scores(query, key, scale)
+    allowed = attends(*scores.shape[1:], window)
+    weights = np.zeros_like(scores)
+    for head, row in np.ndindex(scores.shape[:2]):
+        seen = scores[head, row, allowed[row]]
+        if seen.size:
+            exponentials = np.exp(seen - seen.max())
+            weights[head, row, allowed[row]] = exponentials / exponentials.sum()
+    return weights
+
+
+def attention(query, key, value, window=(None, None), scale=None):
+    """Mix the values of each head by its weights: (n_heads, n_steps, d_value).
+
+    query is (n_heads, n_steps, d_head), key and value (n_kv_heads, n_keys, d_head) and (.., d_value).
+    """
+    weights = attention_weights(query, key, window, scale)
+    share = len(query) // len(value)
+    return np.array([weights[head] @ value[head // share] for head in range(len(query))])
+
+
+def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=None):
+    """Gradients of sum(attention * d_mixed) by query, key and value, each in the shape of its array."""
+    n_heads, _, d_head = query.shape
+    share = n_heads // len(key)
+    scale = 1 / math.sqrt(d_head) if scale is None else scale
+    weights = attention_weights(query, key, window, scale)
+    d_query, d_key, d_value = np.zeros_like(query), np.zeros_like(key), np.zeros_like(value)
+    for head in range(n_heads):
+        shared = head // share
+        d_weights = d_mixed[head] @ value[shared].T
+        mean = (weights[head] * d_weights).sum(axis=1, keepdims=True)
+        d_scores = scale * weights[head] * (d_weights - mean)
+        d_query[head] = d_scores @ key[shared]
+        d_key[shared] += d_scores.T @ query[head]
+        d_value[shared] += weights[head].T @ d_mixed[head]
+    return d_query, d_key, d_value
+
+
+def split_heads(rows, n_heads):
+    """Consecutive blocks of columns are heads: (n_steps, n_heads * width) -> (n_heads, n_steps, width)."""
+    return np.array(np.split(rows, n_heads, axis=1))
+
+
+def join_heads(heads):
+    """Put the heads side by side: (n_heads, n_steps, width) -> (n_steps, n_heads * width)."""
+    return np.concatenate(list(heads), axis=1)
+
+
+def pooling(kind, steps, query=None):
+    """Make one vector of all steps: (n_steps, d_model) -> (d_model,), or (2 * d_model,) for "mean_max"."""
+    if kind == "mean":
+        return steps.mean(axis=0)
+    if kind == "max":
+        return steps.max(axis=0)
+    if kind == "mean_max":
+        return np.concatenate([steps.mean(axis=0), steps.max(axis=0)])
+    if kind == "first":
+        return steps[0]
+    if kind == "last":
+        return steps[-1]
+    scores = steps @ query / math.sqrt(len(query))
+    weights = np.exp(scores - scores.max())
+    return (weights / weights.sum()) @ steps
+
+
+def cross_entropy(outputs, target):
+    """Minus the natural log of the softmax probability of class target[0]: (n_outputs,), (1,) -> number."""
+    largest = outputs.max()
+    return largest + np.log(np.exp(outputs - largest).sum()) - outputs[int(target[0])]
+
+
+def squared_error(outputs, target):
+    """Half the mean squared difference over outputs: (n_outputs,), (n_outputs,) -> number."""
+    return 0.5 * ((outputs - target) ** 2).mean()
+
+
+def binary_cross_entropy(outputs, target):
+    """Log loss of sigmoid(outputs), the mean over outputs: (n_outputs,), (n_outputs,) -> number."""
+    # log(1 + exp(x)) without overflow: max(x, 0) + log(1 + exp(-|x|)).
+    return (np.maximum(outputs, 0) + np.log1p(np.exp(-np.abs(outputs))) - outputs * target).mean()
+
+
+def reconstruction(outputs, standardised, hidden):
+    """Half the mean squared difference over hidden steps: (n_steps, n_features) both -> number."""
+    hidden = list(hidden)
+    return 0.5 * ((outputs[hidden] - standardised[hidden]) ** 2).mean()
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
+    "binary_cross_entropy": binary_cross_entropy,
+}
+
+
+def attention_block(result, h, weights, architecture, layer):
+    """Add pre-norm attention to h, noting projections in `result`: (n_steps, d_model) -> the same."""
+    at = f"layers.{layer}."
+    z = layer_norm(h, weights[at + "attention_norm.scale"], weights[at + "attention_norm.bias"])
+    query = z @ weights[at + "query.weight"] + weights[at + "query.bias"]
+    key = z @ weights[at + "key.weight"]
+    value = z @ weights[at + "value.weight"] + weights[at + "value.bias"]
+    result |= {at + "query": query, at + "key": key, at + "value": value}
+    query = split_heads(query, architecture.n_heads)
+    key, value = (split_heads(rows, architecture.n_kv_heads) for rows in (key, value))
+    mixed = join_heads(attention(query, key, value, architecture.window))
+    return h + (mixed @ weights[at + "output.weight"] + weights[at + "output.bias"])
+
+
+def feedforward_block(h, weights, layer):
+    """Add a pre-norm feed-forward network to h: (n_steps, d_model) -> (n_steps, d_model)."""
+    at = f"layers.{layer}."
+    z = layer_norm(h, weights[at + "feedforward_norm.scale"], weights[at + "feedforward_norm.bias"])
+    expanded = gelu(z @ weights[at + "expand.weight"] + weights[at + "expand.bias"])
+    return h + (expanded @ weights[at + "contract.weight"] + weights[at + "contract.bias"])
+
+
+def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
+    """Carry one sequence (n_steps, n_features) through the network; every result by its name.
+
+    "standardised" (n_steps, n_features), "layers.i.query" (n_steps, n_heads * d_head), ".key", ".value",
+    "steps" (n_steps, d_model), "features" (n_features_out,), "outputs" (n_outputs,) or of every step.
+    """
+    weights = {name: converted(weight, dtype) for name, weight in weights.items()}
+    sequence, mean, scale = (converted(array, dtype) for array in (sequence, mean, scale))
+    result = {"standardised": standardise(sequence, mean, scale)}
+    h = result["standardised"] @ weights["embedding.weight"] + weights["embedding.bias"]
+    for step in hidden:
+        h[step] = weights["hidden_step"]
+    h = h + converted(position(architecture.position, *h.shape, weights.get("position.weight")), dtype)
+    for layer in range(architecture.n_layers):
+        h = attention_block(result, h, weights, architecture, layer)
+        if architecture.d_feedforward:
+            h = feedforward_block(h, weights, layer)
+    steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
+    per_step = architecture.loss == "reconstruction"
+    if architecture.pooling is not None:
+        result["features"] = pooling(architecture.pooling, steps, weights.get("pooling.query"))
+    head_input = steps if per_step else result["features"]
+    result["outputs"] = head_input @ weights["head.weight"] + weights["head.bias"]
+    return result
+
+
+def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
+    """Loss of one sequence (n_steps, n_features) with its target, a number."""
+    result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype)
+    if architecture.loss == "reconstruction":
+        return reconstruction(result["outputs"], result["standardised"], hidden)
+    return LOSSES[architecture.loss](result["outputs"], converted(target, dtype))
