@@ -1,0 +1,47 @@
+"""Self-attention over sequences, as scikit-learn estimators on numba kernels."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skattn import datasets
+    from skattn.classifier import SelfAttentionClassifier
+    from skattn.functional import attention, attention_weights
+    from skattn.regressor import SelfAttentionRegressor
+    from skattn.transformer import SelfAttentionTransformer
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "SelfAttentionClassifier",
+    "SelfAttentionRegressor",
+    "SelfAttentionTransformer",
+    "__version__",
+    "attention",
+    "attention_weights",
+    "datasets",
+]
+
+# Where each public name lives. It is imported when first asked for: reading the version or one
+# data set need not wait for scikit-learn and numba.
+_HOMES = {
+    "SelfAttentionClassifier": "skattn.classifier",
+    "SelfAttentionRegressor": "skattn.regressor",
+    "SelfAttentionTransformer": "skattn.transformer",
+    "attention": "skattn.functional",
+    "attention_weights": "skattn.functional",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return import_module("skattn.datasets")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skattn' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
