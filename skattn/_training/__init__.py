@@ -1,0 +1,1 @@
+"""How parameters move: optimisers, schedules, objectives and the loop over batches."""

@@ -1,0 +1,213 @@
+"""Train a network: epochs of batches, early stopping, interruption and divergence."""
+
+import math
+import time
+import warnings
+
+import numpy as np
+
+from skattn._training.optimizers import OPTIMIZERS, clip_gradient
+from skattn._training.schedules import SCHEDULES
+from skattn._training.settings import Settings, TrainingState, resolve_batch_size, resolve_max_iter
+from skattn._training.stopping import Watch
+
+__all__ = ["Settings", "TrainingState", "resolve_batch_size", "resolve_max_iter", "train"]
+
+N_LINES = 20
+"""Lines that ``verbose=1`` prints at most, besides the first and the last epoch."""
+
+
+def train(
+    network,
+    data,
+    target,
+    weight,
+    settings,
+    state,
+    *,
+    n_epochs=None,
+    plan="new",
+    validation=None,
+    on_epoch=None,
+):
+    """Move ``network.parameters`` for some epochs; `state` is updated in place.
+
+    Parameters
+    ----------
+    network : Network
+        ``parameters``, ``n_decayed``, ``dtype``, ``loss_and_gradient``; to validate ``forward``, ``losses``.
+    data : Sequences
+        ``starts``, ``lengths``, ``values`` and ``take(indices)``.
+    target : ndarray of shape (n_samples, n_target) or None
+        As the objective encodes it.
+    weight : ndarray of shape (n_samples,) or None
+        Non-negative. Only ratios matter, and a sample of weight zero is as if it were absent.
+    settings : Settings
+    state : TrainingState
+    n_epochs : int, optional
+        Epochs of this call; by default what ``settings.max_iter`` says (``plan="resume"``: what is left).
+    plan : {"new", "open", "resume"}
+        What the learning-rate schedule spans. "new": this call's epochs (``fit``, also with ``warm_start``).
+        "open": no end is known (``partial_fit``). "resume": go on where an earlier call was stopped.
+    validation : tuple (data, target, weight, score), optional
+        Encoded target, and `score` as in `Objective.score`. Scored after every epoch; only with
+        ``settings.early_stopping`` does it decide anything.
+    on_epoch : callable (epoch, loss, score) -> bool, optional
+        Called after every epoch; `epoch` counts all epochs of `state` from 1, `score` is None without
+        validation. True stops.
+
+    Raises
+    ------
+    ValueError
+        If the loss, its gradient or the score is not finite any more, or all weights are zero.
+
+    Warns
+    -----
+    UserWarning
+        On Ctrl-C: training ends, and what was learned until then is kept.
+
+    Notes
+    -----
+    Training stops early once `n_iter_no_change` epochs, and at least `stopping.MIN_PATIENCE` updates, have
+    gone by without an improvement by more than `tol`: of the validation score with early stopping, else of
+    the training loss; `Schedule.counts_plateau` says which epochs count. "adaptive" first divides the rate.
+
+    The order of samples depends on the seed and the number of the epoch alone, so a training that was
+    stopped, pickled and resumed ends with the same bits. If one batch holds all samples, they keep their
+    order, and weighting a sample is the same as repeating it, but for rounding.
+    """
+    data, target, weight = _prepare_samples(network, data, target, weight)
+    n_batches = -(-len(weight) // resolve_batch_size(settings.batch_size, len(weight)))
+    n_epochs = _begin_plan(settings, state, plan, n_epochs, len(weight), n_batches)
+    _prepare_optimizer(network, settings, state)
+    watch = Watch(network, settings, state, validation, n_batches)
+    report = _Report(settings.verbose, state.n_epochs, n_epochs)
+    try:
+        for _ in range(n_epochs):
+            loss = _run_epoch(network, data, target, weight, settings, state, n_batches)
+            if _finish_epoch(loss, watch, report, settings, state, on_epoch):
+                break
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"Training was interrupted in epoch {state.n_epochs + 1}, after {state.n_updates} updates; "
+            "what was learned until then is kept.",
+            UserWarning,
+            stacklevel=3,
+        )
+    watch.restore_best()
+
+
+def _prepare_samples(network, data, target, weight):
+    """Drop samples of weight zero; weights with maximum 1, so that their scale cannot matter."""
+    if target is not None:
+        target = np.ascontiguousarray(target, dtype=network.dtype)
+    if weight is None:
+        return data, target, np.ones(len(data.starts))
+    weight = np.asarray(weight, dtype=np.float64)
+    kept = np.flatnonzero(weight)
+    if len(kept) == 0:
+        raise ValueError("All sample weights are zero: nothing to learn from; give some a weight.")
+    if len(kept) < len(weight):
+        data, target, weight = data.take(kept), None if target is None else target[kept], weight[kept]
+    return data, target, weight / weight.max()
+
+
+def _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches):
+    """Number of epochs of this call; says in `state` where the schedule begins and ends."""
+    if plan == "resume" and n_epochs is None:
+        return -(-(state.plan_updates - state.n_plan_updates) // n_batches)
+    if n_epochs is None:
+        n_epochs = resolve_max_iter(settings.max_iter, n_samples, settings.batch_size)
+    if plan == "new":
+        state.begin_plan(state.n_updates, n_epochs * n_batches)
+    elif plan == "open" and state.plan_updates is not None:
+        state.begin_plan(0, None)
+    return n_epochs
+
+
+def _prepare_optimizer(network, settings, state):
+    """Continue the optimiser's averages, unless another one is asked for."""
+    kind, parameters = OPTIMIZERS[settings.optimizer], network.parameters
+    if type(state.optimizer) is not kind or not state.optimizer.fits(parameters):
+        state.optimizer = kind(parameters.size, parameters.dtype)
+    state.optimizer.alpha = float(settings.alpha)
+    state.optimizer.ensure_writeable()
+
+
+def _run_epoch(network, data, target, weight, settings, state, n_batches):
+    """One pass over the samples; their mean loss, each batch with the parameters it met."""
+    factor, mean_weight, total = SCHEDULES[settings.learning_rate].factor, weight.mean(), 0.0
+    for batch in _cut_batches(len(weight), n_batches, settings.shuffle, state):
+        loss, gradient = network.loss_and_gradient(
+            data.take(batch),
+            None if target is None else target[batch],
+            weight[batch] / (mean_weight * len(batch)),
+            ids=batch,
+            seed=state.seed,
+            n_update=state.n_updates,
+            n_jobs=settings.n_jobs,
+        )
+        norm = clip_gradient(gradient, settings.clip_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise _diverged(settings, state, f"loss={loss}, norm of the gradient={norm}")
+        share = factor(state.n_plan_updates, state.plan_updates) * state.rate_scale
+        rate = float(settings.learning_rate_init) * share
+        state.optimizer.step(network.parameters, gradient, rate, network.n_decayed)
+        state.n_updates += 1
+        total += loss * len(batch)
+    return total / len(weight)
+
+
+def _cut_batches(n_samples, n_batches, shuffle, state):
+    """Indices of each batch; sizes differ by one at most, so no small rest gets a full step."""
+    order = np.arange(n_samples, dtype=np.int64)
+    if shuffle and n_batches > 1:
+        np.random.default_rng([state.seed, state.n_epochs]).shuffle(order)
+    return np.array_split(order, n_batches)
+
+
+def _finish_epoch(loss, watch, report, settings, state, on_epoch):
+    """Score, record and report an epoch; True when training should stop."""
+    if not np.isfinite(watch.network.parameters).all():
+        raise _diverged(settings, state, "parameters that are not finite")
+    score = watch.score()
+    if score is not None and not math.isfinite(score):
+        raise _diverged(settings, state, f"validation score={score}")
+    state.n_epochs += 1
+    state.loss_curve.append(loss)
+    if score is not None:
+        state.validation_scores.append(score)
+    is_done = watch.is_done(loss, score)
+    report.epoch(state.n_epochs, loss, score, is_done)
+    is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
+    return is_done or bool(is_asked)
+
+
+def _diverged(settings, state, found):
+    """The error for numbers that are not finite any more."""
+    return ValueError(
+        f"Training diverged in epoch {state.n_epochs + 1}, after {state.n_updates} updates: {found}. "
+        f"Try a lower learning_rate_init (now {settings.learning_rate_init:g}), and scale X and y or clip "
+        "their extreme values."
+    )
+
+
+class _Report:
+    """Prints how training goes, at most `N_LINES` evenly spaced epochs unless all are asked for."""
+
+    def __init__(self, verbose, n_before, n_epochs):
+        self.verbose = verbose
+        self.last = n_before + n_epochs
+        self.every = 1 if verbose > 1 else max(1, -(-n_epochs // N_LINES))
+        self.next = n_before + 1
+        self.start = time.perf_counter()
+
+    def epoch(self, epoch, loss, score, is_done):
+        """A line for the first, the last and evenly spaced epochs."""
+        if not self.verbose or not (epoch >= self.next or epoch == self.last or is_done):
+            return
+        self.next = epoch + self.every
+        score_text = "" if score is None else f"  validation score {score:.4f}"
+        end = "  stopped: no improvement" if is_done and epoch < self.last else ""
+        seconds = time.perf_counter() - self.start
+        print(f"epoch {epoch}/{self.last}  loss {loss:.4f}{score_text}  {seconds:.1f} s{end}", flush=True)

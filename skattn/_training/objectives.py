@@ -1,0 +1,203 @@
+"""Say what is learned: how a target is encoded, and how outputs are read back and scored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one fit learned about its target; plain arrays, so it can be pickled with the estimator.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Width of the network's output, ``Architecture.n_outputs``.
+    mean, scale : ndarray of shape (n_outputs,), float64, or None
+        Weighted mean and standard deviation of values; None where targets are not standardised.
+    is_column : bool
+        Whether the target was 1-D, so that predictions are 1-D too.
+    """
+
+    n_outputs: int
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    is_column: bool = False
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One entry of `OBJECTIVES`: everything that an estimator must know about a loss.
+
+    Every function takes arrays that the estimator has checked already. `outputs` are what
+    ``network.forward(data, "outputs")`` gives, of shape (n_samples, n_outputs).
+
+    Attributes
+    ----------
+    loss : str
+        Name of the per-sample loss that the network computes, ``Architecture.loss``.
+    learn_target : callable (y, weight, n_outputs) -> Target
+        Look at the target once, at the first fit. `weight` may be None. `n_outputs` is needed where y
+        cannot tell: the number of classes for "cross_entropy", of features for "reconstruction".
+    encode : callable (y, target) -> ndarray of shape (n_samples, n_target), float64, or None
+        What the loss is computed against.
+    predict : callable (outputs, target) -> ndarray
+        Class indices, values in the units of y, 0/1 indicators, or the outputs themselves.
+    probabilities : callable (outputs) -> ndarray of shape (n_samples, n_outputs), or None
+        None where there are no classes.
+    decision : callable (outputs) -> ndarray, or None
+        Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
+    score : callable (encoded, outputs, weight) -> float, or None
+        What early stopping watches, higher is better. None: minus the mean loss of the validation samples.
+    """
+
+    loss: str
+    learn_target: Callable
+    encode: Callable
+    predict: Callable
+    probabilities: Callable | None = None
+    decision: Callable | None = None
+    score: Callable | None = None
+
+
+def softmax(outputs):
+    """Turn each row into probabilities; the row's maximum is taken off first, so nothing overflows."""
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
+
+
+def sigmoid(outputs):
+    """Turn each number into a probability; only ever the exponential of a negative number."""
+    decayed = np.exp(-np.abs(outputs))
+    return np.where(outputs >= 0, 1, decayed) / (1 + decayed)
+
+
+def accuracy(encoded, outputs, weight=None):
+    """Weighted share of samples whose largest output is their class, as ``accuracy_score``."""
+    return float(np.average(outputs.argmax(axis=1) == encoded[:, 0], weights=weight))
+
+
+def r_squared(encoded, outputs, weight=None):
+    """Weighted share of variance explained, averaged over outputs, as ``r2_score``.
+
+    A constant target has no variance to explain: its error is then measured in training standard
+    deviations instead, so that it can still be watched.
+    """
+    error = np.average(np.square(encoded - outputs, dtype=np.float64), axis=0, weights=weight)
+    centred = encoded - np.average(encoded, axis=0, weights=weight)
+    variance = np.average(np.square(centred, dtype=np.float64), axis=0, weights=weight)
+    return float(np.mean(1 - error / np.where(variance > 0, variance, 1)))
+
+
+def _learn_classes(y, weight, n_outputs):
+    """Classes are known to the estimator; only their number matters here."""
+    return Target(n_outputs=n_outputs, is_column=True)
+
+
+def _learn_indicators(y, weight, n_outputs):
+    """One output for each label."""
+    return Target(n_outputs=y.shape[1])
+
+
+def _learn_nothing(y, weight, n_outputs):
+    """Reconstruction gives back as many features as come in."""
+    return Target(n_outputs=n_outputs)
+
+
+def _learn_values(y, weight, n_outputs):
+    """Weighted mean and standard deviation of every output, in float64."""
+    columns = _as_columns(y)
+    # Numbers near 1 are squared, so that neither 1e200 nor 1e-200 leaves the range; powers of 2 are exact.
+    _, exponent = np.frexp(np.abs(columns).max(axis=0))
+    unit = np.ldexp(columns, -exponent)
+    mean = np.average(unit, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
+    # A constant comes out as rounding errors of the mean: no scale at all.
+    is_constant = deviation <= len(unit) * np.finfo(np.float64).eps * np.abs(mean)
+    scale = np.where(is_constant, 1.0, np.ldexp(deviation, exponent))
+    return Target(columns.shape[1], np.ldexp(mean, exponent), scale, is_column=np.ndim(y) == 1)
+
+
+def _as_columns(y):
+    """(n_samples,) or (n_samples, n_outputs) to float64 (n_samples, n_outputs)."""
+    columns = np.asarray(y, dtype=np.float64)
+    return columns[:, np.newaxis] if columns.ndim == 1 else columns
+
+
+def _encode_columns(y, target):
+    """Class indices or indicators, as they are."""
+    return _as_columns(y)
+
+
+def _encode_values(y, target):
+    """Values in standard deviations from their mean."""
+    return (_as_columns(y) - target.mean) / target.scale
+
+
+def _encode_nothing(y, target):
+    """The sequences are their own target."""
+    return None
+
+
+def _predict_classes(outputs, target):
+    return outputs.argmax(axis=1)
+
+
+def _predict_indicators(outputs, target):
+    return (outputs > 0).astype(np.int64)
+
+
+def _predict_values(outputs, target):
+    values = (outputs * target.scale + target.mean).astype(outputs.dtype, copy=False)
+    return values[:, 0] if target.is_column else values
+
+
+def _predict_outputs(outputs, target):
+    return outputs
+
+
+def _class_decision(outputs):
+    """Log-odds of the second of two classes; else one number a class."""
+    return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
+
+
+def _label_decision(outputs):
+    return outputs
+
+
+OBJECTIVES = {
+    "cross_entropy": Objective(
+        loss="cross_entropy",
+        learn_target=_learn_classes,
+        encode=_encode_columns,
+        predict=_predict_classes,
+        probabilities=softmax,
+        decision=_class_decision,
+        score=accuracy,
+    ),
+    "squared_error": Objective(
+        loss="squared_error",
+        learn_target=_learn_values,
+        encode=_encode_values,
+        predict=_predict_values,
+        score=r_squared,
+    ),
+    "binary_cross_entropy": Objective(
+        loss="binary_cross_entropy",
+        learn_target=_learn_indicators,
+        encode=_encode_columns,
+        predict=_predict_indicators,
+        probabilities=sigmoid,
+        decision=_label_decision,
+    ),
+    "reconstruction": Objective(
+        loss="reconstruction",
+        learn_target=_learn_nothing,
+        encode=_encode_nothing,
+        predict=_predict_outputs,
+    ),
+}
+"""Objectives by name; the estimator stores the name and looks the entry up."""

@@ -1,0 +1,88 @@
+"""Notice when training stands still, and keep the best parameters seen."""
+
+import math
+
+import numpy as np
+
+from skattn._training.schedules import PLATEAU_DIVISOR, SCHEDULES, SMALLEST_RATE
+
+MIN_PATIENCE = 50
+"""Updates without improvement before anything stops: an epoch of a small set is a single update."""
+
+
+class Watch:
+    """Follows one call of `train`, from before its first epoch to its end.
+
+    With early stopping and validation data it follows the validation score, else the training loss.
+    Counters live in the `TrainingState`, so that a resumed training stops where an unbroken one does.
+
+    Parameters
+    ----------
+    network, settings, state, validation
+        As in `train`.
+    n_batches : int
+        Updates an epoch.
+    """
+
+    def __init__(self, network, settings, state, validation, n_batches):
+        self.network = network
+        self.settings = settings
+        self.state = state
+        self.validation = validation
+        self.schedule = SCHEDULES[settings.learning_rate]
+        self.patience = max(settings.n_iter_no_change, math.ceil(MIN_PATIENCE / n_batches))
+        self.of_score = settings.early_stopping and validation is not None
+        self.best_score = -math.inf
+        self.best_parameters = None
+        if self.of_score and state.n_epochs > 0:
+            # What an earlier call learned must not be lost to a worse continuation.
+            self._keep_best(self.score())
+
+    def score(self):
+        """Validation score of the parameters as they are, higher is better; None without validation."""
+        if self.validation is None:
+            return None
+        data, target, weight, score = self.validation
+        n_jobs = self.settings.n_jobs
+        if score is not None:
+            return score(target, self.network.forward(data, "outputs", n_jobs=n_jobs), weight)
+        if target is not None:
+            target = np.ascontiguousarray(target, dtype=self.network.dtype)
+        losses = self.network.losses(data, target, n_jobs=n_jobs)
+        return -float(np.average(losses, weights=weight))
+
+    def is_done(self, loss, score):
+        """Take note of an epoch's loss and score; True when training should stop."""
+        if self.of_score:
+            self._keep_best(score)
+        state, value = self.state, score if self.of_score else -loss
+        # Compared with the last real improvement, not with the best so far: many small gains add up.
+        if value > state.reference + self.settings.tol:
+            state.reference = value
+            state.n_flat_epochs = 0
+        elif self.schedule.counts_plateau(state.n_plan_updates, state.plan_updates, of_score=self.of_score):
+            state.n_flat_epochs += 1
+        if state.n_flat_epochs < self.patience:
+            return False
+        return not self._divide_rate()
+
+    def restore_best(self):
+        """Put the best parameters back into the network, if a score chose any."""
+        if self.best_parameters is not None:
+            self.network.parameters[:] = self.best_parameters
+
+    def _keep_best(self, score):
+        """Of equal scores the later wins: it has been trained for longer."""
+        if score >= self.best_score:
+            self.best_score = score
+            self.best_parameters = self.network.parameters.copy()
+
+    def _divide_rate(self):
+        """Go on with a smaller rate where the schedule says so; False when there is none left."""
+        state = self.state
+        rate = self.settings.learning_rate_init * state.rate_scale
+        if not self.schedule.divides_on_plateau or rate <= SMALLEST_RATE:
+            return False
+        state.rate_scale /= PLATEAU_DIVISOR
+        state.n_flat_epochs = 0
+        return True
