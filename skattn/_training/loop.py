@@ -84,7 +84,9 @@ def train(
     report = _Report(settings.verbose, state.n_epochs, n_epochs)
     try:
         for _ in range(n_epochs):
-            loss = _run_epoch(network, data, target, weight, settings, state, n_batches)
+            # Overflow ends in an error that says more than NumPy's warnings on the way there.
+            with np.errstate(over="ignore", invalid="ignore"):
+                loss = _run_epoch(network, data, target, weight, settings, state, n_batches)
             if _finish_epoch(loss, watch, report, settings, state, on_epoch):
                 break
     except KeyboardInterrupt:

@@ -1,0 +1,153 @@
+"""Objectives: targets encoded, outputs read back, scores as scikit-learn's."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from skattn._training.objectives import OBJECTIVES, r_squared, sigmoid, softmax
+
+N_SAMPLES = 53
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(5)
+
+
+def learn_and_encode(name, y, weight=None, n_outputs=None):
+    objective = OBJECTIVES[name]
+    target = objective.learn_target(y, weight, n_outputs)
+    return objective, target, objective.encode(y, target)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_rows_are_probabilities_however_large_the_outputs(dtype):
+    outputs = np.array([[1e30, 0, -1e30], [-1e30, -1e30, -1e30], [3, 1, 2]], dtype=dtype)
+    probabilities = softmax(outputs)
+    assert probabilities.dtype == dtype
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[0], [1, 0, 0])
+    np.testing.assert_allclose(probabilities[1], 1 / 3, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[2], np.exp([3, 1, 2]) / np.exp([3, 1, 2]).sum(), rtol=1e-6)
+    np.testing.assert_array_equal(outputs[2], [3, 1, 2])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_is_stable_at_both_ends(dtype):
+    outputs = np.array([[-1e30, -1.5, 0, 1.5, 1e30]], dtype=dtype)
+    with np.errstate(all="raise", under="ignore"):
+        probabilities = sigmoid(outputs)
+    assert probabilities.dtype == dtype
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp([[100, 1.5, 0, -1.5, -100]])), atol=1e-7)
+
+
+def test_classes_are_one_column_of_indices(generator):
+    y = generator.integers(3, size=N_SAMPLES)
+    objective, target, encoded = learn_and_encode("cross_entropy", y, n_outputs=3)
+    assert target.n_outputs == 3
+    np.testing.assert_array_equal(encoded, y[:, np.newaxis])
+    np.testing.assert_array_equal(objective.predict(np.eye(3)[y], target), y)
+
+
+def test_two_classes_are_told_by_the_sign_of_the_decision(generator):
+    outputs = generator.normal(size=(N_SAMPLES, 2))
+    objective, target, _ = learn_and_encode("cross_entropy", np.zeros(3, int), n_outputs=2)
+    decision = objective.decision(outputs)
+    assert decision.shape == (N_SAMPLES,)
+    np.testing.assert_array_equal(decision > 0, objective.predict(outputs, target) == 1)
+    np.testing.assert_allclose(sigmoid(decision), objective.probabilities(outputs)[:, 1], rtol=1e-12)
+
+
+def test_more_classes_have_a_decision_each(generator):
+    outputs = generator.normal(size=(N_SAMPLES, 5))
+    objective, target, _ = learn_and_encode("cross_entropy", np.zeros(3, int), n_outputs=5)
+    np.testing.assert_array_equal(
+        objective.decision(outputs).argmax(axis=1), objective.predict(outputs, target)
+    )
+
+
+def test_labels_are_predicted_where_they_are_likelier_than_not(generator):
+    y = generator.integers(2, size=(N_SAMPLES, 3))
+    objective, target, encoded = learn_and_encode("binary_cross_entropy", y)
+    outputs = generator.normal(size=y.shape)
+    assert target.n_outputs == 3
+    np.testing.assert_array_equal(encoded, y)
+    np.testing.assert_array_equal(objective.predict(outputs, target), objective.probabilities(outputs) > 0.5)
+
+
+@pytest.mark.parametrize("shape", [(N_SAMPLES,), (N_SAMPLES, 1), (N_SAMPLES, 3)])
+@pytest.mark.parametrize("unit", [1.0, 1e-200, 1e200])
+def test_values_are_standardised_and_come_back_in_their_shape(generator, shape, unit):
+    y = generator.normal(3, 7, size=shape) * unit
+    objective, target, encoded = learn_and_encode("squared_error", y)
+    assert encoded.shape == (N_SAMPLES, target.n_outputs)
+    np.testing.assert_allclose(encoded.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(encoded.std(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(objective.predict(encoded, target), y, rtol=1e-9, atol=1e-12 * unit)
+
+
+def test_weighted_values_are_standardised_as_if_repeated(generator):
+    y, weight = generator.normal(size=(N_SAMPLES, 2)), generator.integers(4, size=N_SAMPLES)
+    _, weighted, _ = learn_and_encode("squared_error", y, weight)
+    _, repeated, _ = learn_and_encode("squared_error", y.repeat(weight, axis=0))
+    np.testing.assert_allclose(weighted.mean, repeated.mean, rtol=1e-12)
+    np.testing.assert_allclose(weighted.scale, repeated.scale, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e200, 1e-300])
+def test_constant_values_keep_scale_one(value):
+    objective, target, encoded = learn_and_encode("squared_error", np.full(N_SAMPLES, value))
+    np.testing.assert_array_equal(target.scale, 1)
+    np.testing.assert_allclose(encoded, 0, atol=abs(value) * 1e-14)
+    np.testing.assert_allclose(objective.predict(np.zeros((2, 1)), target), value, rtol=1e-14)
+
+
+def test_small_spread_around_a_large_value_is_not_constant():
+    _, target, encoded = learn_and_encode("squared_error", 1e6 + np.array([0.0, 1e-3, 2e-3]))
+    np.testing.assert_allclose(target.scale, np.std([0, 1e-3, 2e-3]), rtol=1e-6)
+    np.testing.assert_allclose(encoded.std(), 1, rtol=1e-6)
+
+
+def test_predicted_values_have_the_precision_of_the_outputs():
+    objective, target, _ = learn_and_encode("squared_error", np.arange(7.0))
+    assert objective.predict(np.zeros((3, 1), dtype=np.float32), target).dtype == np.float32
+
+
+def test_reconstruction_has_no_target():
+    objective, target, encoded = learn_and_encode("reconstruction", None, n_outputs=7)
+    assert target.n_outputs == 7
+    assert encoded is None
+    assert objective.probabilities is None
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_classes_are_scored_by_accuracy(generator, weighted):
+    y, outputs = generator.integers(3, size=N_SAMPLES), generator.normal(size=(N_SAMPLES, 3))
+    weight = generator.uniform(size=N_SAMPLES) if weighted else None
+    objective, target, encoded = learn_and_encode("cross_entropy", y, n_outputs=3)
+    expected = metrics.accuracy_score(y, outputs.argmax(axis=1), sample_weight=weight)
+    assert objective.score(encoded, outputs, weight) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_values_are_scored_by_the_variance_explained(generator, weighted):
+    y = generator.normal(size=(N_SAMPLES, 2))
+    weight = generator.uniform(size=N_SAMPLES) if weighted else None
+    objective, target, encoded = learn_and_encode("squared_error", y)
+    outputs = encoded + generator.normal(scale=0.3, size=y.shape)
+    expected = metrics.r2_score(y, objective.predict(outputs, target), sample_weight=weight)
+    assert objective.score(encoded, outputs, weight) == pytest.approx(expected)
+
+
+def test_a_constant_target_still_tells_better_from_worse():
+    constant = np.zeros((5, 1))
+    assert r_squared(constant, constant + 0.1) > r_squared(constant, constant + 0.2)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_encoding_leaves_the_target_alone(name, generator):
+    y = generator.integers(2, size=(N_SAMPLES, 2)).astype(float)
+    before = y.copy()
+    y.setflags(write=False)
+    learn_and_encode(name, y[:, 0] if name == "cross_entropy" else y, n_outputs=2)
+    np.testing.assert_array_equal(y, before)
