@@ -1,0 +1,148 @@
+"""Check the steps of sequences: tell padding from mistakes, and say where a mistake is."""
+
+import reprlib
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def valid_lengths(
+    values: NDArray[Any], starts: NDArray[np.int64], n_steps: NDArray[np.int64], *, in_columns: bool = False
+) -> NDArray[np.int64]:
+    """Count each sequence's steps up to its trailing all-NaN ones, and refuse any other NaN or infinity.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_features)
+        The steps of all samples. Never written.
+    starts, n_steps : int64 array of shape (n_samples,)
+        First row of each sample, and its rows with padding (at least one); one sample's rows end
+        where the next one's begin.
+    in_columns : bool, default=False
+        Whether X had a sequence's steps side by side, so that an error can name the column.
+
+    Returns
+    -------
+    lengths : int64 array of shape (n_samples,)
+        Valid steps of each sample, 1 or more.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity among the valid steps, or a sample that has none.
+    """
+    # A sum costs one pass and no memory, and anything not finite stays in it. Large finite values may
+    # overflow it too, which only costs the closer look.
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum()):
+            return n_steps
+    odd = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    is_padding = np.zeros(len(values), dtype=bool)
+    is_padding[odd] = np.isnan(values[odd]).all(axis=1)
+    last = np.where(is_padding, -1, np.arange(len(values)))
+    lengths = np.maximum(np.maximum.reduceat(last, starts) - starts + 1, 0)
+    if not lengths.all():
+        _refuse_empty(int(np.argmin(lengths)))
+    sample = np.searchsorted(starts, odd, side="right") - 1
+    wrong = odd[odd - starts[sample] < lengths[sample]]
+    if len(wrong):
+        row = int(wrong[0])
+        owner = int(np.searchsorted(starts, row, side="right") - 1)
+        _refuse_value(values[row], owner, row - int(starts[owner]), in_columns)
+    return lengths
+
+
+def refuse_entry(entries: Any, error: Exception, *, sample: int | None = None) -> NoReturn:
+    """Raise `error` again, with the place of the first entry that is not a number where there is one.
+
+    `entries` is X itself, or what it holds at `sample`.
+    """
+    try:
+        entries = np.asarray(entries, dtype=object)
+    except ValueError:
+        raise error from None
+    axes = ("sample", "column") if entries.ndim == 2 and sample is None else ("sample", "step", "feature")
+    for index, entry in np.ndenumerate(entries):
+        if np.iscomplexobj(entry) or not index:
+            break
+        if sample is not None:
+            index = (sample, *index)
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=False))
+        if isinstance(entry, (list, tuple, np.ndarray)):
+            raise ValueError(
+                f"Input X holds several values at {place}, where one number belongs. Give every step the "
+                "same features, and put sequences into one list or column of (n_steps, n_features) arrays."
+            ) from error
+        try:
+            float(entry)
+        except (TypeError, ValueError) as reason:
+            message = f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first."
+            raise type(reason)(message) from error
+    raise error
+
+
+def refuse_masked(X: Any, who: str) -> None:
+    """Refuse a masked array, whose mask would be lost."""
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{who} has masked entries, which would be read as values; fill them, or use .filled(np.nan) "
+            "where they are padding."
+        )
+
+
+def count_steps(n_columns: int, width: int, who: str) -> int:
+    """Divide a row's columns into steps."""
+    if n_columns % width:
+        raise ValueError(
+            f"{who} has {n_columns} columns, which do not divide into steps of n_step_features={width}; "
+            f"set n_step_features to a divisor of {n_columns}, or leave out what is not part of the sequence."
+        )
+    return n_columns // width
+
+
+def refuse_empty_axes(shape: tuple[int, ...], who: str) -> None:
+    """Refuse sequences without steps or features."""
+    if len(shape) > 1 and shape[-1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {who}."
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"{who} is a sequence of length 0 (shape {shape}). A sequence needs at least one step; drop the "
+            "sample (and its target)."
+        )
+
+
+def wrong_dtype(dtype: np.dtype[Any], who: str) -> str:
+    """Word the refusal of a dtype that holds no real numbers."""
+    if dtype.kind == "c":
+        return (
+            f"Complex data not supported: {who} has dtype {dtype}. Pass real and imaginary parts as features."
+        )
+    return f"{who} has dtype {dtype}, which holds no real numbers; convert it to integers or floats."
+
+
+def _refuse_empty(sample: int) -> NoReturn:
+    """Refuse a sequence that is padding from its first step."""
+    raise ValueError(
+        f"Input X has a sequence of length 0: every step of sample {sample} is NaN, which means padding. "
+        "A sequence needs at least one step; drop this sample (and its target)."
+    )
+
+
+def _refuse_value(step: NDArray[Any], sample: int, number: int, in_columns: bool) -> NoReturn:
+    """Refuse a step that holds NaN or infinity, and is not padding."""
+    feature = int(np.argmin(np.isfinite(step)))
+    place = f"at sample {sample}, step {number}, feature {feature}"
+    if in_columns:
+        place += f" (column {number * len(step) + feature})"
+    if np.isnan(step[feature]):
+        raise ValueError(
+            f"Input X contains NaN {place}. Only whole steps at the end of a sequence may be NaN, which "
+            "means padding; fill the missing value or drop the sample."
+        )
+    raise ValueError(
+        f"Input X contains infinity or a value too large for {step.dtype} {place}. Values must be finite; "
+        "clip or scale X, or drop the sample."
+    )
