@@ -1,0 +1,1 @@
+"""How the network is computed: numba on plain arrays and pointers."""

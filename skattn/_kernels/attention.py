@@ -1,0 +1,254 @@
+"""Scaled dot-product attention within bounds, softmax(Q K^T / sqrt(d_head)) V: forward and backward.
+
+Blocks of queries meet blocks of keys; what lies outside ``query - left <= key <= query + right`` is skipped. Queries fill
+the lanes of vectors (softmax.py). Of the forward pass only the largest score and one over the sum of powers are kept for
+each query; the backward pass computes the weights again, so that no array grows with the square of the length
+(Dao 2023, arXiv:2307.08691).
+"""
+
+import math
+
+from .jit import Bool, Int, Ints, Real, Reals, kernel, real
+from .matmul import matmul, transpose
+from .simd import LOWEST, at, lanes_of
+from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked
+from .step import GRANULE, N_PARTS, N_STEPS, PART, part_begin
+
+FIELDS = ("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right")
+# `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
+
+QUERIES = GRANULE
+KEYS = 64
+# Stands for a window without an end: no sequence is as long.
+UNBOUNDED = 1 << 40
+_LOG2_E = 1.4426950408889634
+
+
+def scratch_size(d_head, d_value):
+    """Give how many numbers the backward kernel needs in `scratch`; the forward kernel needs fewer."""
+    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 4)
+
+
+@kernel
+def attend_forward(
+    query: Reals,
+    query_row: Int,
+    key: Reals,
+    key_row: Int,
+    value: Reals,
+    value_row: Int,
+    target: Reals,
+    target_row: Int,
+    top: Reals,
+    inverse: Reals,
+    begin: Int,
+    end: Int,
+    n_keys: Int,
+    d_head: Int,
+    d_value: Int,
+    left: Int,
+    right: Int,
+    scale: Real,
+    scratch: Reals,
+):
+    """Attend from the queries `begin` to `end` of one head; rows of each array lie `..._row` numbers apart."""
+    lanes = lanes_of(query)
+    turned = scratch
+    mixed = at(turned, QUERIES * d_head)
+    scores = at(mixed, QUERIES * d_value)
+    highest = at(scores, QUERIES * KEYS)
+    total = at(highest, QUERIES)
+    for first in range(begin, end, QUERIES):
+        n_queries = min(end - first, QUERIES)
+        width = (n_queries + lanes - 1) // lanes * lanes
+        last = first + n_queries - 1
+        transpose(at(query, first * query_row), query_row, n_queries, d_head, turned, width, width, scale * real(_LOG2_E))
+        start, stop = max(0, first - left), min(n_keys, last + right + 1)
+        fresh = True
+        for k in range(start, stop, KEYS):
+            n = min(stop - k, KEYS)
+            matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n, d_head, width, True)
+            masked = k < last - left or k + n - 1 > first + right
+            for q in range(0, width, lanes):
+                if masked:
+                    mask_columns(at(scores, q), width, n, k, first + q, left, right)
+                    absorb_masked(
+                        at(scores, q), width, n, at(highest, q), at(total, q), at(mixed, q), width, d_value, fresh
+                    )
+                else:
+                    absorb(at(scores, q), width, n, at(highest, q), at(total, q), at(mixed, q), width, d_value, fresh)
+            matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
+            fresh = False
+        _finish(
+            mixed, highest, total, fresh, width, n_queries, d_value, at(target, first * target_row), target_row,
+            at(top, first), at(inverse, first),
+        )  # fmt: skip
+
+
+@kernel
+def _finish(
+    mixed: Reals,
+    highest: Reals,
+    total: Reals,
+    empty: Bool,
+    width: Int,
+    n_queries: Int,
+    d_value: Int,
+    target: Reals,
+    target_row: Int,
+    top: Reals,
+    inverse: Reals,
+):
+    """Divide by the sums and turn the block back; a query that may attend to nothing gets 0."""
+    for q in range(n_queries):
+        nothing = empty or highest[q] <= real(0.5 * LOWEST)
+        top[q] = real(0) if nothing else highest[q]
+        inverse[q] = real(0) if nothing else real(1) / total[q]
+        total[q] = inverse[q]
+    for j in range(d_value):
+        column = at(mixed, j * width)
+        if empty:
+            for q in range(width):
+                column[q] = real(0)
+        else:
+            for q in range(n_queries):
+                column[q] *= total[q]
+    transpose(mixed, width, d_value, n_queries, target, target_row, d_value, real(1))
+
+
+@kernel
+def attend_backward(
+    query: Reals,
+    query_row: Int,
+    key: Reals,
+    key_row: Int,
+    value: Reals,
+    value_row: Int,
+    target: Reals,
+    target_row: Int,
+    top: Reals,
+    inverse: Reals,
+    begin: Int,
+    end: Int,
+    n_keys: Int,
+    d_head: Int,
+    d_value: Int,
+    left: Int,
+    right: Int,
+    scale: Real,
+    d_query: Reals,
+    d_key: Reals,
+    d_value_out: Reals,
+    d_target: Reals,
+    scratch: Reals,
+):
+    """Begin the gradient of the queries and add to those of keys and values; gradients lie as what they belong to."""
+    lanes = lanes_of(query)
+    turned = scratch
+    d_turned = at(turned, QUERIES * d_head)
+    d_mixed = at(d_turned, QUERIES * d_head)
+    scores = at(d_mixed, QUERIES * d_value)
+    d_scores = at(scores, QUERIES * KEYS)
+    highest = at(d_scores, QUERIES * KEYS)
+    share = at(highest, QUERIES)
+    expected = at(share, QUERIES)
+    for first in range(begin, end, QUERIES):
+        n_queries = min(end - first, QUERIES)
+        width = (n_queries + lanes - 1) // lanes * lanes
+        last = first + n_queries - 1
+        rows = at(query, first * query_row)
+        d_rows = at(d_target, first * target_row)
+        transpose(rows, query_row, n_queries, d_head, turned, width, width, scale * real(_LOG2_E))
+        transpose(d_rows, target_row, n_queries, d_value, d_mixed, width, width, real(1))
+        for q in range(width):
+            live = q < n_queries
+            highest[q] = top[first + q] if live else real(0)
+            share[q] = inverse[first + q] if live else real(0)
+            expected[q] = real(0)
+        for q in range(n_queries):
+            mixed_row, d_row = at(target, (first + q) * target_row), at(d_rows, q * target_row)
+            along = real(0)
+            for j in range(d_value):
+                along += mixed_row[j] * d_row[j]
+            expected[q] = along
+        start, stop = max(0, first - left), min(n_keys, last + right + 1)
+        fresh = True
+        for k in range(start, stop, KEYS):
+            n = min(stop - k, KEYS)
+            keys, values = at(key, k * key_row), at(value, k * value_row)
+            matmul(keys, key_row, 1, turned, width, scores, width, n, d_head, width, True)
+            matmul(values, value_row, 1, d_mixed, width, d_scores, width, n, d_value, width, True)
+            masked = k < last - left or k + n - 1 > first + right
+            for q in range(0, width, lanes):
+                block, d_block = at(scores, q), at(d_scores, q)
+                if masked:
+                    mask_columns(block, width, n, k, first + q, left, right)
+                    recall_masked(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+                else:
+                    recall(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+            d_values = at(d_value_out, k * value_row)
+            matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, False)
+            matmul(d_scores, width, 1, rows, query_row, at(d_key, k * key_row), key_row, n, n_queries, d_head, False)
+            matmul(keys, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
+            fresh = False
+        if fresh:
+            for i in range(d_head * width):
+                d_turned[i] = real(0)
+        transpose(d_turned, width, d_head, n_queries, at(d_query, first * query_row), query_row, d_head, real(1))
+
+
+@kernel
+def attention_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Attend with each head; a part of a sequence has its queries."""
+    n_heads, n_kv_heads, d_head, d_value = row[6], row[7], row[8], row[9]
+    n_steps, group = call[N_STEPS], n_heads // n_kv_heads
+    begin, end = part_begin(call, call[PART]), part_begin(call, call[PART] + 1)
+    scale = real(1) / math.sqrt(real(d_head))
+    for head in range(n_heads):
+        shared = head // group
+        kept = at(values, place[row[5]] + 2 * head * n_steps)
+        attend_forward(
+            at(values, place[row[1]] + head * d_head), n_heads * d_head,
+            at(values, place[row[2]] + shared * d_head), n_kv_heads * d_head,
+            at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
+            at(values, place[row[4]] + head * d_value), n_heads * d_value,
+            kept, at(kept, n_steps), begin, end, n_steps, d_head, d_value, row[10], row[11], scale, scratch,
+        )  # fmt: skip
+
+
+@kernel
+def attention_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give the gradients of queries, keys and values; a part of a sequence has some of the key/value heads."""
+    n_heads, n_kv_heads, d_head, d_value = row[6], row[7], row[8], row[9]
+    n_steps, group = call[N_STEPS], n_heads // n_kv_heads
+    scale = real(1) / math.sqrt(real(d_head))
+    first, last = call[PART] * n_kv_heads // call[N_PARTS], (call[PART] + 1) * n_kv_heads // call[N_PARTS]
+    for shared in range(first, last):
+        d_key = at(d_values, place[row[2]] + shared * d_head)
+        d_shared = at(d_values, place[row[3]] + shared * d_value)
+        for t in range(n_steps):
+            for j in range(d_head):
+                d_key[t * n_kv_heads * d_head + j] = real(0)
+            for j in range(d_value):
+                d_shared[t * n_kv_heads * d_value + j] = real(0)
+        for head in range(shared * group, (shared + 1) * group):
+            kept = at(values, place[row[5]] + 2 * head * n_steps)
+            attend_backward(
+                at(values, place[row[1]] + head * d_head), n_heads * d_head,
+                at(values, place[row[2]] + shared * d_head), n_kv_heads * d_head,
+                at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
+                at(values, place[row[4]] + head * d_value), n_heads * d_value,
+                kept, at(kept, n_steps), 0, n_steps, n_steps, d_head, d_value, row[10], row[11], scale,
+                at(d_values, place[row[1]] + head * d_head), d_key, d_shared,
+                at(d_values, place[row[4]] + head * d_value), scratch,
+            )  # fmt: skip

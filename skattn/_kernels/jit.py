@@ -1,0 +1,253 @@
+"""The one door to numba: how kernels are compiled, cached, and joined to each other by symbol.
+
+A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real` or `Bool`. It is compiled alone, once for
+float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So nothing is compiled
+twice, a new network needs no compilation, and read-only or strided arrays are no new types.
+"""
+
+import hashlib
+import os
+import pathlib
+import threading
+import types as python_types
+import warnings
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
+from numba.extending import intrinsic
+
+Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
+
+# fastmath=True would fold NaN and infinity checks away.
+_FLAGS = {"contract", "reassoc", "nsz", "arcp", "afn"}
+_DTYPES = {"float32": types.float32, "float64": types.float64}
+_FOLDER = pathlib.Path(__file__).parent
+_lock = threading.RLock()
+
+
+def real(value):
+    """Stand for the precision a kernel is compiled for: inside kernels, ``real(x)`` casts `x` to it."""
+    raise TypeError("real() has a meaning inside kernels only.")
+
+
+def reals(address):
+    """Stand for the cast of an address to a pointer to reals, inside kernels."""
+    raise TypeError("reals() has a meaning inside kernels only.")
+
+
+@intrinsic
+def ints(typing_context, address):
+    """Cast an address to a pointer to int64."""
+    return _address_to(types.CPointer(types.int64))
+
+
+def _address_to(pointer):
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(types.int64), generate
+
+
+@intrinsic
+def _float32_pointer(typing_context, address):
+    return _address_to(types.CPointer(types.float32))
+
+
+@intrinsic
+def _float64_pointer(typing_context, address):
+    return _address_to(types.CPointer(types.float64))
+
+
+def _invoke(*arguments):
+    """Type and write the call of a kernel at an address, the first of the arguments."""
+
+    def generate(context, builder, signature, values):
+        kinds = [context.get_value_type(argument) for argument in signature.args[1:]]
+        pointer = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+        builder.call(builder.inttoptr(values[0], pointer), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(*arguments), generate
+
+
+@intrinsic
+def invoke_item(typing_context, address, arguments, item, worker):
+    """Call what a region shares out."""
+    return _invoke(address, arguments, item, worker)
+
+
+@intrinsic
+def invoke_forward(typing_context, address, row, call, place, weights, values, scratch):
+    """Call the forward kernel of a step."""
+    return _invoke(address, row, call, place, weights, values, scratch)
+
+
+@intrinsic
+def invoke_backward(
+    typing_context, address, row, call, place, weights, transposed, values, d_values, d_weights, scratch
+):
+    """Call the backward kernel of a step."""
+    return _invoke(address, row, call, place, weights, transposed, values, d_values, d_weights, scratch)
+
+
+_STAND_INS = {
+    "float32": {real: np.float32, reals: _float32_pointer},
+    "float64": {real: np.float64, reals: _float64_pointer},
+}
+
+
+def _numba_type(word, dtype):
+    scalar = _DTYPES[dtype]
+    return {
+        Reals: types.CPointer(scalar),
+        Ints: types.CPointer(types.int64),
+        Real: scalar,
+        Int: types.int64,
+        Bool: types.boolean,
+        None: types.void,
+    }[word]
+
+
+class Kernel:
+    """A function that is compiled when it is first needed, in each precision.
+
+    Parameters
+    ----------
+    function : callable
+        Its annotations name the type of each parameter and of what it returns.
+    """
+
+    def __init__(self, function):
+        self.function = function
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self._compiled = {}
+
+    def symbol(self, dtype):
+        """Give the name that compiled callers know this kernel by."""
+        return f"{self.function.__module__}.{self.__name__}.{dtype}"
+
+    def signature(self, dtype):
+        """Give the numba signature in a precision."""
+        annotations = dict(self.function.__annotations__)
+        returns = _numba_type(annotations.pop("return", None), dtype)
+        return returns(*(_numba_type(word, dtype) for word in annotations.values()))
+
+    def external(self, dtype):
+        """Give what a compiled caller uses in place of this kernel."""
+        return types.ExternalFunction(self.symbol(dtype), self.signature(dtype))
+
+    def address(self, dtype):
+        """Give the address of the machine code, compiling it or loading it from disk at first."""
+        compiled = self._compiled.get(dtype)
+        if compiled is None:
+            with _lock:
+                compiled = self._compiled.get(dtype) or self._compile(dtype)
+        return compiled.address
+
+    def _compile(self, dtype):
+        names = self.function.__code__.co_names
+        scope = dict(self.function.__globals__)
+        for name in names:
+            item = scope.get(name)
+            if isinstance(item, Kernel):
+                # Its symbol must be known before this kernel's code is linked.
+                item.address(dtype)
+                scope[name] = item.external(dtype)
+            elif callable(item) and item in _STAND_INS[dtype]:
+                scope[name] = _STAND_INS[dtype][item]
+        function = python_types.FunctionType(self.function.__code__, scope, self.__name__)
+        function.__module__ = self.function.__module__
+        signature = self.signature(dtype)
+        compiled = CFunc(
+            function, (signature.args, signature.return_type), locals={}, options={"fastmath": _FLAGS}
+        )
+        compiled._cache = _cache(function, dtype) or compiled._cache
+        compiled.compile()
+        llvmlite.binding.add_symbol(self.symbol(dtype), compiled.address)
+        self._compiled[dtype] = compiled
+        return compiled
+
+
+def kernel(function):
+    """Make a kernel of a function."""
+    return Kernel(function)
+
+
+def region(function, signature, *, parallel):
+    """Compile a function that shares work out to threads (or its serial twin), without the interpreter lock."""
+    twin = python_types.FunctionType(
+        function.__code__, function.__globals__, function.__name__ + ("_parallel" if parallel else "_serial")
+    )
+    twin.__module__ = function.__module__
+    dispatcher = numba.njit(nogil=True, parallel=parallel)(twin)
+    cache = _cache(twin, "parallel" if parallel else "serial")
+    if cache is not None:
+        dispatcher._cache = cache
+    dispatcher.compile(signature)
+    return dispatcher
+
+
+def cpu_features():
+    """Give the instruction sets that code is compiled for, as a set of LLVM feature names."""
+    features = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()[2]
+    return {name[1:] for name in features.split(",") if name.startswith("+")}
+
+
+def _source_digest():
+    """Hash every kernel file: code inlined from one file into another must never outlive a change."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    for path in sorted(_FOLDER.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+_stamp = None
+
+
+def _cache(function, variant):
+    """Give the on-disk cache of one compiled function, or None where none can be written."""
+    global _stamp
+    if _stamp is None:
+        _stamp = _source_digest()
+    try:
+        return _KernelCache(function, variant)
+    except (RuntimeError, OSError):
+        # Containers and read-only installs have nowhere to write: compile in memory.
+        return None
+
+
+class _KernelCache(FunctionCache):
+    """numba's cache, keyed by all kernel sources, for which a damaged file is a missing one."""
+
+    def __init__(self, function, variant):
+        super().__init__(function)
+        variant = "-".join([self._impl.filename_base, variant, os.environ.get("SKATTN_VECTOR_BITS", "native")])
+        self._cache_file = IndexDataCacheFile(self._cache_path, variant, _stamp)
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            # Truncated or foreign bytes can raise anything on unpickling; what follows is a compilation.
+            self._discard()
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            self._discard()
+            if not isinstance(error, OSError):
+                warnings.warn(f"{self._name} is compiled but could not be cached: {error}", RuntimeWarning, stacklevel=2)
+
+    def _discard(self):
+        try:
+            os.unlink(self._cache_file._index_path)
+        except OSError:
+            pass

@@ -1,0 +1,189 @@
+"""What is made small: the loss of one sequence, and its gradient. The first part of a sequence does all of it.
+
+The slot `wanted` holds the weight of the sequence, then its target. The forward kernels put the unweighted loss into the
+slot `loss`; the backward kernels begin the gradient of the outputs with the weighted one.
+"""
+
+import math
+
+from .jit import Int, Ints, Reals, kernel, real
+from .simd import at
+from .step import N_STEPS, PART, hides
+
+FIELDS = ("source", "wanted", "loss", "n_outputs")
+RECONSTRUCTION_FIELDS = (*FIELDS, "input", "share")
+
+
+@kernel
+def cross_entropy_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute ``log(sum(exp(outputs))) - outputs[label]``."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    largest = outputs[0]
+    for k in range(n_outputs):
+        largest = max(largest, outputs[k])
+    total = real(0)
+    for k in range(n_outputs):
+        total += math.exp(outputs[k] - largest)
+    loss = at(values, place[row[3]])
+    loss[0] = math.log(total) + largest - outputs[int(wanted[1])]
+
+
+@kernel
+def cross_entropy_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give ``softmax(outputs) - onehot(label)``, weighted."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    d_outputs = at(d_values, place[row[1]])
+    largest = outputs[0]
+    for k in range(n_outputs):
+        largest = max(largest, outputs[k])
+    total = real(0)
+    for k in range(n_outputs):
+        d_outputs[k] = math.exp(outputs[k] - largest)
+        total += d_outputs[k]
+    for k in range(n_outputs):
+        d_outputs[k] *= wanted[0] / total
+    d_outputs[int(wanted[1])] -= wanted[0]
+
+
+@kernel
+def squared_error_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute half the mean over outputs of the squared difference."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]] + 1), row[4]
+    total = real(0)
+    for k in range(n_outputs):
+        total += (outputs[k] - wanted[k]) * (outputs[k] - wanted[k])
+    loss = at(values, place[row[3]])
+    loss[0] = real(0.5) * total / real(n_outputs)
+
+
+@kernel
+def squared_error_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give the difference, weighted."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    d_outputs = at(d_values, place[row[1]])
+    share = wanted[0] / real(n_outputs)
+    for k in range(n_outputs):
+        d_outputs[k] = share * (outputs[k] - wanted[k + 1])
+
+
+@kernel
+def binary_cross_entropy_forward(
+    row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals
+):
+    """Compute the mean over outputs of ``log(1 + exp(output)) - label * output``."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]] + 1), row[4]
+    total = real(0)
+    for k in range(n_outputs):
+        output = outputs[k]
+        # exp of what is not positive cannot overflow.
+        total += max(output, real(0)) - output * wanted[k] + math.log1p(math.exp(-abs(output)))
+    loss = at(values, place[row[3]])
+    loss[0] = total / real(n_outputs)
+
+
+@kernel
+def binary_cross_entropy_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give ``sigmoid(outputs) - labels``, weighted."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    d_outputs = at(d_values, place[row[1]])
+    share = wanted[0] / real(n_outputs)
+    for k in range(n_outputs):
+        small = math.exp(-abs(outputs[k]))
+        sigmoid = real(1) / (real(1) + small) if outputs[k] >= real(0) else small / (real(1) + small)
+        d_outputs[k] = share * (sigmoid - wanted[k + 1])
+
+
+@kernel
+def reconstruction_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute half the mean, over hidden steps and features, of the squared difference from what was hidden."""
+    if call[PART] > 0:
+        return
+    width = row[4]
+    total = real(0)
+    for t in range(call[N_STEPS]):
+        if hides(call, t, row[6]):
+            outputs, wanted = at(values, place[row[1]] + t * width), at(values, place[row[5]] + t * width)
+            for j in range(width):
+                total += (outputs[j] - wanted[j]) * (outputs[j] - wanted[j])
+    loss = at(values, place[row[3]])
+    loss[0] = real(0.5) * total / real(_n_hidden(row, call) * width)
+
+
+@kernel
+def reconstruction_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give the difference at hidden steps, weighted, and 0 elsewhere."""
+    if call[PART] > 0:
+        return
+    width, weight = row[4], at(values, place[row[2]])
+    share = weight[0] / real(_n_hidden(row, call) * width)
+    for t in range(call[N_STEPS]):
+        outputs, wanted = at(values, place[row[1]] + t * width), at(values, place[row[5]] + t * width)
+        d_outputs = at(d_values, place[row[1]] + t * width)
+        if hides(call, t, row[6]):
+            for j in range(width):
+                d_outputs[j] = share * (outputs[j] - wanted[j])
+        else:
+            for j in range(width):
+                d_outputs[j] = real(0)
+
+
+@kernel
+def _n_hidden(row: Ints, call: Ints) -> Int:
+    """Count the hidden steps of a sequence."""
+    count = 0
+    for t in range(call[N_STEPS]):
+        if hides(call, t, row[6]):
+            count += 1
+    return count

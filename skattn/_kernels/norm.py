@@ -1,0 +1,76 @@
+"""Layer normalisation of each step (Ba, Kiros & Hinton 2016, arXiv:1607.06450): forward and backward."""
+
+import math
+
+from .jit import Ints, Reals, kernel, real
+from .simd import at
+from .step import PART, part_begin
+
+FIELDS = ("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
+# `normal` [n_steps, width] keeps the normalised steps, `spread` [n_steps] one over their deviation.
+
+EPSILON = 1e-5
+
+
+@kernel
+def norm_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute ``target = (source - mean) / sqrt(variance + EPSILON) * scale + bias`` of each step."""
+    scale, bias, width = at(weights, row[5]), at(weights, row[6]), row[7]
+    spread = at(values, place[row[4]])
+    share = real(1) / real(width)
+    for t in range(part_begin(call, call[PART]), part_begin(call, call[PART] + 1)):
+        source = at(values, place[row[1]] + t * width)
+        target = at(values, place[row[2]] + t * width)
+        normal = at(values, place[row[3]] + t * width)
+        mean = real(0)
+        for j in range(width):
+            mean += source[j]
+        mean *= share
+        variance = real(0)
+        for j in range(width):
+            variance += (source[j] - mean) * (source[j] - mean)
+        inverse = real(1) / math.sqrt(variance * share + real(EPSILON))
+        spread[t] = inverse
+        for j in range(width):
+            centred = (source[j] - mean) * inverse
+            normal[j] = centred
+            target[j] = centred * scale[j] + bias[j]
+
+
+@kernel
+def norm_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Add to the gradients of scale and bias, and give the source's."""
+    scale, width, adds = at(weights, row[5]), row[7], row[8]
+    d_scale, d_bias = at(d_weights, row[5]), at(d_weights, row[6])
+    spread = at(values, place[row[4]])
+    share = real(1) / real(width)
+    for t in range(part_begin(call, call[PART]), part_begin(call, call[PART] + 1)):
+        normal = at(values, place[row[3]] + t * width)
+        d_target = at(d_values, place[row[2]] + t * width)
+        d_source = at(d_values, place[row[1]] + t * width)
+        total = real(0)
+        along = real(0)
+        for j in range(width):
+            d_bias[j] += d_target[j]
+            d_scale[j] += d_target[j] * normal[j]
+        for j in range(width):
+            total += d_target[j] * scale[j]
+            along += d_target[j] * scale[j] * normal[j]
+        total *= share
+        along *= share
+        if adds:
+            for j in range(width):
+                d_source[j] += spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)
+        else:
+            for j in range(width):
+                d_source[j] = spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)

@@ -1,0 +1,95 @@
+"""How many threads run, and where a parallel region is not safe.
+
+There is one region in the library: workers take numbered items, each the next that nobody has taken. What an item
+computes depends on its number alone, so results do not depend on how many workers there are or who takes what.
+"""
+
+import os
+import threading
+
+import joblib
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import prange
+from numba.core import types
+from numba.extending import intrinsic
+
+from .jit import ints, invoke_item, region
+
+
+@intrinsic
+def _take(typing_context, counter):
+    """Take the next number of a counter that several threads share."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.atomic_rmw("add", arguments[0], ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(counter), generate
+
+
+def _share_out(function, arguments, n_items, n_workers, counter):
+    for worker in prange(n_workers):
+        taken = _take(ints(counter))
+        while taken < n_items:
+            invoke_item(function, ints(arguments), taken, worker)
+            taken = _take(ints(counter))
+
+
+_SIGNATURE = types.void(*[types.int64] * 5)
+_regions = {}
+_lock = threading.RLock()
+_forked = False
+
+
+def _after_fork():
+    # GNU OpenMP kills a child that opens a region after its parent did: the child works alone.
+    global _forked, _lock
+    _forked = True
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _region(parallel):
+    if parallel not in _regions:
+        with _lock:
+            if parallel not in _regions:
+                _regions[parallel] = region(_share_out, _SIGNATURE, parallel=parallel)
+    return _regions[parallel]
+
+
+def n_workers(n_jobs=None):
+    """Give how many threads a region may use.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        As in scikit-learn; None is what the surrounding joblib context says, or every core that this process may use.
+    """
+    if _forked:
+        return 1
+    if n_jobs is None:
+        inside = joblib.effective_n_jobs(None)
+        n_jobs = inside if inside > 1 else -1
+    return max(1, min(joblib.effective_n_jobs(n_jobs), numba.get_num_threads()))
+
+
+def run(kernel, dtype, arguments, n_items, workers):
+    """Call ``kernel(arguments, item, worker)`` for each item below `n_items`.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    dtype : {"float32", "float64"}
+    arguments : ndarray of int64
+        Numbers and addresses; what they point to must outlive the call.
+    n_items, workers : int
+        With one worker no thread is started.
+    """
+    workers = min(workers, n_items)
+    counter = np.zeros(1, np.int64)
+    share_out = _region(parallel=workers > 1)
+    share_out(kernel.address(dtype), arguments.ctypes.data, n_items, workers, counter.ctypes.data)

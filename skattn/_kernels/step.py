@@ -1,0 +1,81 @@
+"""What every step of the network is told, and the few things that all of them ask.
+
+A step is a forward/backward pair of kernels with these parameters, shapes in brackets:
+
+row [fields of its kind]
+    Its row on the tape: slots, offsets into the parameters, sizes.
+call [N_CALL]
+    Which sequence is at hand; the constants below number the entries.
+place [n_slots]
+    Where each slot begins within `values`, and its gradient within `d_values`.
+weights, transposed [n_parameters]
+    The flat parameters, and the same with every matrix transposed.
+values, d_values
+    The slots of this sequence and their gradients.
+d_weights [n_parameters]
+    Gradient of the parameters; steps add to it.
+scratch
+    Room whose content does not outlive the step.
+"""
+
+from .jit import Bool, Int, Ints, kernel
+
+# `TRAINING` is one of the next three: what is learned from is dropped and hidden, what is judged is hidden only.
+TRANSFORM, LEARN, JUDGE = 0, 1, 2
+N_STEPS, SAMPLE, SEED, UPDATE, TRAINING, PART, N_PARTS, POSITIONS, N_CALL = range(9)
+# Sites of random numbers, so that no two draws of one update coincide.
+HIDE_SITE, DROPOUT_SITE = 1, 2
+# Probabilities are kept on the tape as whole numbers of this many parts.
+PROBABILITY_UNIT = 1 << 24
+# Parts of a sequence begin at multiples of this many steps, as blocks of queries do.
+GRANULE = 64
+
+
+@kernel
+def part_begin(call: Ints, part: Int) -> Int:
+    """Give the first step of a part of the sequence."""
+    blocks = (call[N_STEPS] + GRANULE - 1) // GRANULE
+    return min(part * blocks // call[N_PARTS] * GRANULE, call[N_STEPS])
+
+
+@kernel
+def row_begin(call: Ints, per_step: Int) -> Int:
+    """Give the first row that this part works on; what has one row only is the first part's."""
+    return part_begin(call, call[PART]) if per_step else 0
+
+
+@kernel
+def row_end(call: Ints, per_step: Int) -> Int:
+    """Give the end of the rows that this part works on."""
+    if per_step:
+        return part_begin(call, call[PART] + 1)
+    return 1 if call[PART] == 0 else 0
+
+
+@kernel
+def draw(call: Ints, site: Int, index: Int) -> Int:
+    """Draw one of PROBABILITY_UNIT numbers from a counter, the same on every machine and thread.
+
+    The mixing is splitmix64's (Steele, Lea & Flood 2014, OOPSLA).
+    """
+    state = call[SEED] * 0x1F83D9AB + call[UPDATE]
+    state = _mix(state * 0x2545F491 + call[SAMPLE])
+    return _mix(state + site * 0x3C6EF372 + index) & (PROBABILITY_UNIT - 1)
+
+
+@kernel
+def _mix(state: Int) -> Int:
+    """Scatter 64 bits (splitmix64's finaliser; its constants as signed numbers, shifts as unsigned)."""
+    state += -7046029254386353131
+    state = (state ^ ((state >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+    state = (state ^ ((state >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+    return state ^ ((state >> 31) & 0x1FFFFFFFF)
+
+
+@kernel
+def hides(call: Ints, step: Int, share: Int) -> Bool:
+    """Tell whether a step is hidden for reconstruction; each sequence has at least one such step."""
+    if call[TRAINING] == TRANSFORM:
+        return False
+    forced = draw(call, HIDE_SITE, -1) % call[N_STEPS]
+    return step == forced or draw(call, HIDE_SITE, step) < share

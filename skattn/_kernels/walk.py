@@ -1,0 +1,215 @@
+"""The tape forwards and backwards, for the sequences of a batch.
+
+Everything that these kernels need stands in one array of numbers and addresses, `arguments`; the constants below number
+its entries.
+"""
+
+from . import activation, attention, embedding, linear, loss, norm, pooling
+from .jit import Int, Ints, Reals, ints, invoke_backward, invoke_forward, kernel, real, reals
+from .simd import at
+from .step import LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
+
+# Each kind of step: its forward and backward kernels and the fields of its row.
+KINDS = {
+    "linear": (linear.linear_forward, linear.linear_backward, linear.FIELDS),
+    "sinusoidal": (embedding.sinusoidal_forward, embedding.sinusoidal_backward, embedding.SINUSOIDAL_FIELDS),
+    "learned": (embedding.learned_forward, embedding.learned_backward, embedding.LEARNED_FIELDS),
+    "hidden": (embedding.hidden_forward, embedding.hidden_backward, embedding.HIDDEN_FIELDS),
+    "norm": (norm.norm_forward, norm.norm_backward, norm.FIELDS),
+    "attention": (attention.attention_forward, attention.attention_backward, attention.FIELDS),
+    "gelu": (activation.gelu_forward, activation.gelu_backward, activation.GELU_FIELDS),
+    "dropout": (activation.dropout_forward, activation.dropout_backward, activation.DROPOUT_FIELDS),
+    "pool_mean": (pooling.mean_forward, pooling.mean_backward, pooling.FIELDS),
+    "pool_max": (pooling.max_forward, pooling.max_backward, pooling.FIELDS),
+    "pool_select": (pooling.select_forward, pooling.select_backward, pooling.SELECT_FIELDS),
+    "pool_attention": (pooling.attention_forward, pooling.attention_backward, pooling.ATTENTION_FIELDS),
+    "cross_entropy": (loss.cross_entropy_forward, loss.cross_entropy_backward, loss.FIELDS),
+    "squared_error": (loss.squared_error_forward, loss.squared_error_backward, loss.FIELDS),
+    "binary_cross_entropy": (loss.binary_cross_entropy_forward, loss.binary_cross_entropy_backward, loss.FIELDS),
+    "reconstruction": (loss.reconstruction_forward, loss.reconstruction_backward, loss.RECONSTRUCTION_FIELDS),
+}
+ROW_WIDTH = 1 + max(len(fields) for _, _, fields in KINDS.values())
+
+# Slots that every tape begins with: the standardised sequence; the weight of the sequence and its target; its loss.
+INPUT, WANTED, LOSS = range(3)
+# Slots begin at multiples of this many numbers, and are as long as if sequences were.
+SLOT_GRANULE = 16
+
+(
+    ROWS, N_ROWS, FORWARD, BACKWARD, SLOTS, N_SLOTS, WEIGHTS, TRANSPOSED, GRADIENTS, N_WEIGHTS,
+    WORKSPACE, WORKSPACE_SIZE, D_VALUES, SCRATCH, COUNTERS, VALUES, STARTS, LENGTHS, N_FEATURES, MEAN, SCALE,
+    TARGETS, N_TARGETS, SAMPLE_WEIGHTS, IDS, ORDER, BOUNDS, DRAW_SEED, DRAW_UPDATE, PURPOSE, POSITION_TABLE,
+    OUT, OUT_STARTS, OUT_SLOT, OUT_WIDTH, OUT_PER_STEP, LOSSES, SPLIT_SAMPLE, SPLIT_ROW, SPLIT_PARTS,
+    N_ARGUMENTS,
+) = range(41)  # fmt: skip
+
+
+@kernel
+def forward_item(arguments: Ints, item: Int, worker: Int):
+    """Carry a share of the sequences forwards and copy the wanted slot out."""
+    call, values = _call(arguments, worker), _values(arguments, worker)
+    place, scratch = at(call, N_CALL), at(values, arguments[SCRATCH])
+    bounds = ints(arguments[BOUNDS])
+    for i in range(bounds[item], bounds[item + 1]):
+        sample = ints(arguments[ORDER])[i]
+        _begin(arguments, sample, call, place)
+        _take_input(arguments, sample, place, values)
+        _walk_forward(arguments, call, place, values, scratch)
+        _copy_out(arguments, sample, call, place, values)
+
+
+@kernel
+def learn_item(arguments: Ints, item: Int, worker: Int):
+    """Carry a share of the sequences forwards and back, summing the gradient of its share."""
+    call, values = _call(arguments, worker), _values(arguments, worker)
+    place, scratch = at(call, N_CALL), at(values, arguments[SCRATCH])
+    d_weights = _gradient(arguments, item)
+    for i in range(arguments[N_WEIGHTS]):
+        d_weights[i] = real(0)
+    bounds = ints(arguments[BOUNDS])
+    for i in range(bounds[item], bounds[item + 1]):
+        sample = ints(arguments[ORDER])[i]
+        _begin(arguments, sample, call, place)
+        _take_input(arguments, sample, place, values)
+        _walk_forward(arguments, call, place, values, scratch)
+        _copy_loss(arguments, sample, place, values)
+        _walk_backward(arguments, call, place, values, d_weights, scratch)
+
+
+@kernel
+def split_input_item(arguments: Ints, item: Int, worker: Int):
+    """Take the input of a sequence that all workers share."""
+    call, values = _call(arguments, worker), _values(arguments, 0)
+    place = at(call, N_CALL)
+    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
+    _take_input(arguments, arguments[SPLIT_SAMPLE], place, values)
+
+
+@kernel
+def split_forward_item(arguments: Ints, item: Int, worker: Int):
+    """Compute one part of one step of a sequence that all workers share."""
+    call, values = _call(arguments, worker), _values(arguments, 0)
+    place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
+    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
+    call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
+    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * ROW_WIDTH)
+    invoke_forward(
+        ints(arguments[FORWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]), values, scratch
+    )
+
+
+@kernel
+def split_backward_item(arguments: Ints, item: Int, worker: Int):
+    """Compute one part of one step, backwards, of a sequence that all workers share."""
+    call, values = _call(arguments, worker), _values(arguments, 0)
+    place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
+    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
+    call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
+    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * ROW_WIDTH)
+    invoke_backward(
+        ints(arguments[BACKWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]),
+        reals(arguments[TRANSPOSED]), values, at(values, arguments[D_VALUES]), _gradient(arguments, item), scratch,
+    )  # fmt: skip
+
+
+@kernel
+def split_output_item(arguments: Ints, item: Int, worker: Int):
+    """Copy the wanted slot of a sequence that all workers share out, or its loss."""
+    call, values = _call(arguments, worker), _values(arguments, 0)
+    place = at(call, N_CALL)
+    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
+    if arguments[PURPOSE] == LEARN:
+        _copy_loss(arguments, arguments[SPLIT_SAMPLE], place, values)
+    else:
+        _copy_out(arguments, arguments[SPLIT_SAMPLE], call, place, values)
+
+
+@kernel
+def _call(arguments: Ints, worker: Int) -> Ints:
+    """Give a worker's numbers: the call, then the places of the slots."""
+    return at(ints(arguments[COUNTERS]), worker * (N_CALL + arguments[N_SLOTS]))
+
+
+@kernel
+def _values(arguments: Ints, worker: Int) -> Reals:
+    """Give a worker's slots; their gradients and its scratch follow."""
+    return at(reals(arguments[WORKSPACE]), worker * arguments[WORKSPACE_SIZE])
+
+
+@kernel
+def _gradient(arguments: Ints, item: Int) -> Reals:
+    """Give the gradient that an item sums into."""
+    return at(reals(arguments[GRADIENTS]), item * arguments[N_WEIGHTS])
+
+
+@kernel
+def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
+    """Say which sequence is at hand, and where its slots lie."""
+    n_steps = ints(arguments[LENGTHS])[sample]
+    call[N_STEPS] = n_steps
+    call[SAMPLE] = ints(arguments[IDS])[sample] if arguments[IDS] else sample
+    call[SEED], call[UPDATE], call[TRAINING] = arguments[DRAW_SEED], arguments[DRAW_UPDATE], arguments[PURPOSE]
+    call[PART], call[N_PARTS], call[POSITIONS] = 0, 1, arguments[POSITION_TABLE]
+    slots = ints(arguments[SLOTS])
+    rounded = (n_steps + SLOT_GRANULE - 1) // SLOT_GRANULE * SLOT_GRANULE
+    for slot in range(arguments[N_SLOTS]):
+        place[slot] = slots[2 * slot] * rounded + slots[2 * slot + 1]
+
+
+@kernel
+def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
+    """Standardise a sequence into its slot, and take its weight and target."""
+    width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
+    source = at(reals(arguments[VALUES]), ints(arguments[STARTS])[sample] * width)
+    mean, scale = reals(arguments[MEAN]), reals(arguments[SCALE])
+    target = at(values, place[INPUT])
+    for t in range(n_steps):
+        for j in range(width):
+            target[t * width + j] = (source[t * width + j] - mean[j]) / scale[j]
+    wanted = at(values, place[WANTED])
+    if arguments[SAMPLE_WEIGHTS]:
+        wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]
+    n_targets = arguments[N_TARGETS]
+    for k in range(n_targets):
+        wanted[k + 1] = reals(arguments[TARGETS])[sample * n_targets + k]
+
+
+@kernel
+def _walk_forward(arguments: Ints, call: Ints, place: Ints, values: Reals, scratch: Reals):
+    """Take every step of the tape."""
+    functions, weights = ints(arguments[FORWARD]), reals(arguments[WEIGHTS])
+    for r in range(arguments[N_ROWS]):
+        row = at(ints(arguments[ROWS]), r * ROW_WIDTH)
+        invoke_forward(functions[row[0]], row, call, place, weights, values, scratch)
+
+
+@kernel
+def _walk_backward(arguments: Ints, call: Ints, place: Ints, values: Reals, d_weights: Reals, scratch: Reals):
+    """Take every step of the tape back, from its end."""
+    functions, weights = ints(arguments[BACKWARD]), reals(arguments[WEIGHTS])
+    transposed, d_values = reals(arguments[TRANSPOSED]), at(values, arguments[D_VALUES])
+    for r in range(arguments[N_ROWS] - 1, -1, -1):
+        row = at(ints(arguments[ROWS]), r * ROW_WIDTH)
+        invoke_backward(
+            functions[row[0]], row, call, place, weights, transposed, values, d_values, d_weights, scratch
+        )
+
+
+@kernel
+def _copy_out(arguments: Ints, sample: Int, call: Ints, place: Ints, values: Reals):
+    """Copy the wanted slot to its place in the result."""
+    width = arguments[OUT_WIDTH]
+    source = at(values, place[arguments[OUT_SLOT]])
+    start, count = sample, 1
+    if arguments[OUT_PER_STEP]:
+        start, count = ints(arguments[OUT_STARTS])[sample], call[N_STEPS]
+    target = at(reals(arguments[OUT]), start * width)
+    for i in range(count * width):
+        target[i] = source[i]
+
+
+@kernel
+def _copy_loss(arguments: Ints, sample: Int, place: Ints, values: Reals):
+    """Copy a sequence's loss to its place in the result."""
+    losses, loss = reals(arguments[LOSSES]), at(values, place[LOSS])
+    losses[sample] = loss[0]
