@@ -1,0 +1,1 @@
+"""What is computed: the network as a tape of steps on flat parameters."""

@@ -1,0 +1,243 @@
+"""Carry a batch through the tape: the arguments of the kernels, workspaces, and how the work is shared out.
+
+Work is cut by the data alone, so results do not depend on how many threads there are. Most batches are cut into shares of
+whole sequences; a sequence that is long beside its batch is cut within, step by step, so that it uses every core.
+"""
+
+import numpy as np
+
+from .._kernels import parallel, update, walk
+from .._kernels.step import GRANULE, JUDGE, LEARN, N_CALL, TRANSFORM
+from .tape import workspace_size
+
+# Steps that a share of a batch has at least, so that adding up gradients stays a small part of the work.
+_STEPS_A_SHARE = 128
+_MOST_SHARES = 64
+# A sequence is cut within if it is this long and this large a part of its batch's work.
+_LONG_STEPS = 1024
+_LONG_PART = 1 / 8
+_STEPS_A_PART = 2 * GRANULE
+_MOST_PARTS = 64
+# Bytes that are kept between batches.
+_KEPT_BYTES = 1 << 28
+
+
+
+class Carrier:
+    """Runs the tape of one network over batches.
+
+    Parameters
+    ----------
+    tape : Tape
+    dtype : {"float32", "float64"}
+    """
+
+    def __init__(self, tape, dtype):
+        self._tape, self._dtype = tape, dtype
+        self._rows = tape.rows()
+        self._slots, _ = tape.slot_table()
+        offsets, _ = tape.offsets()
+        self._matrices = np.array([(offsets[p.name], *p.shape) for p in tape.parameters if p.turned], np.int64)
+        self._tables = {}
+        self._idle = []
+        self._positions = np.zeros((0, 0), dtype)
+        self._transposed = self._gradients = self._total = np.zeros(0, dtype)
+
+    def forward(self, network, data, name, n_jobs, target=None):
+        """Give what stands in the slot `name` after a forward pass; with a target, in the way that losses are judged."""
+        slot = self._tape.names[name]
+        lengths = np.ascontiguousarray(data.lengths, np.int64)
+        begins = np.cumsum(lengths) - lengths
+        result = np.empty((int(lengths.sum()) if slot.per_step else len(lengths), slot.width), self._dtype)
+        purpose = JUDGE if name == "loss" else TRANSFORM
+        run = _Pass(self, network, data, purpose, self._rows_until(slot.number), n_jobs)
+        run.point(walk.OUT, result)
+        run.point(walk.OUT_STARTS, begins)
+        run.set(walk.OUT_SLOT, slot.number, walk.OUT_WIDTH, slot.width, walk.OUT_PER_STEP, slot.per_step)
+        if target is not None:
+            run.point(walk.TARGETS, np.ascontiguousarray(target, self._dtype))
+            run.set(walk.N_TARGETS, target.shape[1])
+        run.forward()
+        self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
+        return result
+
+    def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs):
+        """Give the losses of a batch and the gradient of their weighted sum."""
+        run = _Pass(self, network, data, LEARN, len(self._rows), n_jobs)
+        losses = np.empty(run.n_samples, self._dtype)
+        run.point(walk.LOSSES, losses)
+        run.point(walk.IDS, np.ascontiguousarray(ids, np.int64))
+        run.point(walk.SAMPLE_WEIGHTS, np.ascontiguousarray(weight, self._dtype))
+        if target is not None:
+            run.point(walk.TARGETS, np.ascontiguousarray(target, self._dtype))
+            run.set(walk.N_TARGETS, target.shape[1])
+        run.set(walk.DRAW_SEED, seed, walk.DRAW_UPDATE, n_update)
+        self._turn(network, run.workers)
+        run.point(walk.TRANSPOSED, self._transposed)
+        n_shares = run.learn()
+        self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
+        return losses, self._sum(n_shares, run.workers)
+
+    def _rows_until(self, slot):
+        """Count the rows of the tape up to the last that writes a slot."""
+        writers = [i for i, (_, fields) in enumerate(self._tape.steps) if _writes(fields, slot)]
+        return writers[-1] + 1 if writers else 0
+
+    def table(self, backward):
+        """Give the addresses of the kernels of each kind of step, compiling those that the tape uses."""
+        if backward not in self._tables:
+            used = {kind for kind, _ in self._tape.steps}
+            self._tables[backward] = np.array(
+                [pair[backward].address(self._dtype) if kind in used else 0 for kind, pair in walk.KINDS.items()],
+                np.int64,
+            )
+        return self._tables[backward]
+
+    def positions(self, n_steps, width):
+        """Give at least `n_steps` rows of the table of sines and cosines."""
+        if not any(kind == "sinusoidal" for kind, _ in self._tape.steps):
+            return self._positions
+        if len(self._positions) < n_steps:
+            angle = np.arange(n_steps)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
+            table = np.empty((n_steps, width), self._dtype)
+            table[:, 0::2] = np.sin(angle)
+            table[:, 1::2] = np.cos(angle)[:, : width // 2]
+            self._positions = table
+        return self._positions
+
+    def take_workspace(self, size):
+        """Give room for `size` numbers: what the last batch left, if that is enough."""
+        try:
+            # Popping is atomic, so two Python threads never get the same room.
+            idle = self._idle.pop()
+        except IndexError:
+            idle = self._transposed[:0]
+        return idle if idle.size >= size else np.empty(size, self._dtype)
+
+    def gradients(self, n_shares, n_parameters):
+        """Give room for the gradient of each share."""
+        if self._gradients.size < n_shares * n_parameters:
+            self._gradients = np.empty(n_shares * n_parameters, self._dtype)
+        return self._gradients
+
+    def _turn(self, network, workers):
+        if self._transposed.size != network.parameters.size:
+            self._transposed = np.zeros_like(network.parameters)
+            self._total = np.zeros_like(network.parameters)
+        arguments = np.zeros(update.N_TURN_ARGUMENTS, np.int64)
+        arguments[update.TURN_WEIGHTS] = network.parameters.ctypes.data
+        arguments[update.TURN_TRANSPOSED] = self._transposed.ctypes.data
+        arguments[update.TURN_MATRICES] = self._matrices.ctypes.data
+        parallel.run(update.turn_item, self._dtype, arguments, len(self._matrices), workers)
+
+    def _sum(self, n_shares, workers):
+        arguments = np.zeros(update.N_SUM_ARGUMENTS, np.int64)
+        arguments[update.SUM_GRADIENTS], arguments[update.SUM_SHARES] = self._gradients.ctypes.data, n_shares
+        arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, self._total.ctypes.data
+        parallel.run(update.sum_item, self._dtype, arguments, -(-self._total.size // update.BLOCK), workers)
+        return self._total
+
+
+def _writes(fields, slot):
+    return any(name in fields and getattr(fields[name], "number", None) == slot for name in ("target", "loss"))
+
+
+class _Pass:
+    """One batch on its way through the tape; what its arguments point to lives as long as it."""
+
+    def __init__(self, carrier, network, data, purpose, n_rows, n_jobs):
+        self._carrier, self._dtype, self._learns = carrier, carrier._dtype, purpose == LEARN
+        self._arguments, self._kept = np.zeros(walk.N_ARGUMENTS, np.int64), []
+        self.workers = parallel.n_workers(n_jobs)
+        self._lengths = np.ascontiguousarray(data.lengths, np.int64)
+        self.n_samples, self._n_rows = len(self._lengths), n_rows
+        self._n_parameters = network.parameters.size
+        longest = int(self._lengths.max())
+        size, d_values, scratch = workspace_size(carrier._tape, longest, backward=self._learns)
+        self.workspace = carrier.take_workspace(size * self.workers)
+        self.point(walk.ROWS, carrier._rows)
+        self.point(walk.SLOTS, carrier._slots)
+        self.point(walk.FORWARD, carrier.table(backward=False))
+        if self._learns:
+            self.point(walk.BACKWARD, carrier.table(backward=True))
+        self.point(walk.WEIGHTS, network.parameters)
+        self.point(walk.WORKSPACE, self.workspace)
+        self.point(walk.COUNTERS, np.empty(self.workers * (N_CALL + len(carrier._slots)), np.int64))
+        self.point(walk.VALUES, data.values)
+        self.point(walk.STARTS, np.ascontiguousarray(data.starts, np.int64))
+        self.point(walk.LENGTHS, self._lengths)
+        self.point(walk.MEAN, network.mean)
+        self.point(walk.SCALE, network.scale)
+        self.point(walk.POSITION_TABLE, carrier.positions(longest, network.architecture.d_model))
+        self.set(walk.N_ROWS, n_rows, walk.N_SLOTS, len(carrier._slots), walk.N_WEIGHTS, self._n_parameters)
+        self.set(walk.WORKSPACE_SIZE, size, walk.D_VALUES, d_values, walk.SCRATCH, scratch)
+        self.set(walk.N_FEATURES, data.values.shape[1], walk.PURPOSE, purpose)
+
+    def point(self, entry, array):
+        """Let an entry of the arguments point to an array."""
+        self._kept.append(array)
+        self._arguments[entry] = array.ctypes.data
+
+    def set(self, *pairs):
+        """Set entries of the arguments to numbers."""
+        for entry, number in zip(pairs[0::2], pairs[1::2], strict=True):
+            self._arguments[entry] = number
+
+    def forward(self):
+        """Carry the batch forwards."""
+        whole, long = self._cut()
+        if len(whole):
+            bounds = self._bounds(whole, _MOST_SHARES * 16)
+            self._share_out(walk.forward_item, len(bounds) - 1)
+        for sample in long:
+            self._split_forward(sample)
+
+    def learn(self):
+        """Carry the batch forwards and back; gives how many shares of gradient there are."""
+        whole, long = self._cut()
+        bounds = self._bounds(whole, _MOST_SHARES)
+        n_parts = [self._n_parts(sample) for sample in long]
+        n_shares = max([len(bounds) - 1, *n_parts])
+        gradients = self._carrier.gradients(n_shares, self._n_parameters)
+        self.point(walk.GRADIENTS, gradients)
+        self._share_out(walk.learn_item, len(bounds) - 1)
+        gradients[(len(bounds) - 1) * self._n_parameters : n_shares * self._n_parameters] = 0
+        for sample in long:
+            self._split_forward(sample)
+            for row in range(self._n_rows - 1, -1, -1):
+                self.set(walk.SPLIT_ROW, row)
+                self._share_out(walk.split_backward_item, self._arguments[walk.SPLIT_PARTS])
+        return n_shares
+
+    def _cut(self):
+        """Tell the sequences that are taken whole, as a boolean mask, and the numbers of those that are cut within."""
+        work = self._lengths * (self._lengths + 512.0)
+        cut = (self._lengths >= _LONG_STEPS) & (work >= _LONG_PART * work.sum())
+        return np.flatnonzero(~cut), np.flatnonzero(cut)
+
+    def _n_parts(self, sample):
+        return int(min(_MOST_PARTS, -(-self._lengths[sample] // _STEPS_A_PART)))
+
+    def _bounds(self, whole, most):
+        """Cut whole sequences into shares of about equal work: a power of two of them, by the data alone."""
+        self.point(walk.ORDER, whole)
+        lengths = self._lengths[whole]
+        wanted = max(1, min(most, int(lengths.sum()) // _STEPS_A_SHARE, len(whole)))
+        n_shares = 1 << (wanted.bit_length() - 1)
+        work = np.cumsum(lengths * (lengths + 512.0))
+        marks = np.arange(1, n_shares) * (work[-1] / n_shares) if len(work) else []
+        bounds = np.concatenate([[0], np.searchsorted(work, marks), [len(whole)]]).astype(np.int64)
+        self.point(walk.BOUNDS, bounds)
+        return bounds
+
+    def _share_out(self, kernel, n_items):
+        parallel.run(kernel, self._dtype, self._arguments, int(n_items), self.workers)
+
+    def _split_forward(self, sample):
+        """Carry one long sequence forwards, every step of the tape cut into parts."""
+        self.set(walk.SPLIT_SAMPLE, sample, walk.SPLIT_PARTS, self._n_parts(sample))
+        self._share_out(walk.split_input_item, 1)
+        for row in range(self._n_rows):
+            self.set(walk.SPLIT_ROW, row)
+            self._share_out(walk.split_forward_item, self._arguments[walk.SPLIT_PARTS])
+        self._share_out(walk.split_output_item, 1)

@@ -1,0 +1,175 @@
+"""The parts a network is made of: the parameters of each, and its rows on the tape."""
+
+import math
+
+from .._kernels import attention as attention_kernels
+from .._kernels.step import PROBABILITY_UNIT
+
+
+def linear(tape, source, name, n_out, *, onto=None, per_step=True, bias=True, init=None, wants_gradient=True, slot=None):
+    """Map `source` linearly into a new slot, or `onto` one that it is added to.
+
+    Weights are drawn with variance ``1 / n_in``, which keeps the variance of what passes (LeCun et al. 1998, section 4.6).
+    """
+    n_in = source.width
+    weight = tape.parameter(
+        f"{name}.weight", (n_in, n_out), 1 / math.sqrt(n_in) if init is None else init, decayed=True, turned=True
+    )
+    shift = tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
+    target = onto or tape.slot(n_out, per_step=per_step, name=slot)
+    tape.step(
+        "linear", source=source, target=target, weight=weight, bias=shift, n_in=n_in, n_out=n_out,
+        per_step=int(per_step), onto=int(onto is not None), adds=0 if wants_gradient else -1,
+    )  # fmt: skip
+    return target
+
+
+def norm(tape, source, name, *, slot=None):
+    """Normalise each step of `source` into a new slot."""
+    width = source.width
+    scale = tape.parameter(f"{name}.scale", (width,), _ones(width))
+    bias = tape.parameter(f"{name}.bias", (width,), 0.0)
+    target = tape.slot(width, name=slot)
+    normal, spread = tape.slot(width), tape.slot(1)
+    tape.step(
+        "norm", source=source, target=target, normal=normal, spread=spread, scale=scale, bias=bias, width=width
+    )
+    return target
+
+
+def _ones(width):
+    return [1.0] * width
+
+
+def dropout(tape, source, rate):
+    """Drop a share of `source` while learning; nothing is written where the rate is 0."""
+    if rate == 0:
+        return source
+    target = tape.slot(source.width, per_step=source.per_step)
+    # Draws of different dropouts must not coincide.
+    site = sum(kind == "dropout" for kind, _ in tape.steps)
+    tape.step(
+        "dropout", source=source, target=target, width=source.width, per_step=int(source.per_step),
+        rate=probability(rate), site=site,
+    )  # fmt: skip
+    return target
+
+
+def probability(share):
+    """Write a probability as the tape keeps it."""
+    return round(share * PROBABILITY_UNIT)
+
+
+def position_none(tape, stream, architecture):
+    """Leave steps without their place in the sequence."""
+
+
+def position_sinusoidal(tape, stream, architecture):
+    """Add sines and cosines of each position (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
+    tape.step("sinusoidal", target=stream, width=stream.width)
+
+
+def position_learned(tape, stream, architecture):
+    """Add a learned vector of each position; later positions than any at fit take the last one's."""
+    shape = (architecture.max_steps, stream.width)
+    table = tape.parameter("position.weight", shape, POSITION_DEVIATION)
+    tape.step("learned", target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
+
+
+# Of the learned vectors of positions at first.
+POSITION_DEVIATION = 0.5
+POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned": position_learned}
+
+
+def hidden_steps(tape, stream, share):
+    """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
+    token = tape.parameter("hidden_step", (stream.width,), 0.0)
+    tape.step("hidden", target=stream, token=token, width=stream.width, share=probability(share))
+
+
+def attention(tape, stream, name, architecture):
+    """Add to each step what it fetches from those within its window, by several heads.
+
+    Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)`` has unit
+    variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor saturated. Keys have no
+    bias: softmax does not see it. What a branch adds at first is scaled by ``1 / sqrt(2 n_layers)`` (Radford et al. 2019,
+    section 2.3).
+    """
+    a = architecture
+    z = norm(tape, stream, f"{name}.attention_norm")
+    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, slot=f"{name}.query")
+    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, bias=False, slot=f"{name}.key")
+    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, bias=False, slot=f"{name}.value")
+    mixed, kept = tape.slot(a.n_heads * a.d_value), tape.slot(2 * a.n_heads)
+    left, right = (attention_kernels.UNBOUNDED if bound is None else bound for bound in a.window)
+    tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
+    tape.step(
+        "attention", query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
+        n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right,
+    )  # fmt: skip
+    mixed = dropout(tape, mixed, a.dropout)
+    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, init=_branch(mixed.width, a.n_layers))
+
+
+def feedforward(tape, stream, name, architecture):
+    """Add to each step a function of that step alone: a linear map, GELU, and a linear map back."""
+    a = architecture
+    if not a.d_feedforward:
+        return
+    z = norm(tape, stream, f"{name}.feedforward_norm")
+    wide = linear(tape, z, f"{name}.expand", a.d_feedforward)
+    bent = tape.slot(a.d_feedforward)
+    tape.step("gelu", source=wide, target=bent, width=a.d_feedforward)
+    bent = dropout(tape, bent, a.dropout)
+    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, init=_branch(a.d_feedforward, a.n_layers))
+
+
+def _branch(n_in, n_layers):
+    return 1 / math.sqrt(n_in * 2 * n_layers)
+
+
+def _pool(kind, **fields):
+    def write(tape, source, target, column):
+        tape.step(kind, source=source, target=target, column=column, width=source.width, **fields)
+
+    return write
+
+
+def _pool_attention(tape, source, target, column):
+    query = tape.parameter("pooling.query", (source.width,), 0.0)
+    tape.step(
+        "pool_attention", source=source, target=target, column=column, width=source.width, query=query,
+        shares=tape.slot(1),
+    )  # fmt: skip
+
+
+_mean, _max = _pool("pool_mean"), _pool("pool_max")
+# Each pooling: what fills its columns, a width of the sequence each.
+POOLINGS = {
+    "mean": (_mean,),
+    "max": (_max,),
+    "mean_max": (_mean, _max),
+    "first": (_pool("pool_select", last=0),),
+    "last": (_pool("pool_select", last=1),),
+    "attention": (_pool_attention,),
+}
+
+
+def pooling(tape, source, kind):
+    """Pool the steps of `source` into one vector."""
+    parts = POOLINGS[kind]
+    target = tape.slot(len(parts) * source.width, per_step=False, name="features")
+    tape.want_scratch(source.width)
+    for i, part in enumerate(parts):
+        part(tape, source, target, i * source.width)
+    return target
+
+
+def loss(tape, architecture, outputs, wanted, loss, source):
+    """Compare `outputs` with what is `wanted`, or with the hidden steps of `source`."""
+    fields = {}
+    if architecture.loss == "reconstruction":
+        fields = {"input": source, "share": probability(architecture.hidden_fraction)}
+    tape.step(
+        architecture.loss, source=outputs, wanted=wanted, loss=loss, n_outputs=outputs.width, **fields
+    )  # fmt: skip

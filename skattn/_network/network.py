@@ -1,0 +1,167 @@
+"""The network of every estimator: flat parameters, forward passes, and the loss and gradient of a batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import layers
+from .carrier import Carrier
+from .tape import Tape
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that decides a network's shape, resolved to plain values.
+
+    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of steps that a
+    query sees to its left and right, None for all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is
+    the length of the learned table of positions; `hidden_fraction` the share of steps hidden for reconstruction.
+    """
+
+    n_features: int
+    n_outputs: int
+    loss: str
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_value: int
+    n_layers: int
+    d_feedforward: int
+    position: str
+    max_steps: int
+    window: tuple
+    pooling: str | None
+    dropout: float = 0.0
+    hidden_fraction: float = 0.15
+
+    @property
+    def n_targets(self):
+        """Columns of a target: the label's index, or a number for each output; none for reconstruction."""
+        return {"cross_entropy": 1, "reconstruction": 0}.get(self.loss, self.n_outputs)
+
+
+def write_tape(architecture):
+    """Write the steps of a network in order: embedding, layers, pooling, outputs, loss."""
+    a, tape = architecture, Tape()
+    source = tape.slot(a.n_features, name="input")
+    wanted = tape.slot(1 + a.n_targets, per_step=False)
+    loss = tape.slot(1, per_step=False, name="loss")
+    stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+    reconstructs = a.loss == "reconstruction"
+    if reconstructs:
+        layers.hidden_steps(tape, stream, a.hidden_fraction)
+    layers.POSITIONS[a.position](tape, stream, a)
+    for i in range(a.n_layers):
+        layers.attention(tape, stream, f"layers.{i}", a)
+        layers.feedforward(tape, stream, f"layers.{i}", a)
+    steps = layers.norm(tape, stream, "norm", slot="steps")
+    if reconstructs:
+        outputs = layers.linear(tape, steps, "head", a.n_features, slot="outputs")
+        if a.pooling is not None:
+            layers.pooling(tape, steps, a.pooling)
+    else:
+        features = layers.pooling(tape, steps, a.pooling or "mean")
+        features = layers.dropout(tape, features, a.dropout)
+        outputs = layers.linear(tape, features, "head", a.n_outputs, per_step=False, init=0.0, slot="outputs")
+    layers.loss(tape, a, outputs, wanted, loss, source)
+    return tape
+
+
+class Network:
+    """A network with its parameters.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : {"float32", "float64"}
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        All parameters, those that decay first; `weights` are views of it.
+    mean, scale : ndarray of shape (n_features,)
+        The network standardises its input: ``(x - mean) / scale``.
+    """
+
+    def __init__(self, architecture, dtype):
+        self.architecture = architecture
+        self.dtype = np.dtype(dtype).name
+        self.mean = np.zeros(architecture.n_features, self.dtype)
+        self.scale = np.ones(architecture.n_features, self.dtype)
+        self._write()
+        self.parameters = np.zeros(sum(p.size for p in self._tape.parameters), self.dtype)
+
+    def _write(self):
+        self._tape = write_tape(self.architecture)
+        self._offsets, self.n_decayed = self._tape.offsets()
+        self._carrier = Carrier(self._tape, self.dtype)
+
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in ("architecture", "dtype", "mean", "scale", "parameters")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._write()
+
+    def initialise(self, generator):
+        """Draw the parameters."""
+        for p in self._tape.parameters:
+            view = self.weights[p.name]
+            if np.ndim(p.init):
+                view[...] = p.init
+            elif p.init:
+                view[...] = generator.normal(scale=p.init, size=p.shape)
+            else:
+                view[...] = 0.0
+
+    @property
+    def weights(self):
+        """Views of the parameters by name; matrices are (n_in, n_out)."""
+        views = {}
+        for p in self._tape.parameters:
+            offset = self._offsets[p.name]
+            views[p.name] = self.parameters[offset : offset + p.size].reshape(p.shape)
+        return views
+
+    def forward(self, data, name, n_jobs=None):
+        """Carry sequences forwards and give what stands in a named slot.
+
+        Parameters
+        ----------
+        data : object with ``values`` (n_rows, n_features), ``starts`` and ``lengths`` (n_samples,)
+        name : str
+            "features", "outputs", "steps", or a projection such as "layers.0.query".
+        n_jobs : int, optional
+
+        Returns
+        -------
+        result : ndarray of shape (n_samples, width), or (sum of lengths, width) where the slot has a row a step
+        """
+        return self._carrier.forward(self, data, name, n_jobs)
+
+    def losses(self, data, target, n_jobs=None):
+        """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
+        return self._carrier.forward(self, data, "loss", n_jobs, target=target)[:, 0].astype(np.float64)
+
+    def loss_and_gradient(self, data, target, weight, *, ids, seed, n_update, n_jobs=None):
+        """Give the weighted sum of the losses of a batch and its gradient.
+
+        Parameters
+        ----------
+        data : object with ``values``, ``starts``, ``lengths``
+        target : ndarray of shape (n_samples, n_targets), or None for reconstruction
+        weight : ndarray of shape (n_samples,)
+        ids : int array of shape (n_samples,)
+            Numbers of the samples within the data set; with `seed` and `n_update` they decide every random number.
+        seed, n_update : int
+        n_jobs : int, optional
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray of shape (n_parameters,)
+            Overwritten by the next call.
+        """
+        losses, gradient = self._carrier.learn(self, data, target, weight, ids, seed, n_update, n_jobs)
+        return float(np.dot(losses.astype(np.float64), np.asarray(weight, np.float64))), gradient

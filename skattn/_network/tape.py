@@ -1,0 +1,122 @@
+"""The tape of a network: rows of integers for its steps, slots for what they read and write, named parameters."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._kernels import walk
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for a vector of each step, or for one vector."""
+
+    number: int
+    width: int
+    per_step: bool
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named array within the flat parameters.
+
+    ``init`` is the standard deviation of its first values, or an array of them; `decayed` says whether weight decay
+    applies; `turned` whether the backward pass wants its transpose.
+    """
+
+    name: str
+    shape: tuple
+    init: object
+    decayed: bool
+    turned: bool
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape))
+
+
+@dataclass
+class Tape:
+    """Collects the steps of a network in the order in which they are taken."""
+
+    slots: list = field(default_factory=list)
+    parameters: list = field(default_factory=list)
+    steps: list = field(default_factory=list)
+    names: dict = field(default_factory=dict)
+    scratch: int = 0
+
+    def slot(self, width, *, per_step=True, name=None):
+        """Make room; a `name` lets `Network.forward` give it out."""
+        slot = Slot(len(self.slots), width, per_step)
+        self.slots.append(slot)
+        if name is not None:
+            self.names[name] = slot
+        return slot
+
+    def parameter(self, name, shape, init, *, decayed=False, turned=False):
+        """Add a named parameter."""
+        self.parameters.append(Parameter(name, shape, init, decayed, turned))
+        return name
+
+    def step(self, kind, **fields):
+        """Add a step: `fields` are those of its kind, slots and parameters given as themselves and by name."""
+        self.steps.append((kind, fields))
+
+    def want_scratch(self, size):
+        """Ask for room whose content does not outlive a step."""
+        self.scratch = max(self.scratch, size)
+
+    def offsets(self):
+        """Lay out the flat parameters: those that decay first. Gives name -> offset, and how many decay."""
+        ordered = [p for p in self.parameters if p.decayed] + [p for p in self.parameters if not p.decayed]
+        ends = np.cumsum([0] + [p.size for p in ordered])
+        n_decayed = sum(p.size for p in self.parameters if p.decayed)
+        return {p.name: int(end) for p, end in zip(ordered, ends[:-1], strict=True)}, n_decayed
+
+    def rows(self):
+        """Write the steps as integers, shape (n_steps, ROW_WIDTH)."""
+        offsets, _ = self.offsets()
+        kinds = list(walk.KINDS)
+        rows = np.zeros((len(self.steps), walk.ROW_WIDTH), np.int64)
+        for row, (kind, fields) in zip(rows, self.steps, strict=True):
+            row[0] = kinds.index(kind)
+            for i, name in enumerate(walk.KINDS[kind][2], start=1):
+                value = fields.get(name, 0)
+                if isinstance(value, Slot):
+                    value = value.number
+                elif isinstance(value, str):
+                    value = offsets[value]
+                row[i] = value
+        self._mark_first_writers(rows)
+        return rows
+
+    def _mark_first_writers(self, rows):
+        """Say of each step whether, backwards, it begins its source's gradient or adds to it."""
+        begun = set()
+        for row, (kind, fields) in zip(rows[::-1], self.steps[::-1], strict=True):
+            names = walk.KINDS[kind][2]
+            if "adds" not in names or fields.get("adds") == -1:
+                continue
+            source = fields["source"].number
+            row[1 + names.index("adds")] = source in begun
+            begun.add(source)
+
+    def slot_table(self):
+        """Give each slot's place as (per rounded step, fixed), shape (n_slots, 2), and the size of all as such a pair."""
+        table = np.zeros((len(self.slots) + 1, 2), np.int64)
+        for slot in self.slots:
+            table[slot.number + 1] = table[slot.number]
+            table[slot.number + 1, int(not slot.per_step)] += slot.width if slot.per_step else _rounded(slot.width)
+        return table[:-1].copy(), table[-1]
+
+
+def _rounded(size):
+    return -(-size // walk.SLOT_GRANULE) * walk.SLOT_GRANULE
+
+
+def workspace_size(tape, n_steps, *, backward):
+    """Give (numbers a worker needs, where the slots' gradients begin, where its scratch begins) for a longest sequence."""
+    per_step, fixed = tape.slot_table()[1]
+    size = int(per_step * _rounded(n_steps) + fixed)
+    scratch = 2 * size if backward else size
+    return scratch + _rounded(tape.scratch), size, scratch
