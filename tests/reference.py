@@ -53,12 +53,12 @@ def gelu(x):
 def attends(n_steps, n_keys, window):
     """Whether each step may attend to each key, both counted from the start: bool (n_steps, n_keys)."""
     left, right = window
-    allowed = np.zeros((n_steps, n_keys), dtype=bool)
-    for step in range(n_steps):
-        for key in range(n_keys):
-            not_before = left is None or key >= step - left
-            not_after = right is None or key <= step + right
-            allowed[step, key] = not_before and not_after
+    ahead = np.arange(n_keys)[np.newaxis, :] - np.arange(n_steps)[:, np.newaxis]
+    allowed = np.ones((n_steps, n_keys), dtype=bool)
+    if left is not None:
+        allowed &= ahead >= -left
+    if right is not None:
+        allowed &= ahead <= right
     return allowed
 
 
@@ -188,8 +188,8 @@ def attention_block(result, h, weights, architecture, layer):
     at = f"layers.{layer}."
     z = layer_norm(h, weights[at + "attention_norm.scale"], weights[at + "attention_norm.bias"])
     query = z @ weights[at + "query.weight"] + weights[at + "query.bias"]
-    key = z @ weights[at + "key.weight"]
-    value = z @ weights[at + "value.weight"] + weights[at + "value.bias"]
+    # Softmax does not see a bias of the keys; that of the output does what a bias of the values would.
+    key, value = z @ weights[at + "key.weight"], z @ weights[at + "value.weight"]
     result |= {at + "query": query, at + "key": key, at + "value": value}
     query = split_heads(query, architecture.n_heads)
     key, value = (split_heads(rows, architecture.n_kv_heads) for rows in (key, value))
@@ -224,8 +224,8 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
             h = feedforward_block(h, weights, layer)
     steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
     per_step = architecture.loss == "reconstruction"
-    if architecture.pooling is not None:
-        result["features"] = pooling(architecture.pooling, steps, weights.get("pooling.query"))
+    if architecture.pooling is not None or not per_step:
+        result["features"] = pooling(architecture.pooling or "mean", steps, weights.get("pooling.query"))
     head_input = steps if per_step else result["features"]
     result["outputs"] = head_input @ weights["head.weight"] + weights["head.bias"]
     return result
