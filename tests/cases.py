@@ -1,0 +1,126 @@
+"""Architectures, networks and batches that the tests of the network share: prime sizes, nothing zero."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from skattn._network.network import Architecture, Network
+
+BASE = {
+    "n_features": 3,
+    "n_outputs": 5,
+    "loss": "cross_entropy",
+    "d_model": 22,
+    "n_heads": 2,
+    "n_kv_heads": 2,
+    "d_head": 11,
+    "d_value": 11,
+    "n_layers": 1,
+    "d_feedforward": 0,
+    "position": "learned",
+    "max_steps": 29,
+    "window": (None, None),
+    "pooling": "mean",
+    "dropout": 0.0,
+    "hidden_fraction": 0.3,
+}
+
+# What differs from BASE, by the name under which a test reports it.
+ARCHITECTURES = {
+    "base": {},
+    "narrow queries, wide values": {"d_head": 7, "d_value": 13},
+    "wide queries, narrow values": {"d_head": 17, "d_value": 5},
+    "widths of one": {"n_features": 1, "d_head": 1, "d_value": 1},
+    "one wide head": {"d_model": 71, "n_heads": 1, "n_kv_heads": 1, "d_head": 71, "d_value": 67},
+    "very wide heads": {"n_heads": 1, "n_kv_heads": 1, "d_head": 257, "d_value": 131},
+    "grouped queries": {"n_heads": 6, "n_kv_heads": 2, "d_head": 5, "d_value": 3},
+    "one key for all queries": {"n_heads": 3, "n_kv_heads": 1, "d_head": 5, "d_value": 7},
+    "feed-forward": {"d_feedforward": 13},
+    "wide feed-forward": {"d_feedforward": 89},
+    "two layers": {"n_layers": 2},
+    "two layers with feed-forward": {"n_layers": 2, "d_feedforward": 13},
+    "no position": {"position": "none"},
+    "sinusoidal position": {"position": "sinusoidal"},
+    "sinusoidal position, odd width": {"position": "sinusoidal", "d_model": 23},
+    "maximum pooling": {"pooling": "max"},
+    "mean and maximum pooling": {"pooling": "mean_max"},
+    "first step": {"pooling": "first"},
+    "last step": {"pooling": "last"},
+    "attention pooling": {"pooling": "attention"},
+    "causal": {"window": (None, 0)},
+    "anti-causal": {"window": (0, None)},
+    "sliding window": {"window": (3, 2)},
+    "causal sliding window": {"window": (5, 0)},
+    "own step only": {"window": (0, 0)},
+    "window wider than the sequence": {"window": (1000, 997)},
+    "one output": {"n_outputs": 1, "loss": "squared_error"},
+    "several values": {"loss": "squared_error"},
+    "several labels": {"loss": "binary_cross_entropy"},
+    "reconstruction": {"loss": "reconstruction", "n_outputs": 3},
+    "all at once": {
+        "n_layers": 2,
+        "n_heads": 6,
+        "n_kv_heads": 3,
+        "d_head": 5,
+        "d_value": 7,
+        "d_feedforward": 13,
+        "window": (7, 3),
+        "pooling": "attention",
+    },
+}
+
+LENGTHS = (1, 2, 3, 5, 7, 13, 16, 17, 31, 32, 33, 37)
+
+
+def make_network(dtype=np.float64, seed=0, **changes):
+    """Network of BASE with `changes`, all of its parameters drawn: no bias is zero."""
+    architecture = Architecture(**(BASE | changes))
+    network = Network(architecture, dtype)
+    generator = np.random.default_rng(seed)
+    network.initialise(generator)
+    network.parameters += generator.normal(scale=0.2, size=network.parameters.shape).astype(dtype)
+    network.mean[:] = generator.normal(size=architecture.n_features)
+    network.scale[:] = generator.uniform(0.5, 2.0, size=architecture.n_features)
+    return network
+
+
+def make_batch(lengths=LENGTHS, n_features=3, dtype=np.float64, seed=1, gap=0, garbage=np.nan):
+    """Sequences of `lengths` steps in one array, `gap` rows of `garbage` before, between and after them."""
+    generator = np.random.default_rng(seed)
+    lengths = np.array(lengths, dtype=np.int64)
+    starts = gap + np.concatenate([[0], np.cumsum(lengths + gap)[:-1]]).astype(np.int64)
+    values = np.full((starts[-1] + lengths[-1] + gap, n_features), garbage, dtype=dtype)
+    for start, length in zip(starts, lengths, strict=True):
+        values[start : start + length] = generator.normal(size=(length, n_features))
+    return SimpleNamespace(values=values, starts=starts, lengths=lengths)
+
+
+def take(batch, indices):
+    """Some samples of a batch, over the same values."""
+    return SimpleNamespace(values=batch.values, starts=batch.starts[indices], lengths=batch.lengths[indices])
+
+
+def sequences(batch):
+    """Each sample's own steps: a list of (n_steps, n_features)."""
+    return [
+        batch.values[start : start + length]
+        for start, length in zip(batch.starts, batch.lengths, strict=True)
+    ]
+
+
+def make_target(architecture, n_samples, dtype=np.float64, seed=2):
+    """A target as the architecture's loss wants it: (n_samples, n_target), or None to reconstruct."""
+    generator = np.random.default_rng(seed)
+    if architecture.loss == "reconstruction":
+        return None
+    if architecture.loss == "cross_entropy":
+        return generator.integers(architecture.n_outputs, size=(n_samples, 1)).astype(dtype)
+    if architecture.loss == "binary_cross_entropy":
+        return generator.integers(2, size=(n_samples, architecture.n_outputs)).astype(dtype)
+    return generator.normal(size=(n_samples, architecture.n_outputs)).astype(dtype)
+
+
+def make_weight(n_samples, dtype=np.float64, seed=3):
+    """Uneven positive sample weights that sum to 1."""
+    weight = np.random.default_rng(seed).uniform(0.5, 2.0, size=n_samples)
+    return (weight / weight.sum()).astype(dtype)
