@@ -1,0 +1,358 @@
+"""Loss and gradient of a batch: finite differences of every weight, hidden steps, dropout, threads, torch."""
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+from cases import ARCHITECTURES, make_batch, make_network, make_target, make_weight, sequences, take
+
+LENGTHS = (1, 2, 5, 17, 37)
+COUNTERS = {"seed": 11, "n_update": 3}
+
+
+@pytest.fixture(params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+def changes(request):
+    """How an architecture differs from the base."""
+    return request.param
+
+
+class Problem:
+    """A network, a batch, its target and weights, with the numbers that dropout and hiding count from."""
+
+    def __init__(self, lengths=LENGTHS, dtype=np.float64, **changes):
+        self.network = make_network(dtype, **changes)
+        architecture = self.network.architecture
+        self.batch = make_batch(lengths, n_features=architecture.n_features, dtype=dtype)
+        self.target = make_target(architecture, len(lengths), dtype)
+        self.weight = make_weight(len(lengths), dtype)
+        self.ids = np.arange(len(lengths), dtype=np.int64) * 7 + 101
+
+    def take(self, indices):
+        """The same problem on some of its samples."""
+        part = Problem.__new__(Problem)
+        part.network, part.batch = self.network, take(self.batch, indices)
+        part.target = None if self.target is None else self.target[indices]
+        part.weight, part.ids = self.weight[indices], self.ids[indices]
+        return part
+
+    def loss_and_gradient(self, n_jobs=1, **counters):
+        """Weighted loss of the batch and a copy of its gradient."""
+        loss, gradient = self.network.loss_and_gradient(
+            self.batch, self.target, self.weight, ids=self.ids, n_jobs=n_jobs, **(COUNTERS | counters)
+        )
+        return loss, gradient.copy()
+
+    def loss(self, **counters):
+        """Weighted loss of the batch."""
+        return self.loss_and_gradient(**counters)[0]
+
+
+def slices(network):
+    """Where each weight lies in the flat vector, by name."""
+    start = network.parameters.__array_interface__["data"][0]
+    where = {}
+    for name, weight in network.weights.items():
+        first = (weight.__array_interface__["data"][0] - start) // weight.itemsize
+        where[name] = slice(first, first + weight.size)
+    return where
+
+
+def slope(problem, part, direction, h=1e-4):
+    """Derivative of the loss along a direction of some parameters, by five points (error of order h^4)."""
+    parameters = problem.network.parameters[part]
+    centre = parameters.copy()
+    losses = []
+    for steps in (-2, -1, 1, 2):
+        parameters[:] = centre + steps * h * direction
+        losses.append(problem.loss())
+    parameters[:] = centre
+    return (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
+
+
+def assert_gradient_is_the_slope(problem, n_directions=2, h=1e-4):
+    """Along random directions of every weight, and along single entries, finite differences agree to 1e-6."""
+    _, gradient = problem.loss_and_gradient()
+    assert np.isfinite(gradient).all()
+    generator = np.random.default_rng(5)
+    for name, part in slices(problem.network).items():
+        size = part.stop - part.start
+        directions = [generator.normal(size=size) for _ in range(n_directions)]
+        directions = [direction / np.linalg.norm(direction) for direction in directions]
+        directions.append(np.eye(1, size, generator.integers(size))[0])
+        for direction in directions:
+            expected = slope(problem, part, direction, h)
+            # The floor is what rounding of the losses leaves of a slope that is 0.
+            np.testing.assert_allclose(
+                gradient[part] @ direction, expected, rtol=1e-6, atol=3e-11, err_msg=name
+            )
+
+
+def test_gradient_is_the_slope_of_the_loss(changes):
+    # Small steps where a maximum may pass from one step of a sequence to another: the slope has a kink there.
+    h = 1e-5 if "max" in changes.get("pooling", "mean") else 1e-4
+    assert_gradient_is_the_slope(Problem(**changes), h=h)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("n_outputs", [1, 2, 17, 37])
+def test_gradient_is_the_slope_for_every_number_of_outputs(loss, n_outputs):
+    if loss == "cross_entropy" and n_outputs == 1:
+        pytest.skip("one class has no gradient")
+    assert_gradient_is_the_slope(Problem(loss=loss, n_outputs=n_outputs), n_directions=1)
+
+
+@pytest.mark.parametrize("window", [(None, None), (None, 0), (41, 67), (150, 0), (0, 200)])
+def test_gradient_is_the_slope_on_long_sequences(window):
+    problem = Problem((67, 131, 523), window=window, n_heads=4, n_kv_heads=2, d_head=5, d_value=7)
+    assert_gradient_is_the_slope(problem, n_directions=1)
+
+
+@pytest.mark.parametrize("pooling", ["max", "attention"])
+def test_gradient_is_the_slope_of_reconstruction_with_everything(pooling):
+    changes = ARCHITECTURES["all at once"] | {"loss": "reconstruction", "n_outputs": 3, "pooling": pooling}
+    assert_gradient_is_the_slope(Problem(**changes))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "reconstruction"])
+def test_gradient_is_the_slope_under_dropout(loss):
+    n_outputs = 3 if loss == "reconstruction" else 5
+    problem = Problem(dropout=0.3, d_feedforward=13, n_layers=2, loss=loss, n_outputs=n_outputs)
+    assert_gradient_is_the_slope(problem)
+
+
+@pytest.mark.parametrize("n_steps", range(1, 35))
+def test_gradient_is_the_slope_for_every_length(n_steps):
+    problem = Problem((n_steps,), window=(5, 3), d_feedforward=13, pooling="mean_max")
+    _, gradient = problem.loss_and_gradient()
+    direction = np.random.default_rng(n_steps).normal(size=gradient.size)
+    direction /= np.linalg.norm(direction)
+    np.testing.assert_allclose(gradient @ direction, slope(problem, slice(None), direction), rtol=1e-6)
+
+
+def test_loss_is_the_weighted_sum_of_the_losses(changes):
+    problem = Problem(**changes)
+    if problem.target is None:
+        pytest.skip("what is hidden differs")
+    losses = problem.network.losses(problem.batch, problem.target)
+    np.testing.assert_allclose(problem.loss(), problem.weight @ losses, rtol=1e-13)
+
+
+def torch_gradient(problem, torch, dtype):
+    """Gradient of the problem's loss by torch's automatic differentiation, by weight name."""
+    network, architecture = problem.network, problem.network.architecture
+    weights = {
+        name: torch.tensor(np.array(weight), dtype=dtype, requires_grad=True)
+        for name, weight in network.weights.items()
+    }
+    mean, scale = (torch.tensor(np.array(array), dtype=dtype) for array in (network.mean, network.scale))
+    total = 0
+    for sequence, row, weight in zip(sequences(problem.batch), problem.target, problem.weight, strict=True):
+        x = (torch.tensor(sequence, dtype=dtype) - mean) / scale
+        features = torch_steps(torch, weights, architecture, x).mean(0)
+        outputs = features @ weights["head.weight"] + weights["head.bias"]
+        total = total + float(weight) * (torch.logsumexp(outputs, 0) - outputs[int(row[0])])
+    total.backward()
+    return {name: weight.grad.numpy() for name, weight in weights.items()}
+
+
+def torch_steps(torch, weights, architecture, x):
+    """Pre-norm attention layers of torch's own parts: (n_steps, n_features) -> (n_steps, d_model)."""
+    functional = torch.nn.functional
+    d_model = (architecture.d_model,)
+    h = x @ weights["embedding.weight"] + weights["embedding.bias"]
+    for layer in range(architecture.n_layers):
+        w = {name.split(".", 2)[2]: v for name, v in weights.items() if name.startswith(f"layers.{layer}.")}
+        z = functional.layer_norm(h, d_model, w["attention_norm.scale"], w["attention_norm.bias"])
+        query, key, value = (
+            z @ w["query.weight"] + w["query.bias"],
+            z @ w["key.weight"],
+            z @ w["value.weight"],
+        )
+        query, key, value = (
+            rows.reshape(len(x), architecture.n_heads, -1).transpose(0, 1) for rows in (query, key, value)
+        )
+        mixed = functional.scaled_dot_product_attention(
+            query[None], key[None], value[None], is_causal=architecture.window == (None, 0)
+        )[0]
+        mixed = mixed.transpose(0, 1).reshape(len(x), -1)
+        h = h + mixed @ w["output.weight"] + w["output.bias"]
+        if architecture.d_feedforward:
+            z = functional.layer_norm(h, d_model, w["feedforward_norm.scale"], w["feedforward_norm.bias"])
+            z = functional.gelu(z @ w["expand.weight"] + w["expand.bias"], approximate="tanh")
+            h = h + z @ w["contract.weight"] + w["contract.bias"]
+    return functional.layer_norm(h, d_model, weights["norm.scale"], weights["norm.bias"])
+
+
+@pytest.mark.parametrize("window", [(None, None), (None, 0)])
+@pytest.mark.parametrize("d_feedforward", [0, 13])
+def test_gradient_agrees_with_torch(window, d_feedforward):
+    torch = pytest.importorskip("torch")
+    problem = Problem(window=window, d_feedforward=d_feedforward, n_layers=2, position="none")
+    _, gradient = problem.loss_and_gradient()
+    where = slices(problem.network)
+    for name, expected in torch_gradient(problem, torch, torch.float64).items():
+        np.testing.assert_allclose(
+            gradient[where[name]], expected.ravel(), rtol=1e-9, atol=1e-12, err_msg=name
+        )
+
+
+def test_float32_gradient_errs_at_most_twice_plain_float32():
+    """Of each weight the largest error in shares of its largest slope; root mean square over the weights."""
+    torch = pytest.importorskip("torch")
+    problem = Problem(dtype=np.float32, n_layers=2, d_feedforward=13, position="none")
+    truth, plain = (torch_gradient(problem, torch, dtype) for dtype in (torch.float64, torch.float32))
+    _, gradient = problem.loss_and_gradient()
+    where = slices(problem.network)
+
+    def error(result):
+        largest = [np.abs(result[name] - truth[name]).max() / np.abs(truth[name]).max() for name in truth]
+        return np.sqrt(np.mean(np.square(largest)))
+
+    fast = {name: gradient[where[name]].reshape(truth[name].shape) for name in truth}
+    assert error(fast) <= 2 * error(plain)
+
+
+@pytest.mark.parametrize("garbage", [1e30, np.nan])
+def test_padding_reaches_no_gradient(changes, garbage):
+    problem = Problem(dtype=np.float32, **changes)
+    expected = problem.loss_and_gradient()
+    n_features = problem.network.architecture.n_features
+    problem.batch = make_batch(LENGTHS, n_features, np.float32, gap=3, garbage=garbage)
+    loss, gradient = problem.loss_and_gradient()
+    assert loss == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+@pytest.mark.parametrize(
+    "lengths", [(1,), (3001,), (2003, 5, 1201), (3,) * 67, tuple(range(1, 60)), (13, 1, 700, 2, 2, 5)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_has_equal_bits_for_any_number_of_threads(lengths, dtype):
+    problem = Problem(lengths, dtype, window=(31, 5), d_feedforward=13, dropout=0.2, n_kv_heads=1)
+    loss, gradient = problem.loss_and_gradient(n_jobs=1)
+    for n_jobs in (2, 3, None):
+        again = problem.loss_and_gradient(n_jobs=n_jobs)
+        assert again[0] == loss
+        np.testing.assert_array_equal(again[1], gradient)
+
+
+def test_what_earlier_batches_left_behind_reaches_no_gradient(changes):
+    """A workspace is used again: the same batch, asked for after larger and wilder ones, gives the same bits."""
+    problem = Problem(**changes)
+    expected = problem.loss_and_gradient()
+    wild = Problem((41, 150, 3), **changes)
+    wild.network = problem.network
+    wild.batch.values *= 1e10
+    wild.loss_and_gradient()
+    problem.network.forward(wild.batch, "outputs")
+    loss, gradient = problem.loss_and_gradient()
+    assert loss == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_gradient_of_a_batch_is_the_sum_over_its_samples(changes):
+    problem = Problem(**changes, dropout=0.2)
+    parts = [problem.take([sample]).loss_and_gradient() for sample in range(len(LENGTHS))]
+    loss, gradient = problem.loss_and_gradient()
+    np.testing.assert_allclose(loss, sum(part[0] for part in parts), rtol=1e-12)
+    np.testing.assert_allclose(gradient, sum(part[1] for part in parts), rtol=1e-9, atol=1e-13)
+
+
+def test_a_sample_of_weight_zero_changes_nothing():
+    problem = Problem()
+    problem.weight[2] = 0
+    loss, gradient = problem.loss_and_gradient()
+    without = problem.take([0, 1, 3, 4]).loss_and_gradient()
+    np.testing.assert_allclose(loss, without[0], rtol=1e-13)
+    np.testing.assert_allclose(gradient, without[1], rtol=1e-10, atol=1e-14)
+
+
+def test_a_repeated_sample_counts_as_twice_its_weight():
+    problem = Problem()
+    problem.weight[3] *= 2
+    expected = problem.loss_and_gradient()
+    problem.weight[3] /= 2
+    loss, gradient = problem.take([0, 1, 2, 3, 3, 4]).loss_and_gradient()
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(gradient, expected[1], rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("changes", [{"dropout": 0.3}, {"loss": "reconstruction", "n_outputs": 3}])
+@pytest.mark.parametrize("counter", ["seed", "n_update", "ids"])
+def test_chance_is_decided_by_seed_update_and_sample(changes, counter):
+    problem = Problem(**changes)
+    loss = problem.loss()
+    assert problem.loss() == loss
+    if counter == "ids":
+        problem.ids = problem.ids + 1
+        assert problem.loss() != loss
+    else:
+        assert problem.loss(**{counter: 4}) != loss
+
+
+def hidden_steps(network, n_steps, number, **counters):
+    """Steps of sample `number` that are hidden: those whose input alone makes a loss against outputs of 0."""
+    blind = make_network(
+        loss="reconstruction", n_outputs=3, hidden_fraction=network.architecture.hidden_fraction
+    )
+    blind.weights["head.weight"][:] = 0
+    blind.weights["head.bias"][:] = 0
+    problem = Problem((n_steps,), loss="reconstruction", n_outputs=3)
+    problem.network, problem.ids = blind, np.array([number])
+    hidden = []
+    for step in range(n_steps):
+        problem.batch.values[:] = blind.mean
+        problem.batch.values[step] += blind.scale
+        if problem.loss(**counters) > 0:
+            hidden.append(step)
+    return hidden
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 17, 37])
+def test_reconstruction_is_judged_on_hidden_steps_alone(n_steps):
+    problem = Problem((n_steps,), loss="reconstruction", n_outputs=3, d_feedforward=13)
+    network = problem.network
+    hidden = hidden_steps(network, n_steps, problem.ids[0])
+    expected = reference.loss(
+        network.weights,
+        network.architecture,
+        problem.batch.values,
+        None,
+        network.mean,
+        network.scale,
+        hidden=hidden,
+    )
+    np.testing.assert_allclose(problem.loss(), problem.weight[0] * expected, rtol=1e-12)
+
+
+def test_every_sequence_has_a_hidden_step_and_the_share_is_as_asked():
+    network = make_network(loss="reconstruction", n_outputs=3, hidden_fraction=0.3)
+    numbers = range(97)
+    assert all(hidden_steps(network, 1, number) == [0] for number in numbers)
+    share = np.mean([len(hidden_steps(network, 13, number)) / 13 for number in numbers])
+    assert 0.25 < share < 0.4
+
+
+def test_hidden_steps_are_drawn_anew_for_each_sample_and_update():
+    network = make_network(loss="reconstruction", n_outputs=3)
+    drawn = [
+        tuple(hidden_steps(network, 31, number, n_update=update, seed=seed))
+        for number, update, seed in itertools.product((0, 1, 2), (0, 1, 2), (0, 1))
+    ]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_losses_have_no_dropout():
+    problem, without = Problem(dropout=0.5), Problem()
+    losses = problem.network.losses(problem.batch, problem.target)
+    np.testing.assert_array_equal(losses, without.network.losses(without.batch, without.target))
+    assert abs(problem.loss() - problem.weight @ losses) > 1e-3
+
+
+def test_reconstruction_losses_are_the_same_every_time():
+    problem = Problem(loss="reconstruction", n_outputs=3)
+    losses = problem.network.losses(problem.batch, None)
+    assert losses.shape == (len(LENGTHS),)
+    assert (losses > 0).all()
+    np.testing.assert_array_equal(problem.network.losses(problem.batch, None), losses)
