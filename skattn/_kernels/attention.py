@@ -21,7 +21,7 @@ QUERIES = GRANULE
 KEYS = 64
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
-_LOG2_E = 1.4426950408889634
+LOG2_E = 1.4426950408889634
 
 
 def scratch_size(d_head, d_value):
@@ -62,7 +62,7 @@ def attend_forward(
         n_queries = min(end - first, QUERIES)
         width = (n_queries + lanes - 1) // lanes * lanes
         last = first + n_queries - 1
-        transpose(at(query, first * query_row), query_row, n_queries, d_head, turned, width, width, scale * real(_LOG2_E))
+        transpose(at(query, first * query_row), query_row, n_queries, d_head, turned, width, width, scale * real(LOG2_E))
         start, stop = max(0, first - left), min(n_keys, last + right + 1)
         fresh = True
         for k in range(start, stop, KEYS):
@@ -158,7 +158,7 @@ def attend_backward(
         last = first + n_queries - 1
         rows = at(query, first * query_row)
         d_rows = at(d_target, first * target_row)
-        transpose(rows, query_row, n_queries, d_head, turned, width, width, scale * real(_LOG2_E))
+        transpose(rows, query_row, n_queries, d_head, turned, width, width, scale * real(LOG2_E))
         transpose(d_rows, target_row, n_queries, d_value, d_mixed, width, width, real(1))
         for q in range(width):
             live = q < n_queries

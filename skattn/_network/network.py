@@ -86,7 +86,7 @@ class Network:
 
     def __init__(self, architecture, dtype):
         self.architecture = architecture
-        self.dtype = np.dtype(dtype).name
+        self.dtype = np.dtype(dtype)
         self.mean = np.zeros(architecture.n_features, self.dtype)
         self.scale = np.ones(architecture.n_features, self.dtype)
         self._write()
@@ -95,7 +95,7 @@ class Network:
     def _write(self):
         self._tape = write_tape(self.architecture)
         self._offsets, self.n_decayed = self._tape.offsets()
-        self._carrier = Carrier(self._tape, self.dtype)
+        self._carrier = Carrier(self._tape, self.dtype.name)
 
     def __getstate__(self):
         return {name: getattr(self, name) for name in ("architecture", "dtype", "mean", "scale", "parameters")}
