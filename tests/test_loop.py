@@ -234,6 +234,13 @@ def test_an_absurd_rate_diverges_with_an_error_instead_of_infinite_parameters():
         fit(network=network, settings=Settings(learning_rate_init=1e60, max_iter=1))
 
 
+def test_parameters_that_overflow_in_the_last_update_are_noticed():
+    """No later batch could show it: the loss and the gradient of the only one are finite."""
+    network = LinearNetwork(N_FEATURES, N_CLASSES, dtype=np.float32)
+    with pytest.raises(ValueError, match="parameters that are not finite"):
+        fit(make_problem(SMALL), network=network, settings=Settings(learning_rate_init=1e60, max_iter=1))
+
+
 def test_an_epoch_reports_its_number_loss_and_score():
     seen = []
     _, state = fit(validation=validation(), on_epoch=lambda *news: seen.append(news))
@@ -248,6 +255,29 @@ def test_partial_fit_keeps_the_rate_up():
     for _ in range(5):
         fit(network=network, state=state, settings=settings, n_epochs=1, plan="open")
     np.testing.assert_array_equal(network.parameters, whole.parameters)
+
+
+def test_partial_fit_after_fit_starts_at_the_full_rate():
+    """Neither the end of the cosine nor what plateaus took away is left over."""
+    for learning_rate in ("cosine", "adaptive"):
+        settings = Settings(learning_rate=learning_rate, max_iter=3)
+        network, state = fit(settings=settings)
+        state.rate_scale = 1e-3
+        before = network.parameters.copy()
+        fit(network=network, state=state, settings=settings, n_epochs=1, plan="open")
+        assert state.plan_updates is None
+        assert np.abs(network.parameters - before).max() > settings.learning_rate_init
+
+
+def test_a_divided_rate_moves_less():
+    moves = []
+    for rate_scale in (1.0, 0.1):
+        network, untrained = LinearNetwork(N_FEATURES, N_CLASSES), LinearNetwork(N_FEATURES, N_CLASSES)
+        state = TrainingState(seed=7, rate_scale=rate_scale)
+        settings = Settings("sgd", learning_rate="adaptive", alpha=0.0, batch_size=LARGE)
+        fit(network=network, state=state, settings=settings, n_epochs=1, plan="open")
+        moves.append(network.parameters - untrained.parameters)
+    np.testing.assert_allclose(moves[1], 0.1 * moves[0], rtol=1e-9)
 
 
 def test_a_warm_start_plans_anew_and_keeps_the_averages():
