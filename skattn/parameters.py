@@ -1,0 +1,292 @@
+"""What a user may set: names, defaults, allowed values, documentation, and what follows from them."""
+
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skattn._network.layers import POOLINGS, POSITIONS
+from skattn._network.network import Architecture
+from skattn._training.optimizers import OPTIMIZERS
+from skattn._training.schedules import SCHEDULES
+from skattn._training.settings import Settings
+from skattn.functional import bounds
+
+HIDDEN_FRACTION = 0.3
+"""Share of a sequence's steps that reconstruction hides and predicts from the rest."""
+
+FEEDFORWARD_RATIO = 2
+"""Width of the feed-forward part in units of `d_model` for ``d_feedforward="auto"``."""
+
+_AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
+_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SelfAttentionParameters(BaseEstimator):
+    """Parameters that all estimators share.
+
+    As a keyword-only data class it writes scikit-learn's ``__init__``, which only stores its arguments,
+    and a subclass adds a parameter by adding a field.
+
+    Parameters
+    ----------
+    d_model : int, default=64
+        Width of the vector that represents a step, and of the pooled features.
+    n_heads : int, default=4
+        Attention patterns computed side by side in a layer.
+    n_kv_heads : int, default=None
+        Heads of the keys and values, each shared by ``n_heads / n_kv_heads`` query heads. None: one
+        for each query head; 1: multi-query attention.
+    d_head : int, default=None
+        Width of one head's queries and keys. None: ``d_model / n_heads``, which must be whole.
+    d_value : int, default=None
+        Width of one head's values. None: as `d_head`.
+    n_layers : int, default=1
+        Layers, one after the other.
+    d_feedforward : int, "auto" or None, default="auto"
+        Hidden width of the feed-forward part of a layer. "auto": ``2 * d_model``. None or 0: layers
+        of attention alone.
+    position : {"learned", "sinusoidal", "none"}, default="learned"
+        How a step's place in the sequence is told: a learned vector for every step up to the longest
+        sequence at fit, fixed waves, or not at all, so that order does not count.
+    causal : bool, default=False
+        Whether a step attends only to itself and to earlier steps.
+    window : int or tuple (left, right), default=None
+        How many steps before and after itself a step attends to; None, for both or in one place of the
+        tuple, is no limit, and one number is both sides. With `causal` the right side is 0.
+    pooling : {"mean", "max", "mean_max", "first", "last", "attention"} or None, default="mean"
+        How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None,
+        for `SelfAttentionTransformer` only: `transform` gives every step's vector, and training
+        pools by the mean where the target is one a sequence.
+    n_step_features : int, default=1
+        For 2-D X: how many consecutive columns are one step.
+    optimizer : {"adamw", "adam", "sgd"}, default="adamw"
+        How the gradient moves the weights. "sgd" has Nesterov's momentum.
+    learning_rate_init : float, default=0.001
+        Highest learning rate.
+    learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
+        How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
+        divided by 5 when the training loss stops improving.
+    alpha : float, default=0.01
+        Strength of weight decay ("adamw") or of the L2 penalty ("adam", "sgd"); normalisation weights,
+        biases and positions are free of it.
+    dropout : float, default=0.0
+        Share of activations set to zero while training, in [0, 1).
+    batch_size : int or "auto", default="auto"
+        Sequences an update. "auto": all of a small data set, which makes `sample_weight` the same as
+        repeating samples; a small part of a larger one.
+    max_iter : int or "auto", default="auto"
+        Epochs, that is, passes over the training data. "auto": as many as a few hundred updates take.
+    early_stopping : bool, default=False
+        Whether to watch the score of validation samples, end when it stops improving, and keep
+        the weights that scored best. The samples are ``X_val, y_val`` of `fit`, or else a share of X.
+    validation_fraction : float, default=0.1
+        That share, in (0, 1), of each class where possible. Only used with `early_stopping`.
+    n_iter_no_change : int, default=10
+        Training ends after this many epochs without an improvement by `tol`.
+    tol : float, default=1e-4
+        Smallest improvement of the training loss, or of the validation score, that counts.
+    shuffle : bool, default=True
+        Whether every epoch cuts its batches anew.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit instead of from new ones.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of weights and results. "auto": that of X.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the batches, the validation share, dropout and hidden steps.
+    n_jobs : int, default=None
+        Threads. None: all cores that this process may use, or what joblib's context says; -1: all.
+        The results have the same bits for any number.
+    verbose : int, default=0
+        0: silent. 1: about 20 lines a fit. 2: a line each epoch.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Every learned array by its name, for example ``"layers.0.query.weight"``, a matrix being
+        ``(n_in, n_out)``. Read-only: these are the arrays that are computed with.
+    objective_ : str
+        What was learned: "cross_entropy", "binary_cross_entropy", "squared_error" or "reconstruction".
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted; for several labels a sample, their column numbers. Only with classes.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    best_loss_ : float
+        Lowest training loss of an epoch.
+    validation_scores_ : list of float
+        Validation score of every epoch: accuracy, R², or minus the mean loss. Only with
+        `early_stopping` or ``X_val``.
+    n_iter_ : int
+        Epochs so far, all calls of `partial_fit` and warm starts included.
+    n_features_in_ : int
+        Columns of a 2-D X, features of a step of any other.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names at fit. Only where they are all strings.
+    """
+
+    d_model: int = 64
+    n_heads: int = 4
+    n_kv_heads: int | None = None
+    d_head: int | None = None
+    d_value: int | None = None
+    n_layers: int = 1
+    d_feedforward: int | str | None = "auto"
+    position: str = "learned"
+    causal: bool = False
+    window: int | tuple[int | None, int | None] | None = None
+    pooling: str | None = "mean"
+    n_step_features: int = 1
+    optimizer: str = "adamw"
+    learning_rate_init: float = 0.001
+    learning_rate: str = "cosine"
+    alpha: float = 0.01
+    dropout: float = 0.0
+    batch_size: int | str = "auto"
+    max_iter: int | str = "auto"
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    shuffle: bool = True
+    warm_start: bool = False
+    dtype: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "d_model": [_AT_LEAST_1],
+        "n_heads": [_AT_LEAST_1],
+        "n_kv_heads": [_AT_LEAST_1, None],
+        "d_head": [_AT_LEAST_1, None],
+        "d_value": [_AT_LEAST_1, None],
+        "n_layers": [_AT_LEAST_1],
+        "d_feedforward": [_AT_LEAST_0, StrOptions({"auto"}), None],
+        "position": [StrOptions(set(POSITIONS))],
+        "causal": ["boolean"],
+        "window": [_AT_LEAST_0, tuple, list, None],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "n_step_features": [_AT_LEAST_1],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [_AT_LEAST_1, StrOptions({"auto"})],
+        "max_iter": [_AT_LEAST_1, StrOptions({"auto"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [_AT_LEAST_1],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "shuffle": ["boolean"],
+        "warm_start": ["boolean"],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "random_state": ["random_state"],
+        "n_jobs": [Interval(Integral, None, -1, closed="right"), _AT_LEAST_1, None],
+        "verbose": ["verbose"],
+    }
+
+
+def document(estimator: type) -> type:
+    """Fill ``{parameters}`` and ``{attributes}`` in a class docstring with those that all share."""
+    if estimator.__doc__:
+        shared = (SelfAttentionParameters.__doc__ or "").split("----------\n")
+        parameters = shared[1].rsplit("Attributes", maxsplit=1)[0].strip()
+        text = estimator.__doc__.replace("{parameters}", parameters)
+        estimator.__doc__ = text.replace("{attributes}", shared[2].strip())
+    return estimator
+
+
+def resolve_architecture(
+    parameters: SelfAttentionParameters, *, loss: str, n_features: int, n_outputs: int, max_steps: int
+) -> Architecture:
+    """Turn parameters into the sizes of a network, every "auto" and None decided.
+
+    Parameters
+    ----------
+    parameters : SelfAttentionParameters
+        Whose values satisfy `_parameter_constraints`.
+    loss : str
+        Name of the loss that the network computes.
+    n_features, n_outputs : int
+        Features of a step that go in, numbers that come out.
+    max_steps : int
+        Longest sequence of the training data.
+
+    Raises
+    ------
+    ValueError
+        If heads and widths do not divide, or the window is no pair of bounds.
+    """
+    d_head = _resolve_d_head(parameters)
+    d_feedforward = parameters.d_feedforward
+    if isinstance(d_feedforward, str):
+        d_feedforward = FEEDFORWARD_RATIO * parameters.d_model
+    return Architecture(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        loss=loss,
+        d_model=int(parameters.d_model),
+        n_heads=int(parameters.n_heads),
+        n_kv_heads=_resolve_n_kv_heads(parameters),
+        d_head=d_head,
+        d_value=int(parameters.d_value or d_head),
+        n_layers=int(parameters.n_layers),
+        d_feedforward=int(d_feedforward or 0),
+        position=parameters.position,
+        max_steps=max_steps,
+        window=resolve_window(parameters.window, parameters.causal),
+        pooling=parameters.pooling,
+        dropout=float(parameters.dropout),
+        hidden_fraction=HIDDEN_FRACTION,
+    )
+
+
+def resolve_settings(parameters: SelfAttentionParameters) -> Settings:
+    """Hand the learning parameters on under their own names."""
+    known = set(parameters.get_params(deep=False))
+    return Settings(**{f.name: getattr(parameters, f.name) for f in fields(Settings) if f.name in known})
+
+
+def resolve_window(
+    window: int | tuple[int | None, int | None] | None, causal: bool
+) -> tuple[int | None, int | None]:
+    """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
+    left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
+    return None if left is None else int(left), None if right is None else int(right)
+
+
+def _resolve_d_head(parameters: SelfAttentionParameters) -> int:
+    """Width of a head: as given, or the model's width split evenly."""
+    if parameters.d_head is not None:
+        return int(parameters.d_head)
+    d_model, n_heads = int(parameters.d_model), int(parameters.n_heads)
+    if d_model % n_heads:
+        wider = d_model + n_heads - d_model % n_heads
+        raise ValueError(
+            f"d_model={d_model} does not split over n_heads={n_heads}; "
+            f"try d_model={wider} or n_heads={_nearest_divisor(d_model, n_heads)}."
+        )
+    return d_model // n_heads
+
+
+def _resolve_n_kv_heads(parameters: SelfAttentionParameters) -> int:
+    """Heads of keys and values: as many as of queries, or a whole part of them."""
+    n_heads = int(parameters.n_heads)
+    n_kv_heads = int(parameters.n_kv_heads or n_heads)
+    if n_heads % n_kv_heads:
+        raise ValueError(
+            f"n_heads={n_heads} is no multiple of n_kv_heads={n_kv_heads}; "
+            f"try n_kv_heads={_nearest_divisor(n_heads, n_kv_heads)}."
+        )
+    return n_kv_heads
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    """Divisor of `number` that is nearest to `wanted`, the larger of two equally near ones."""
+    divisors = [n for n in range(1, number + 1) if number % n == 0]
+    return min(divisors, key=lambda n: (abs(n - wanted), -n))

@@ -1,0 +1,296 @@
+"""Read y and sample_weight: whatever a user passes into the arrays that objectives take."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, check_array, column_or_1d, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+
+def choose_objective(y: Any) -> str:
+    """Tell from y what is to be learned.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+
+    Returns
+    -------
+    objective : str
+        None: "reconstruction". Labels, among them whole numbers: "cross_entropy". A 0/1 matrix of two or
+        more columns: "binary_cross_entropy". Other numbers: "squared_error".
+
+    Raises
+    ------
+    ValueError
+        If y is none of these.
+    """
+    if y is None:
+        return "reconstruction"
+    kind = type_of_target(y, input_name="y", raise_unknown=True)
+    if kind not in _OBJECTIVE_OF_KIND:
+        raise ValueError(
+            f"y is {kind}, several columns of whole numbers, which may be classes or values; give values "
+            'as floats with objective="squared_error", or fit one estimator for each column of classes.'
+        )
+    return _OBJECTIVE_OF_KIND[kind]
+
+
+_OBJECTIVE_OF_KIND = {
+    "binary": "cross_entropy",
+    "multiclass": "cross_entropy",
+    "multilabel-indicator": "binary_cross_entropy",
+    "continuous": "squared_error",
+    "continuous-multioutput": "squared_error",
+}
+
+
+def read_target(
+    y: Any,
+    objective: str,
+    n_samples: int,
+    *,
+    classes: NDArray[Any] | None = None,
+    n_outputs: int | None = None,
+    name: str = "y",
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Check y and bring it into the form that the objective encodes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+    objective : str
+        A key of `skattn._training.objectives.OBJECTIVES`.
+    n_samples : int
+        Sequences that y belongs to.
+    classes : ndarray of shape (n_classes,), optional
+        Classes that are known already; by default those of y.
+    n_outputs : int, optional
+        Columns that are known already; by default those of y.
+    name : str, default="y"
+        What errors call it.
+
+    Returns
+    -------
+    target : ndarray or None
+        Class indices, a 0/1 matrix, float64 values; None for "reconstruction", which ignores y.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted labels, or column numbers of a 0/1 matrix; None where there are no classes.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, is not what the objective learns, holds NaN, infinity or unknown classes, or
+        has another number of rows than X or of columns than before.
+    """
+    if objective == "reconstruction":
+        return None, None
+    if y is None:
+        raise ValueError(
+            f'objective "{objective}" requires y to be passed, but the target {name} is None; '
+            "give a label or value for each sequence."
+        )
+    if issparse(y):
+        y = y.toarray()
+    target, classes = _READERS[objective](y, classes, name)
+    n_columns = 1 if target.ndim == 1 else target.shape[1]
+    if objective != "cross_entropy" and n_outputs not in (None, n_columns):
+        raise ValueError(
+            f"{name} has {n_columns} columns, but the estimator was built for {n_outputs}; give the same "
+            "columns, or fit again."
+        )
+    if len(target) != n_samples:
+        raise ValueError(
+            f"X and {name} have inconsistent numbers of samples: {n_samples} sequences and {len(target)} "
+            "targets; give one target for each sequence."
+        )
+    return target, classes
+
+
+def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Labels to indices into the sorted classes."""
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name=name)
+    check_classification_targets(labels)
+    known = np.unique(labels) if classes is None else classes
+    indices = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    is_unknown = known[indices] != labels
+    if np.any(is_unknown):
+        sample = int(np.flatnonzero(is_unknown)[0])
+        raise ValueError(
+            f"{name}[{sample}] is {labels[sample]!r}, which is none of the classes {known.tolist()} that the "
+            "estimator was built for; give all classes at the first call, or fit again with all of them."
+        )
+    return indices.astype(np.int64, copy=False), known
+
+
+def _read_indicators(
+    y: Any, classes: NDArray[Any] | None, name: str
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """A matrix that marks each sample's labels with 1."""
+    matrix = check_array(y, dtype="numeric", ensure_2d=False, input_name=name)
+    if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
+        raise ValueError(
+            f"{name} of shape {matrix.shape} must be a matrix of 0 and 1, (n_samples, n_labels), where a "
+            "sample has several labels; sklearn.preprocessing.MultiLabelBinarizer makes one."
+        )
+    return matrix.astype(np.int64), np.arange(matrix.shape[1])
+
+
+def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.float64], None]:
+    """Numbers, one or several a sample."""
+    values = check_array(y, dtype=np.float64, ensure_2d=False, input_name=name)
+    if values.ndim > 2:
+        raise ValueError(
+            f"{name} has {values.ndim} dimensions (shape={values.shape}), while (n_samples,) or (n_samples, "
+            "n_outputs) is required; give each sample's numbers as one row."
+        )
+    return values, None
+
+
+_READERS: dict[str, Callable[..., tuple[NDArray[Any], NDArray[Any] | None]]] = {
+    "cross_entropy": _read_labels,
+    "binary_cross_entropy": _read_indicators,
+    "squared_error": _read_values,
+}
+
+
+def keep_present(indices: NDArray[np.int64], classes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Leave out classes that no sample has, because all of theirs weigh nothing.
+
+    Parameters
+    ----------
+    indices : int array of shape (n_samples,)
+        Class of each sample, as an index into `classes`.
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    indices, classes : arrays of the same kind
+        With every class occurring.
+    """
+    present, indices = np.unique(indices, return_inverse=True)
+    return indices, classes[present]
+
+
+def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Check weights, one for each sample; None and a single number weigh all alike.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+    n_samples : int
+
+    Returns
+    -------
+    weight : ndarray of shape (n_samples,), float64
+
+    Raises
+    ------
+    ValueError
+        If their number is not `n_samples`, or one is negative, NaN or infinite, or all are zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    if weight.ndim == 0:
+        weight = np.full(n_samples, weight)
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}, expected ({n_samples},); give one weight a sample."
+        )
+    if (weight < 0).any():
+        sample = int(np.argmax(weight < 0))
+        raise ValueError(
+            f"sample_weight[{sample}] is {weight[sample]}, and weights must not be negative; "
+            "give a sample 0 to leave it out."
+        )
+    if not weight.any():
+        raise ValueError("All sample weights are zero: nothing to learn from; leave sample_weight out.")
+    return weight
+
+
+def weigh_classes(
+    class_weight: Mapping[Any, float] | str | None,
+    indices: NDArray[np.int64],
+    classes: NDArray[Any],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Multiply each sample's weight by that of its class.
+
+    Parameters
+    ----------
+    class_weight : mapping from class to weight, "balanced" or None
+        "balanced": every class that occurs has the same total weight. Classes that a mapping does not
+        name weigh 1.
+    indices : int array of shape (n_samples,)
+        Class of each sample, as an index into `classes`.
+    classes : ndarray of shape (n_classes,)
+    weight : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a class weight is negative or not finite, or belongs to no class.
+    """
+    if class_weight is None:
+        return weight
+    if isinstance(class_weight, str):
+        # Counted in weights, so that weighting a sample stays the same as repeating it.
+        total = np.bincount(indices, weights=weight, minlength=len(classes))
+        factors = weight.sum() / (np.count_nonzero(total) * np.where(total > 0, total, 1))
+    else:
+        factors = compute_class_weight(dict(class_weight), classes=classes, y=classes[indices])
+        if not (np.isfinite(factors).all() and (factors >= 0).all()):
+            raise ValueError(
+                f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".'
+            )
+    weight = weight * factors[indices]
+    if not weight.any():
+        raise ValueError(f"class_weight={class_weight!r} gives all samples zero weight; name another class.")
+    return weight
+
+
+def split_validation(
+    n_samples: int, labels: NDArray[np.int64] | None, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw validation samples, the same share of every class where each has enough samples.
+
+    Parameters
+    ----------
+    n_samples : int
+    labels : int array of shape (n_samples,) or None
+        Class of each sample, if it has one.
+    fraction : float
+        Share of validation samples; rounded up to whole samples.
+    seed : int
+
+    Returns
+    -------
+    train, validation : int array
+        Sample numbers, in rising order.
+
+    Raises
+    ------
+    ValueError
+        If one of the two would be empty.
+    """
+    n_validation = int(np.ceil(fraction * n_samples))
+    if n_validation >= n_samples:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} leaves none of n_samples={n_samples} "
+            "to train on; give X_val and y_val to fit, or set early_stopping=False."
+        )
+    if labels is not None:
+        counts = np.bincount(labels)
+        counts = counts[counts > 0]
+        if counts.min() < 2 or len(counts) > min(n_validation, n_samples - n_validation):
+            labels = None
+    train, validation = train_test_split(
+        np.arange(n_samples), test_size=n_validation, random_state=seed, stratify=labels
+    )
+    return np.sort(train), np.sort(validation)
