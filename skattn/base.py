@@ -1,0 +1,273 @@
+"""Fit, transform, attention weights, fitted attributes, pickling: what the three estimators share."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skattn import __version__
+from skattn._network.layers import POOLINGS
+from skattn._training.objectives import OBJECTIVES, Objective
+from skattn.fitting import Model, fit_model
+from skattn.functional import attention_weights
+from skattn.parameters import SelfAttentionParameters
+from skattn.sequences import Sequences, read_sequences
+
+
+def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
+    """Whether `transform` gives a table: without columns there are no names and no data frame."""
+    if estimator.pooling is None:
+        raise AttributeError("With pooling=None the output is no table; set pooling, for example to 'mean'.")
+    return True
+
+
+class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SelfAttentionParameters):
+    """What all estimators do with sequences; a subclass says what is learned and adds its outputs."""
+
+    _model: Model
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Learn from sequences.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_steps, n_features), or list of (n_steps_i, n_features) arrays
+            The sequences. A 2-D array or data frame has a sequence in each row: its columns in time
+            order, `n_step_features` of them a step. Steps at the end whose features are all NaN are
+            padding. Features need no scaling: the network takes off their mean and divides by their
+            standard deviation.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Class labels, values, or a 0/1 matrix of several labels a sample.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts; 0 leaves it out. By default all count alike.
+        X_val, y_val : as X and y, default=None
+            Samples to score after every epoch, instead of a share of X where there is `early_stopping`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight cannot be used, or training diverges. The estimator is then
+            as it was before.
+        """
+        self._validate_params()
+        with _all_or_nothing(self):
+            model = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
+            self._model = fit_model(self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """Go through X once, with a new network or with the one there is."""
+        self._validate_params()
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True, because it cannot know how often it will "
+                "be called; use fit, or set early_stopping=False."
+            )
+        with _all_or_nothing(self):
+            model = getattr(self, "_model", None)
+            self._model = fit_model(
+                self, X, y, sample_weight, model=model, classes=classes, n_epochs=1, plan="open"
+            )
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Turn sequences into features.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_features_out)
+            One vector for each sequence. With ``pooling=None``: one for each step, of shape
+            (n_samples, n_steps, d_model), NaN where padded.
+        """
+        data, network = self._read_fitted(X), self._model.network
+        if network.architecture.pooling is not None:
+            return network.forward(data, "features", n_jobs=self.n_jobs)
+        steps = network.forward(data, "steps", n_jobs=self.n_jobs)
+        padded = np.full((data.n_samples, data.n_steps, steps.shape[1]), np.nan, dtype=steps.dtype)
+        padded[np.arange(data.n_steps) < data.lengths[:, np.newaxis]] = steps
+        return padded
+
+    def attention_weights(self, X: Any, layer: int = -1) -> list[NDArray[Any]]:
+        """Show what each step attends to.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+        layer : int, default=-1
+            Which layer, counted from 0; negative numbers count from the last.
+
+        Returns
+        -------
+        weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
+            For each sequence, how much every step (row) attends to every step (column); rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        data, network = self._read_fitted(X), self._model.network
+        n_layers = network.architecture.n_layers
+        if not -n_layers <= layer < n_layers:
+            raise ValueError(f"layer={layer} is none of the {n_layers} layers; try layer=-1, the last.")
+        queries, keys = (
+            network.forward(data, f"layers.{layer % n_layers}.{name}", n_jobs=self.n_jobs)
+            for name in ("query", "key")
+        )
+        bounds = np.cumsum(data.lengths)[:-1]
+        return [
+            attention_weights(
+                self._split_heads(query), self._split_heads(key), window=network.architecture.window
+            )[0]
+            for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
+        ]
+
+    @available_if(_has_columns)
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Name the columns of `transform`: the class's name in lower case and a number.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Only checked against the names seen in `fit`.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str objects
+        """
+        return super().get_feature_names_out(input_features)
+
+    @property
+    def weights_(self) -> dict[str, NDArray[Any]]:
+        """Every learned array by its name; read-only, for these are the arrays that are computed with."""
+        views = {name: weight.view() for name, weight in self._model.network.weights.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    @property
+    def objective_(self) -> str:
+        """What was learned."""
+        return self._model.objective
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Class labels, sorted."""
+        if self._model.classes is None:
+            raise AttributeError("There are no classes_: the objective learned values or sequences.")
+        return self._model.classes
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of every epoch."""
+        return self._model.state.loss_curve
+
+    @property
+    def best_loss_(self) -> float:
+        """Lowest training loss of an epoch."""
+        return self._model.state.best_loss
+
+    @property
+    def validation_scores_(self) -> list[float]:
+        """Validation score of every epoch."""
+        if not self._model.state.validation_scores:
+            raise AttributeError("There are validation_scores_ only with early_stopping=True or X_val.")
+        return self._model.state.validation_scores
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs so far."""
+        return self._model.state.n_epochs
+
+    @property
+    def _n_features_out(self) -> int:
+        architecture = self._model.network.architecture
+        return len(POOLINGS[architecture.pooling]) * architecture.d_model
+
+    @property
+    def _objective(self) -> Objective:
+        return OBJECTIVES[self._model.objective]
+
+    def _choose_objective(self, y: Any, current: str | None) -> str:
+        """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any."""
+        raise NotImplementedError
+
+    def _weigh_classes(
+        self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Sample weights times what each sample's class weighs."""
+        return weight
+
+    def _read_fitted(self, X: Any) -> Sequences:
+        """Read X as the fitted network takes it."""
+        check_is_fitted(self)
+        return read_sequences(X, self, reset=False, dtype=self._model.network.dtype)
+
+    def _outputs(self, X: Any) -> NDArray[Any]:
+        """What the network makes of each sequence: (n_samples, n_outputs)."""
+        data = self._read_fitted(X)
+        return self._model.network.forward(data, "outputs", n_jobs=self.n_jobs)
+
+    def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
+        d_head = self._model.network.architecture.d_head
+        return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_skattn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        written_by = state.pop("_skattn_version", "0")
+        if _release(written_by) > _release(__version__):
+            warnings.warn(
+                f"This {type(self).__name__} was saved by skattn {written_by}, and this is skattn "
+                f"{__version__}, which may not understand all of it; upgrade skattn, or fit again.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of a version that can be compared: (1, 2) for "1.2.dev0"."""
+    return tuple(map(int, re.match(r"[\d.]*\d", version).group().split(".")))
+
+
+@contextmanager
+def _all_or_nothing(estimator: Any) -> Iterator[None]:
+    """If anything fails, put the estimator's attributes back as they were."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,149 @@
+"""Classify sequences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import type_of_target
+
+from skattn.base import SelfAttentionEstimator
+from skattn.parameters import document
+from skattn.targets import weigh_classes
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
+    """Classify sequences by self-attention.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, "balanced" or None, default=None
+        What each class weighs, multiplied with `sample_weight`; classes that a dict does not name
+        weigh 1. "balanced": all classes together weigh the same, however frequent.
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    SelfAttentionTransformer : The same network, followed by any scikit-learn classifier.
+
+    Notes
+    -----
+    Self-attention: Vaswani et al. (2017), arXiv:1706.03762. Normalisation before each part: Xiong et
+    al. (2020), arXiv:2002.04745.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skattn import SelfAttentionClassifier
+    >>> generator = np.random.default_rng(0)
+    >>> X = [generator.normal(size=(n_steps, 2)) for n_steps in generator.integers(3, 8, size=20)]
+    >>> y = ["falls" if sequence[0, 0] > sequence[-1, 0] else "rises" for sequence in X]
+    >>> SelfAttentionClassifier(random_state=0).fit(X, y).score(X, y)
+    1.0
+    """
+
+    class_weight: Mapping[Any, float] | str | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SelfAttentionEstimator._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from more sequences: one epoch over X.
+
+        The first call settles the scaling, the longest known position and the classes.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come. Needed at the first call; not needed where a sample has
+            several labels.
+
+        Returns
+        -------
+        self : object
+        """
+        self._validate_params()
+        is_first = not self.__sklearn_is_fitted__()
+        if is_first and classes is None and self._choose_objective(y, None) == "cross_entropy":
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit, because y need not hold all of "
+                "them; try classes=np.unique(all_labels)."
+            )
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                'class_weight="balanced" needs all samples at once, and partial_fit sees only some; give a '
+                "dict, such as sklearn.utils.compute_class_weight computes."
+            )
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Tell the most likely class of each sequence.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels; or 0 and 1 for each label.
+        """
+        predicted = self._objective.predict(self._outputs(X), self._model.target)
+        return self.classes_[predicted] if predicted.ndim == 1 else predicted
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Tell how likely each class is.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1, unless a sample has several labels.
+        """
+        return self._objective.probabilities(self._outputs(X))
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Tell how much speaks for each class, on an unbounded scale.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logarithms of odds. For two classes one number, positive where the second is more likely.
+        """
+        return self._objective.decision(self._outputs(X))
+
+    def _choose_objective(self, y: Any, current: str | None) -> str:
+        """Several labels a sample or one, as at first."""
+        if current is not None:
+            return current
+        is_multilabel = y is not None and type_of_target(y, input_name="y") == "multilabel-indicator"
+        return "binary_cross_entropy" if is_multilabel else "cross_entropy"
+
+    def _weigh_classes(
+        self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return weigh_classes(self.class_weight, indices, classes, weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

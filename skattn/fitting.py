@@ -1,0 +1,240 @@
+"""Take an estimator from what the user passed to a trained network, new or continued."""
+
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from skattn._network.network import Network
+from skattn._training.loop import TrainingState, train
+from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.standardise import step_mean_and_scale
+from skattn.parameters import resolve_architecture, resolve_settings
+from skattn.sequences import Sequences, read_sequences
+from skattn.targets import keep_present, read_sample_weight, read_target, split_validation
+
+
+@dataclass
+class Model:
+    """What a fit leaves behind; plain arrays and values, so it can be pickled.
+
+    Attributes
+    ----------
+    network : Network
+    state : TrainingState
+        How far training has come, and what it goes on from.
+    objective : str
+        Key of `OBJECTIVES`.
+    target : Target
+        How the objective encodes y.
+    classes : ndarray of shape (n_classes,) or None
+    """
+
+    network: Network
+    state: TrainingState
+    objective: str
+    target: Target
+    classes: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Checked samples: sequences, what they should give, and how much each counts."""
+
+    data: Sequences
+    target: NDArray[Any] | None
+    weight: NDArray[np.float64]
+    objective: str
+    classes: NDArray[Any] | None
+
+    def take(self, indices: NDArray[np.int64]) -> "_Samples":
+        """Give some of the samples."""
+        target = None if self.target is None else self.target[indices]
+        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
+
+
+def fit_model(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    model: Model | None = None,
+    classes: Any = None,
+    X_val: Any = None,
+    y_val: Any = None,
+    n_epochs: int | None = None,
+    plan: str = "new",
+) -> Model:
+    """Read samples and train on them.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+        Gives parameters, `_choose_objective` and `_weigh_classes`. Only `n_features_in_` and
+        `feature_names_in_` are set on it.
+    X, y, sample_weight, X_val, y_val
+        As the user passed them.
+    model : Model, optional
+        To go on from; it stays as it is. By default a new one.
+    classes : array-like, optional
+        All classes that will ever come, for a new model.
+    n_epochs : int, optional
+        By default what `max_iter` says.
+    plan : {"new", "open"}
+        What the learning rate's schedule spans: this call, or nothing known.
+
+    Returns
+    -------
+    model : Model
+
+    Raises
+    ------
+    ValueError
+        If anything cannot be used, or training diverges.
+    """
+    samples = _read_samples(estimator, X, y, sample_weight, model, classes)
+    seed = model.state.seed if model else _draw_seed(estimator.random_state)
+    samples, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
+    model = _continue(estimator, samples, model) if model else _begin(estimator, samples, seed)
+    objective = OBJECTIVES[model.objective]
+    if validation is not None:
+        encoded = objective.encode(validation.target, model.target)
+        validation = (validation.data, encoded, validation.weight, objective.score)
+    train(
+        model.network,
+        samples.data,
+        objective.encode(samples.target, model.target),
+        samples.weight,
+        resolve_settings(estimator),
+        model.state,
+        n_epochs=n_epochs,
+        plan=plan,
+        validation=validation,
+    )
+    return model
+
+
+def _draw_seed(random_state: Any) -> int:
+    """One number that everything else is drawn from."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _read_samples(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any
+) -> _Samples:
+    """Check all that there is to learn from; samples that weigh nothing are left out."""
+    dtype = model.network.dtype if model else estimator.dtype
+    data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
+    objective = estimator._choose_objective(y, model.objective if model else None)
+    known = model.classes if model else None if classes is None else np.unique(classes)
+    n_outputs = model.target.n_outputs if model else None
+    target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
+    weight = read_sample_weight(sample_weight, data.n_samples)
+    samples = _Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
+    if objective == "cross_entropy":
+        samples = _weigh_classes(estimator, samples, is_open=known is None)
+    return samples
+
+
+def _weigh_classes(estimator: Any, samples: _Samples, is_open: bool) -> _Samples:
+    """Settle which classes there are, and what each weighs."""
+    if is_open:
+        target, classes = keep_present(samples.target, samples.classes)
+        samples = replace(samples, target=target, classes=classes)
+    if len(samples.classes) < 2:
+        raise ValueError(
+            f"y holds only one class, {samples.classes[0]!r}, and at least 2 are needed to learn what tells "
+            "them apart; add samples of another class."
+        )
+    weight = estimator._weigh_classes(samples.target, samples.classes, samples.weight)
+    return replace(samples, weight=weight).take(np.flatnonzero(weight))
+
+
+def _choose_validation(
+    estimator: Any, samples: _Samples, X_val: Any, y_val: Any, seed: int
+) -> tuple[_Samples, _Samples | None]:
+    """Samples to train on and samples to validate with: the user's own, a share, or none."""
+    if X_val is not None:
+        return samples, _read_validation(estimator, samples, X_val, y_val)
+    if y_val is not None:
+        raise ValueError("y_val was given without X_val; give both to fit, or none.")
+    if not estimator.early_stopping:
+        return samples, None
+    labels = samples.target if samples.objective == "cross_entropy" else None
+    train_indices, indices = split_validation(
+        samples.data.n_samples, labels, estimator.validation_fraction, seed
+    )
+    return samples.take(train_indices), samples.take(indices)
+
+
+def _read_validation(estimator: Any, samples: _Samples, X_val: Any, y_val: Any) -> _Samples:
+    """Check the user's own validation samples against those to train on."""
+    try:
+        data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"X_val: {error}") from error
+    target, _ = read_target(
+        y_val,
+        samples.objective,
+        data.n_samples,
+        classes=samples.classes,
+        n_outputs=None if samples.target is None else _n_columns(samples.target),
+        name="y_val",
+    )
+    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples))
+
+
+def _n_columns(target: NDArray[Any]) -> int:
+    return 1 if target.ndim == 1 else target.shape[1]
+
+
+def _begin(estimator: Any, samples: _Samples, seed: int) -> Model:
+    """A new network for these samples, its weights drawn."""
+    data, objective = samples.data, OBJECTIVES[samples.objective]
+    n_outputs = data.n_features if samples.classes is None else len(samples.classes)
+    target = objective.learn_target(samples.target, samples.weight, n_outputs)
+    architecture = resolve_architecture(
+        estimator,
+        loss=objective.loss,
+        n_features=data.n_features,
+        n_outputs=target.n_outputs,
+        max_steps=data.max_length,
+    )
+    network = Network(architecture, data.values.dtype)
+    network.initialise(np.random.default_rng(seed))
+    network.mean[:], network.scale[:] = step_mean_and_scale(data, samples.weight)
+    return Model(network, TrainingState(seed), samples.objective, target, samples.classes)
+
+
+def _continue(estimator: Any, samples: _Samples, model: Model) -> Model:
+    """A copy of the model to train on, with parameters as they are set now."""
+    before = model.network
+    architecture = resolve_architecture(
+        estimator,
+        loss=before.architecture.loss,
+        n_features=samples.data.n_features,
+        n_outputs=before.architecture.n_outputs,
+        max_steps=before.architecture.max_steps,
+    )
+    _refuse_change(asdict(before.architecture), asdict(architecture))
+    if estimator.dtype != "auto":
+        _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
+    network = Network(architecture, before.dtype)
+    network.parameters[:] = before.parameters
+    network.mean[:], network.scale[:] = before.mean, before.scale
+    return replace(model, network=network, state=deepcopy(model.state))
+
+
+def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Dropout may change between calls; anything else would be another network."""
+    for name, value in after.items():
+        if value != before[name] and name != "dropout":
+            raise ValueError(
+                f"{name} is {value!r} now, but the fitted network was built with {before[name]!r}, and "
+                "warm_start and partial_fit go on with the same network; set it back, or start anew with "
+                "warm_start=False or sklearn.base.clone."
+            )

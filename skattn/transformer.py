@@ -1,0 +1,96 @@
+"""Turn sequences into features that any scikit-learn estimator can go on with."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from sklearn.utils._param_validation import StrOptions
+
+from skattn._training.objectives import OBJECTIVES
+from skattn.base import SelfAttentionEstimator
+from skattn.parameters import document
+from skattn.targets import choose_objective
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class SelfAttentionTransformer(SelfAttentionEstimator):
+    """Turn sequences into features by self-attention.
+
+    With y the features are learned to predict it. Without y some steps of every sequence are hidden,
+    and the features are learned by predicting those from the rest.
+
+    Parameters
+    ----------
+    {parameters}
+    objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "reconstruction"}, \
+default="auto"
+        What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
+        them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
+        values. "reconstruction" ignores y, as in a pipeline whose last step needs it.
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    SelfAttentionClassifier : The same network with class labels as its output.
+    SelfAttentionRegressor : The same network with values as its output.
+
+    Notes
+    -----
+    Self-attention: Vaswani et al. (2017), arXiv:1706.03762. Normalisation before each part: Xiong et
+    al. (2020), arXiv:2002.04745.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skattn import SelfAttentionTransformer
+    >>> generator = np.random.default_rng(0)
+    >>> X = [generator.normal(size=(n_steps, 2)) for n_steps in generator.integers(3, 8, size=20)]
+    >>> y = [int(sequence[0, 0] > sequence[-1, 0]) for sequence in X]
+    >>> model = make_pipeline(SelfAttentionTransformer(random_state=0), LogisticRegression())
+    >>> model.fit(X, y).score(X, y)
+    1.0
+    """
+
+    objective: str = "auto"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SelfAttentionEstimator._parameter_constraints,
+        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
+        "objective": [StrOptions({"auto", *OBJECTIVES})],
+    }
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from more sequences: one epoch over X.
+
+        The first call settles the scaling, the longest known position and the classes.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come, if y holds labels. By default those of the first call.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def _choose_objective(self, y: Any, current: str | None) -> str:
+        """What is asked for must be what the model has learned so far."""
+        chosen = self.objective
+        if chosen == "auto":
+            # A small part of the data may look like something else than the whole did.
+            is_settled = current not in (None, "reconstruction") and y is not None
+            chosen = current if is_settled else choose_objective(y)
+        if current not in (None, chosen):
+            raise ValueError(
+                f'This call asks for the objective "{chosen}", but the network was built for "{current}"; '
+                "go on as in the first call, or start anew with warm_start=False or sklearn.base.clone."
+            )
+        return chosen
