@@ -238,7 +238,7 @@ def test_gradient_has_equal_bits_for_any_number_of_threads(lengths, dtype):
 
 
 def test_what_earlier_batches_left_behind_reaches_no_gradient(changes):
-    """A workspace is used again: the same batch, asked for after larger and wilder ones, gives the same bits."""
+    """A workspace is used again: a batch asked for after larger, wilder ones gives equal bits."""
     problem = Problem(**changes)
     expected = problem.loss_and_gradient()
     wild = Problem((41, 150, 3), **changes)
