@@ -104,9 +104,7 @@ def count_steps(n_columns: int, width: int, who: str) -> int:
 def refuse_empty_axes(shape: tuple[int, ...], who: str) -> None:
     """Refuse sequences without steps or features."""
     if len(shape) > 1 and shape[-1] == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {who}."
-        )
+        raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {who}.")
     if 0 in shape:
         raise ValueError(
             f"{who} is a sequence of length 0 (shape {shape}). A sequence needs at least one step; drop the "
@@ -117,9 +115,7 @@ def refuse_empty_axes(shape: tuple[int, ...], who: str) -> None:
 def wrong_dtype(dtype: np.dtype[Any], who: str) -> str:
     """Word the refusal of a dtype that holds no real numbers."""
     if dtype.kind == "c":
-        return (
-            f"Complex data not supported: {who} has dtype {dtype}. Pass real and imaginary parts as features."
-        )
+        return f"Complex data not supported: {who} has dtype {dtype}. Pass real and imaginary parts as features."
     return f"{who} has dtype {dtype}, which holds no real numbers; convert it to integers or floats."
 
 

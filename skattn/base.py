@@ -33,9 +33,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     _model: Model
 
-    def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
-    ) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Learn from sequences.
 
         Parameters
@@ -79,9 +77,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
         with _all_or_nothing(self):
             model = getattr(self, "_model", None)
-            self._model = fit_model(
-                self, X, y, sample_weight, model=model, classes=classes, n_epochs=1, plan="open"
-            )
+            self._model = fit_model(self, X, y, sample_weight, model=model, classes=classes, n_epochs=1, plan="open")
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -97,7 +93,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             One vector for each sequence. With ``pooling=None``: one for each step, of shape
             (n_samples, n_steps, d_model), NaN where padded.
         """
-        data, network = self._read_fitted(X), self._model.network
+        network, data = self._fitted.network, self._read_fitted(X)
         if network.architecture.pooling is not None:
             return network.forward(data, "features", n_jobs=self.n_jobs)
         steps = network.forward(data, "steps", n_jobs=self.n_jobs)
@@ -124,19 +120,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ValueError
             If there is no such layer.
         """
-        data, network = self._read_fitted(X), self._model.network
+        network, data = self._fitted.network, self._read_fitted(X)
         n_layers = network.architecture.n_layers
         if not -n_layers <= layer < n_layers:
             raise ValueError(f"layer={layer} is none of the {n_layers} layers; try layer=-1, the last.")
         queries, keys = (
-            network.forward(data, f"layers.{layer % n_layers}.{name}", n_jobs=self.n_jobs)
-            for name in ("query", "key")
+            network.forward(data, f"layers.{layer % n_layers}.{name}", n_jobs=self.n_jobs) for name in ("query", "key")
         )
         bounds = np.cumsum(data.lengths)[:-1]
         return [
-            attention_weights(
-                self._split_heads(query), self._split_heads(key), window=network.architecture.window
-            )[0]
+            attention_weights(self._split_heads(query), self._split_heads(key), window=network.architecture.window)[0]
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
 
@@ -158,7 +151,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     @property
     def weights_(self) -> dict[str, NDArray[Any]]:
         """Every learned array by its name; read-only, for these are the arrays that are computed with."""
-        views = {name: weight.view() for name, weight in self._model.network.weights.items()}
+        views = {name: weight.view() for name, weight in self._fitted.network.weights.items()}
         for view in views.values():
             view.flags.writeable = False
         return views
@@ -166,45 +159,51 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     @property
     def objective_(self) -> str:
         """What was learned."""
-        return self._model.objective
+        return self._fitted.objective
 
     @property
     def classes_(self) -> NDArray[Any]:
         """Class labels, sorted."""
-        if self._model.classes is None:
+        if self._fitted.classes is None:
             raise AttributeError("There are no classes_: the objective learned values or sequences.")
-        return self._model.classes
+        return self._fitted.classes
 
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss of every epoch."""
-        return self._model.state.loss_curve
+        return self._fitted.state.loss_curve
 
     @property
     def best_loss_(self) -> float:
         """Lowest training loss of an epoch."""
-        return self._model.state.best_loss
+        return self._fitted.state.best_loss
 
     @property
     def validation_scores_(self) -> list[float]:
         """Validation score of every epoch."""
-        if not self._model.state.validation_scores:
+        if not self._fitted.state.validation_scores:
             raise AttributeError("There are validation_scores_ only with early_stopping=True or X_val.")
-        return self._model.state.validation_scores
+        return self._fitted.state.validation_scores
 
     @property
     def n_iter_(self) -> int:
         """Epochs so far."""
-        return self._model.state.n_epochs
+        return self._fitted.state.n_epochs
+
+    @property
+    def _fitted(self) -> Model:
+        """What the last fit left behind."""
+        check_is_fitted(self)
+        return self._model
 
     @property
     def _n_features_out(self) -> int:
-        architecture = self._model.network.architecture
+        architecture = self._fitted.network.architecture
         return len(POOLINGS[architecture.pooling]) * architecture.d_model
 
     @property
     def _objective(self) -> Objective:
-        return OBJECTIVES[self._model.objective]
+        return OBJECTIVES[self._fitted.objective]
 
     def _choose_objective(self, y: Any, current: str | None) -> str:
         """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any."""
@@ -218,17 +217,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _read_fitted(self, X: Any) -> Sequences:
         """Read X as the fitted network takes it."""
-        check_is_fitted(self)
-        return read_sequences(X, self, reset=False, dtype=self._model.network.dtype)
+        return read_sequences(X, self, reset=False, dtype=self._fitted.network.dtype)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""
         data = self._read_fitted(X)
-        return self._model.network.forward(data, "outputs", n_jobs=self.n_jobs)
+        return self._fitted.network.forward(data, "outputs", n_jobs=self.n_jobs)
 
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
-        d_head = self._model.network.architecture.d_head
+        d_head = self._fitted.network.architecture.d_head
         return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
 
     def __sklearn_is_fitted__(self) -> bool:

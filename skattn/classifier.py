@@ -100,7 +100,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels; or 0 and 1 for each label.
         """
-        predicted = self._objective.predict(self._outputs(X), self._model.target)
+        predicted = self._objective.predict(self._outputs(X), self._fitted.target)
         return self.classes_[predicted] if predicted.ndim == 1 else predicted
 
     def predict_proba(self, X: Any) -> NDArray[Any]:

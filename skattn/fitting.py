@@ -123,9 +123,7 @@ def _draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def _read_samples(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any
-) -> _Samples:
+def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> _Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     dtype = model.network.dtype if model else estimator.dtype
     data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
@@ -165,9 +163,7 @@ def _choose_validation(
     if not estimator.early_stopping:
         return samples, None
     labels = samples.target if samples.objective == "cross_entropy" else None
-    train_indices, indices = split_validation(
-        samples.data.n_samples, labels, estimator.validation_fraction, seed
-    )
+    train_indices, indices = split_validation(samples.data.n_samples, labels, estimator.validation_fraction, seed)
     return samples.take(train_indices), samples.take(indices)
 
 

@@ -34,8 +34,8 @@ def attention(
         multi-query attention). `n_keys` may differ from `n_steps` (cross-attention).
     value : array of shape (n_samples, n_kv_heads, n_keys, d_value)
     lengths : int array of shape (n_samples,), or a pair of these, optional
-        Valid steps of each sample, of queries and keys alike, or of queries and of keys. What lies beyond is not read; the
-        output there is 0. By default all steps are valid.
+        Valid steps of each sample, of queries and keys alike, or of queries and of keys. What lies beyond is not
+        read; the output there is 0. By default all steps are valid.
     causal : bool, default=False
         Query t sees keys 0 to t only.
     window : tuple (left, right), optional
@@ -105,7 +105,9 @@ def attention_weights(query, key, *, lengths=None, causal=False, window=None, sc
     return call.weights()
 
 
-def attention_backward(query, key, value, d_output, *, lengths=None, causal=False, window=None, scale=None, n_jobs=None):
+def attention_backward(
+    query, key, value, d_output, *, lengths=None, causal=False, window=None, scale=None, n_jobs=None
+):
     """Give the gradients of :func:`attention` for layers of one's own.
 
     Parameters
@@ -127,8 +129,7 @@ def attention_backward(query, key, value, d_output, *, lengths=None, causal=Fals
         As :func:`attention`.
     """
     query, key, value = (
-        np.ascontiguousarray(_array(array, name))
-        for array, name in ((query, "query"), (key, "key"), (value, "value"))
+        np.ascontiguousarray(_array(array, name)) for array, name in ((query, "query"), (key, "key"), (value, "value"))
     )
     call = _Call(query, key, value, lengths, causal, window, scale, n_jobs)
     call.forward()
@@ -141,7 +142,8 @@ def bounds(causal, window):
     for side, steps in (("left", left), ("right", right)):
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0):
             raise ValueError(
-                f"window={window!r} has {steps!r} on its {side}; each side is a number of steps, 0 or more, or None for all."
+                f"window={window!r} has {steps!r} on its {side}; each side is a number of steps, "
+                "0 or more, or None for all."
             )
     return left, 0 if causal else right
 
@@ -210,8 +212,8 @@ def _length(lengths, most, n_samples, name):
     given = np.asarray(lengths)
     if given.dtype.kind not in "iu" or given.ndim > 1 or given.size not in (1, n_samples):
         raise ValueError(
-            f"lengths of {name} have shape {given.shape} and hold {given.dtype}; wanted is a whole number for each of the "
-            f"{n_samples} samples."
+            f"lengths of {name} have shape {given.shape} and hold {given.dtype}; wanted is a whole number for "
+            f"each of the {n_samples} samples."
         )
     if given.min() < 0 or given.max() > most:
         raise ValueError(f"lengths of {name} go from {given.min()} to {given.max()}; the array has {most} steps.")

@@ -252,9 +252,7 @@ def resolve_settings(parameters: SelfAttentionParameters) -> Settings:
     return Settings(**{f.name: getattr(parameters, f.name) for f in fields(Settings) if f.name in known})
 
 
-def resolve_window(
-    window: int | tuple[int | None, int | None] | None, causal: bool
-) -> tuple[int | None, int | None]:
+def resolve_window(window: int | tuple[int | None, int | None] | None, causal: bool) -> tuple[int | None, int | None]:
     """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
     left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
     return None if left is None else int(left), None if right is None else int(right)

@@ -70,7 +70,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             As y was at fit.
         """
-        return self._objective.predict(self._outputs(X), self._model.target)
+        return self._objective.predict(self._outputs(X), self._fitted.target)
 
     def _choose_objective(self, y: Any, current: str | None) -> str:
         return "squared_error"

@@ -128,9 +128,7 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
     return indices.astype(np.int64, copy=False), known
 
 
-def _read_indicators(
-    y: Any, classes: NDArray[Any] | None, name: str
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """A matrix that marks each sample's labels with 1."""
     matrix = check_array(y, dtype="numeric", ensure_2d=False, input_name=name)
     if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
@@ -200,9 +198,7 @@ def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64
     if weight.ndim == 0:
         weight = np.full(n_samples, weight)
     if weight.shape != (n_samples,):
-        raise ValueError(
-            f"sample_weight has shape {weight.shape}, expected ({n_samples},); give one weight a sample."
-        )
+        raise ValueError(f"sample_weight has shape {weight.shape}, expected ({n_samples},); give one weight a sample.")
     if (weight < 0).any():
         sample = int(np.argmax(weight < 0))
         raise ValueError(

@@ -102,10 +102,7 @@ def take(batch, indices):
 
 def sequences(batch):
     """Each sample's own steps: a list of (n_steps, n_features)."""
-    return [
-        batch.values[start : start + length]
-        for start, length in zip(batch.starts, batch.lengths, strict=True)
-    ]
+    return [batch.values[start : start + length] for start, length in zip(batch.starts, batch.lengths, strict=True)]
 
 
 def make_target(architecture, n_samples, dtype=np.float64, seed=2):

@@ -26,9 +26,7 @@ def result_names(architecture):
 def reference_results(network, batch, dtype=np.float64):
     """What the reference makes of a whole batch, rows of the samples one after another, by name."""
     results = [
-        reference.forward(
-            network.weights, network.architecture, sequence, network.mean, network.scale, dtype=dtype
-        )
+        reference.forward(network.weights, network.architecture, sequence, network.mean, network.scale, dtype=dtype)
         for sequence in sequences(batch)
     ]
     return {name: np.concatenate([np.atleast_2d(r[name]) for r in results]) for name in results[0]}
@@ -65,16 +63,12 @@ def test_forward_agrees_with_the_reference(changes):
     batch = make_batch(n_features=network.architecture.n_features)
     expected = reference_results(network, batch)
     for name in result_names(network.architecture):
-        np.testing.assert_allclose(
-            network.forward(batch, name), expected[name], rtol=1e-10, atol=1e-10, err_msg=name
-        )
+        np.testing.assert_allclose(network.forward(batch, name), expected[name], rtol=1e-10, atol=1e-10, err_msg=name)
 
 
 def test_float32_errs_at_most_twice_plain_float32(changes):
     network = make_network(np.float32, **changes)
-    assert_as_exact_as_plain_float32(
-        network, make_batch(n_features=network.architecture.n_features, dtype=np.float32)
-    )
+    assert_as_exact_as_plain_float32(network, make_batch(n_features=network.architecture.n_features, dtype=np.float32))
 
 
 @pytest.mark.parametrize("n_steps", range(1, 41))
@@ -180,9 +174,7 @@ def test_results_have_equal_bits_for_any_number_of_threads(lengths):
         np.testing.assert_array_equal(
             network.forward(batch, name, n_jobs=1), network.forward(batch, name, n_jobs=2), err_msg=name
         )
-    np.testing.assert_array_equal(
-        network.losses(batch, target, n_jobs=1), network.losses(batch, target, n_jobs=2)
-    )
+    np.testing.assert_array_equal(network.losses(batch, target, n_jobs=1), network.losses(batch, target, n_jobs=2))
 
 
 @pytest.mark.parametrize("window", [(None, None), (31, 5), (None, 0)])
@@ -264,9 +256,7 @@ def test_initial_attention_is_neither_uniform_nor_saturated():
     network = make_network()
     network.initialise(np.random.default_rng(0))
     batch = make_batch([37])
-    query, key = (
-        reference.split_heads(network.forward(batch, f"layers.0.{name}"), 2) for name in ("query", "key")
-    )
+    query, key = (reference.split_heads(network.forward(batch, f"layers.0.{name}"), 2) for name in ("query", "key"))
     spread = reference.scaled_scores(query, key).std()
     assert 0.1 < spread < 3
 

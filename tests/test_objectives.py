@@ -61,9 +61,7 @@ def test_two_classes_are_told_by_the_sign_of_the_decision(generator):
 def test_more_classes_have_a_decision_each(generator):
     outputs = generator.normal(size=(N_SAMPLES, 5))
     objective, target, _ = learn_and_encode("cross_entropy", np.zeros(3, int), n_outputs=5)
-    np.testing.assert_array_equal(
-        objective.decision(outputs).argmax(axis=1), objective.predict(outputs, target)
-    )
+    np.testing.assert_array_equal(objective.decision(outputs).argmax(axis=1), objective.predict(outputs, target))
 
 
 def test_labels_are_predicted_where_they_are_likelier_than_not(generator):

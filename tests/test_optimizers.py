@@ -62,16 +62,12 @@ def textbook_sgd(parameters, n_steps):
 
 def test_adam_follows_its_algorithm():
     start = descend(make("adam"), 0)
-    np.testing.assert_allclose(
-        descend(make("adam"), 23), textbook_adam(start, 23, decoupled=False), rtol=1e-11
-    )
+    np.testing.assert_allclose(descend(make("adam"), 23), textbook_adam(start, 23, decoupled=False), rtol=1e-11)
 
 
 def test_adamw_follows_its_algorithm():
     start = descend(make("adamw"), 0)
-    np.testing.assert_allclose(
-        descend(make("adamw"), 23), textbook_adam(start, 23, decoupled=True), rtol=1e-11
-    )
+    np.testing.assert_allclose(descend(make("adamw"), 23), textbook_adam(start, 23, decoupled=True), rtol=1e-11)
 
 
 def test_sgd_follows_its_formula():

@@ -277,9 +277,7 @@ def test_another_column_count_than_at_fit_is_refused():
 
 def test_one_sequence_mistaken_for_rows_is_told_the_way_out(ragged):
     estimator = Reader().fit(ragged)
-    with pytest.raises(
-        ValueError, match=r"expecting 3 features .* pass one sequence alone as X\[np.newaxis\]"
-    ):
+    with pytest.raises(ValueError, match=r"expecting 3 features .* pass one sequence alone as X\[np.newaxis\]"):
         read(ragged[0], estimator, reset=False)
 
 
@@ -368,9 +366,7 @@ def test_steps_of_different_widths_are_refused():
 
 
 def test_columns_that_do_not_divide_into_steps_are_refused():
-    with pytest.raises(
-        ValueError, match="X has 7 columns.* n_step_features=3; set n_step_features to a divisor"
-    ):
+    with pytest.raises(ValueError, match="X has 7 columns.* n_step_features=3; set n_step_features to a divisor"):
         read(np.ones((5, 7)), Reader(n_step_features=3))
     with pytest.raises(ValueError, match="Sample 1 of X has 5 columns"):
         read([np.ones(6), np.ones(5)], Reader(n_step_features=3))
@@ -390,9 +386,7 @@ def test_no_samples_are_refused(X):
 
 @pytest.mark.parametrize("X", [np.empty((5, 0)), np.empty((5, 3, 0)), [np.empty((3, 0))]])
 def test_no_features_are_refused(X):
-    with pytest.raises(
-        ValueError, match=r"0 feature\(s\) \(shape=\(.*, 0\)\) while a minimum of 1 is required"
-    ):
+    with pytest.raises(ValueError, match=r"0 feature\(s\) \(shape=\(.*, 0\)\) while a minimum of 1 is required"):
         read(X)
 
 

@@ -83,9 +83,7 @@ def assert_gradient_is_the_slope(problem, n_directions=2, h=1e-4):
         for direction in directions:
             expected = slope(problem, part, direction, h)
             # The floor is what rounding of the losses leaves of a slope that is 0.
-            np.testing.assert_allclose(
-                gradient[part] @ direction, expected, rtol=1e-6, atol=3e-11, err_msg=name
-            )
+            np.testing.assert_allclose(gradient[part] @ direction, expected, rtol=1e-6, atol=3e-11, err_msg=name)
 
 
 def test_gradient_is_the_slope_of_the_loss(changes):
@@ -192,9 +190,7 @@ def test_gradient_agrees_with_torch(window, d_feedforward):
     _, gradient = problem.loss_and_gradient()
     where = slices(problem.network)
     for name, expected in torch_gradient(problem, torch, torch.float64).items():
-        np.testing.assert_allclose(
-            gradient[where[name]], expected.ravel(), rtol=1e-9, atol=1e-12, err_msg=name
-        )
+        np.testing.assert_allclose(gradient[where[name]], expected.ravel(), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_float32_gradient_errs_at_most_twice_plain_float32():
@@ -293,9 +289,7 @@ def test_chance_is_decided_by_seed_update_and_sample(changes, counter):
 
 def hidden_steps(network, n_steps, number, **counters):
     """Steps of sample `number` that are hidden: those whose input alone makes a loss against outputs of 0."""
-    blind = make_network(
-        loss="reconstruction", n_outputs=3, hidden_fraction=network.architecture.hidden_fraction
-    )
+    blind = make_network(loss="reconstruction", n_outputs=3, hidden_fraction=network.architecture.hidden_fraction)
     blind.weights["head.weight"][:] = 0
     blind.weights["head.bias"][:] = 0
     problem = Problem((n_steps,), loss="reconstruction", n_outputs=3)

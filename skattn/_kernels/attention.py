@@ -1,8 +1,9 @@
 """Scaled dot-product attention within bounds, softmax(Q K^T / sqrt(d_head)) V: forward and backward.
 
-Blocks of queries meet blocks of keys; what lies outside ``query - left <= key <= query + right`` is skipped. Queries fill
-the lanes of vectors (softmax.py). Of the forward pass only the largest score and one over the sum of powers are kept for
-each query; the backward pass computes the weights again, so that no array grows with the square of the length
+Blocks of queries meet blocks of keys; what lies outside ``query - left <= key <= query + right`` is skipped. Queries
+fill
+the lanes of vectors (softmax.py). Of the forward pass only the largest score and one over the sum of powers are kept
+for each query; the backward pass computes the weights again, so that no array grows with the square of the length
 (Dao 2023, arXiv:2307.08691).
 """
 
@@ -14,7 +15,19 @@ from .simd import LOWEST, at, lanes_of
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked
 from .step import GRANULE, N_PARTS, N_STEPS, PART, part_begin
 
-FIELDS = ("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right")
+FIELDS = (
+    "query",
+    "key",
+    "value",
+    "target",
+    "kept",
+    "n_heads",
+    "n_kv_heads",
+    "d_head",
+    "d_value",
+    "left",
+    "right",
+)
 # `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
 
 QUERIES = GRANULE
@@ -62,7 +75,16 @@ def attend_forward(
         n_queries = min(end - first, QUERIES)
         width = (n_queries + lanes - 1) // lanes * lanes
         last = first + n_queries - 1
-        transpose(at(query, first * query_row), query_row, n_queries, d_head, turned, width, width, scale * real(LOG2_E))
+        transpose(
+            at(query, first * query_row),
+            query_row,
+            n_queries,
+            d_head,
+            turned,
+            width,
+            width,
+            scale * real(LOG2_E),
+        )
         start, stop = max(0, first - left), min(n_keys, last + right + 1)
         fresh = True
         for k in range(start, stop, KEYS):
@@ -73,10 +95,28 @@ def attend_forward(
                 if masked:
                     mask_columns(at(scores, q), width, n, k, first + q, left, right)
                     absorb_masked(
-                        at(scores, q), width, n, at(highest, q), at(total, q), at(mixed, q), width, d_value, fresh
+                        at(scores, q),
+                        width,
+                        n,
+                        at(highest, q),
+                        at(total, q),
+                        at(mixed, q),
+                        width,
+                        d_value,
+                        fresh,
                     )
                 else:
-                    absorb(at(scores, q), width, n, at(highest, q), at(total, q), at(mixed, q), width, d_value, fresh)
+                    absorb(
+                        at(scores, q),
+                        width,
+                        n,
+                        at(highest, q),
+                        at(total, q),
+                        at(mixed, q),
+                        width,
+                        d_value,
+                        fresh,
+                    )
             matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
             fresh = False
         _finish(
@@ -188,7 +228,19 @@ def attend_backward(
                     recall(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
             d_values = at(d_value_out, k * value_row)
             matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, False)
-            matmul(d_scores, width, 1, rows, query_row, at(d_key, k * key_row), key_row, n, n_queries, d_head, False)
+            matmul(
+                d_scores,
+                width,
+                1,
+                rows,
+                query_row,
+                at(d_key, k * key_row),
+                key_row,
+                n,
+                n_queries,
+                d_head,
+                False,
+            )
             matmul(keys, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
             fresh = False
         if fresh:

@@ -1,8 +1,8 @@
 """Attention on plain arrays: one head of one sample an item, its queries cut into parts."""
 
+from .attention import KEYS, LOG2_E, QUERIES, attend_backward, attend_forward
 from .jit import Int, Ints, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
-from .attention import KEYS, LOG2_E, QUERIES, attend_backward, attend_forward
 from .simd import at, lanes_of
 from .softmax import mask_columns, recall_masked
 
@@ -89,7 +89,14 @@ def heads_weights_item(arguments: Ints, item: Int, worker: Int):
             for q in range(0, width, lanes):
                 mask_columns(at(scores, q), width, n_block, k, first + q, left, right)
                 recall_masked(
-                    at(scores, q), at(unused, q), width, n_block, at(highest, q), at(share, q), at(share, q), real(0)
+                    at(scores, q),
+                    at(unused, q),
+                    width,
+                    n_block,
+                    at(highest, q),
+                    at(share, q),
+                    at(share, q),
+                    real(0),
                 )
             block = at(weights, first * weights_row + k)
             transpose(scores, width, n_block, n, block, weights_row, n_block, real(1))

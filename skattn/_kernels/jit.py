@@ -1,8 +1,9 @@
 """The one door to numba: how kernels are compiled, cached, and joined to each other by symbol.
 
-A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real` or `Bool`. It is compiled alone, once for
-float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So nothing is compiled
-twice, a new network needs no compilation, and read-only or strided arrays are no new types.
+A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real` or `Bool`. It is compiled alone,
+once for
+float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So nothing is
+compiled twice, a new network needs no compilation, and read-only or strided arrays are no new types.
 """
 
 import hashlib
@@ -164,9 +165,7 @@ class Kernel:
         function = python_types.FunctionType(self.function.__code__, scope, self.__name__)
         function.__module__ = self.function.__module__
         signature = self.signature(dtype)
-        compiled = CFunc(
-            function, (signature.args, signature.return_type), locals={}, options={"fastmath": _FLAGS}
-        )
+        compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options={"fastmath": _FLAGS})
         compiled._cache = _cache(function, dtype) or compiled._cache
         compiled.compile()
         llvmlite.binding.add_symbol(self.symbol(dtype), compiled.address)
@@ -244,7 +243,9 @@ class _KernelCache(FunctionCache):
         except Exception as error:
             self._discard()
             if not isinstance(error, OSError):
-                warnings.warn(f"{self._name} is compiled but could not be cached: {error}", RuntimeWarning, stacklevel=2)
+                warnings.warn(
+                    f"{self._name} is compiled but could not be cached: {error}", RuntimeWarning, stacklevel=2
+                )
 
     def _discard(self):
         try:

@@ -31,7 +31,19 @@ def linear_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: R
             else:
                 for j in range(n_out):
                     into[j] = shift[j]
-    matmul(source, n_in, 1, at(weights, row[3]), n_out, target, n_out, n_rows, n_in, n_out, bias < 0 and onto == 0)
+    matmul(
+        source,
+        n_in,
+        1,
+        at(weights, row[3]),
+        n_out,
+        target,
+        n_out,
+        n_rows,
+        n_in,
+        n_out,
+        bias < 0 and onto == 0,
+    )
 
 
 @kernel
@@ -61,7 +73,19 @@ def linear_backward(
     d_weight = at(d_weights, row[3])
     for r in range(0, n_rows, _BLOCK):
         n_block = min(n_rows - r, _BLOCK)
-        matmul(at(source, r * n_in), 1, n_in, at(d_target, r * n_out), n_out, d_weight, n_out, n_in, n_block, n_out, False)
+        matmul(
+            at(source, r * n_in),
+            1,
+            n_in,
+            at(d_target, r * n_out),
+            n_out,
+            d_weight,
+            n_out,
+            n_in,
+            n_block,
+            n_out,
+            False,
+        )
     if adds >= 0:
         d_source = at(d_values, place[row[1]] + first * n_in)
         matmul(d_target, n_out, 1, at(transposed, row[3]), n_in, d_source, n_in, n_rows, n_out, n_in, adds == 0)

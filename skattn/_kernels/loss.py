@@ -1,7 +1,7 @@
 """What is made small: the loss of one sequence, and its gradient. The first part of a sequence does all of it.
 
-The slot `wanted` holds the weight of the sequence, then its target. The forward kernels put the unweighted loss into the
-slot `loss`; the backward kernels begin the gradient of the outputs with the weighted one.
+The slot `wanted` holds the weight of the sequence, then its target. The forward kernels put the unweighted loss into
+the slot `loss`; the backward kernels begin the gradient of the outputs with the weighted one.
 """
 
 import math
@@ -95,9 +95,7 @@ def squared_error_backward(
 
 
 @kernel
-def binary_cross_entropy_forward(
-    row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals
-):
+def binary_cross_entropy_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Compute the mean over outputs of ``log(1 + exp(output)) - label * output``."""
     if call[PART] > 0:
         return

@@ -11,12 +11,22 @@ _low_1, _low_2, _low_3, _low_4 = (tile(2, vectors) for vectors in (1, 2, 3, 4))
 
 @kernel
 def matmul(
-    a: Reals, a_row: Int, a_step: Int, b: Reals, b_row: Int, c: Reals, c_row: Int, n_rows: Int, n_steps: Int, n_columns: Int, fresh: Bool
+    a: Reals,
+    a_row: Int,
+    a_step: Int,
+    b: Reals,
+    b_row: Int,
+    c: Reals,
+    c_row: Int,
+    n_rows: Int,
+    n_steps: Int,
+    n_columns: Int,
+    fresh: Bool,
 ):
     """Compute ``C = A @ B`` (`fresh`) or ``C += A @ B``.
 
-    ``A[r, k]`` is at ``a[r * a_row + k * a_step]``, so a transposed A costs nothing; B and C are row-major. Each entry is
-    summed over k in order, so its bits depend on no other row or column.
+    ``A[r, k]`` is at ``a[r * a_row + k * a_step]``, so a transposed A costs nothing; B and C are row-major. Each
+    entry is summed over k in order, so its bits depend on no other row or column.
     """
     width = lanes_of(a)
     column = 0

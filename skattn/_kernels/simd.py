@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 
 from .jit import cpu_features
 
-# Relative error 5e-9 (degree 6) and 1e-19 (degree 12) on [-1/2, 1/2]: interpolation of (2^x - 1) / x at Chebyshev's nodes.
+# Relative error 5e-9 (degree 6) and 1e-19 (degree 12) on [-1/2, 1/2]: interpolation of (2^x - 1) / x at Chebyshev's
+# nodes.
 _EXP2 = {
     "float": (
         1.0,
@@ -290,9 +291,7 @@ def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_s
     mask = emit.first(tail)
     last = builder.sub(live, index(1))
     # Rows past the live ones repeat the last live one, so nothing beyond it is read.
-    places = [
-        builder.select(builder.icmp_signed("<", index(row), last), index(row), last) for row in range(rows)
-    ]
+    places = [builder.select(builder.icmp_signed("<", index(row), last), index(row), last) for row in range(rows)]
     sums = [cgutils.alloca_once(builder, emit.vector) for _ in range(rows * vectors)]
 
     def load(pointer, place, vector):

@@ -1,7 +1,7 @@
 """Softmax down the columns of a block of scores, a vector of queries at a time.
 
-Scores lie transposed, ``S[key, query]``, in units of log2: queries fill the lanes, so the running maximum and sum of each
-are vertical vector operations and nothing is reduced across lanes (online softmax: Dao 2023, arXiv:2307.08691).
+Scores lie transposed, ``S[key, query]``, in units of log2: queries fill the lanes, so the running maximum and sum of
+each are vertical vector operations and nothing is reduced across lanes (online softmax: Dao 2023, arXiv:2307.08691).
 """
 
 from llvmlite import ir
@@ -38,9 +38,7 @@ def _absorb(masked):
     @intrinsic
     def absorb(typing_context, scores, row, n_keys, top, total, mixed, mixed_row, d_value, fresh):
         integer = types.int64
-        signature = types.void(
-            scores, integer, integer, scores, scores, scores, integer, integer, types.boolean
-        )
+        signature = types.void(scores, integer, integer, scores, scores, scores, integer, integer, types.boolean)
 
         def generate(context, builder, signature, arguments):
             _emit_absorb(builder, masked, *arguments)

@@ -18,7 +18,7 @@ scratch
     Room whose content does not outlive the step.
 """
 
-from .jit import Bool, Int, Ints, kernel
+from .jit import Int, Ints, kernel
 
 # `TRAINING` is one of the next three: what is learned from is dropped and hidden, what is judged is hidden only.
 TRANSFORM, LEARN, JUDGE = 0, 1, 2
@@ -73,9 +73,9 @@ def _mix(state: Int) -> Int:
 
 
 @kernel
-def hides(call: Ints, step: Int, share: Int) -> Bool:
-    """Tell whether a step is hidden for reconstruction; each sequence has at least one such step."""
+def hides(call: Ints, step: Int, share: Int) -> Int:
+    """Give 1 for a step that is hidden for reconstruction, 0 for others; each sequence has at least one such step."""
     if call[TRAINING] == TRANSFORM:
-        return False
+        return 0
     forced = draw(call, HIDE_SITE, -1) % call[N_STEPS]
-    return step == forced or draw(call, HIDE_SITE, step) < share
+    return 1 if step == forced or draw(call, HIDE_SITE, step) < share else 0

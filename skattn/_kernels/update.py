@@ -1,6 +1,6 @@
 """From the gradients of a batch's shares to the next step: their sum, and the matrices' transposes."""
 
-from .jit import Int, Ints, kernel, ints, real, reals
+from .jit import Int, Ints, ints, kernel, real, reals
 from .matmul import transpose
 from .simd import at
 

@@ -25,7 +25,11 @@ KINDS = {
     "pool_attention": (pooling.attention_forward, pooling.attention_backward, pooling.ATTENTION_FIELDS),
     "cross_entropy": (loss.cross_entropy_forward, loss.cross_entropy_backward, loss.FIELDS),
     "squared_error": (loss.squared_error_forward, loss.squared_error_backward, loss.FIELDS),
-    "binary_cross_entropy": (loss.binary_cross_entropy_forward, loss.binary_cross_entropy_backward, loss.FIELDS),
+    "binary_cross_entropy": (
+        loss.binary_cross_entropy_forward,
+        loss.binary_cross_entropy_backward,
+        loss.FIELDS,
+    ),
     "reconstruction": (loss.reconstruction_forward, loss.reconstruction_backward, loss.RECONSTRUCTION_FIELDS),
 }
 ROW_WIDTH = 1 + max(len(fields) for _, _, fields in KINDS.values())
@@ -93,9 +97,7 @@ def split_forward_item(arguments: Ints, item: Int, worker: Int):
     _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
     call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
     row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * ROW_WIDTH)
-    invoke_forward(
-        ints(arguments[FORWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]), values, scratch
-    )
+    invoke_forward(ints(arguments[FORWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]), values, scratch)
 
 
 @kernel
@@ -148,7 +150,11 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
     n_steps = ints(arguments[LENGTHS])[sample]
     call[N_STEPS] = n_steps
     call[SAMPLE] = ints(arguments[IDS])[sample] if arguments[IDS] else sample
-    call[SEED], call[UPDATE], call[TRAINING] = arguments[DRAW_SEED], arguments[DRAW_UPDATE], arguments[PURPOSE]
+    call[SEED], call[UPDATE], call[TRAINING] = (
+        arguments[DRAW_SEED],
+        arguments[DRAW_UPDATE],
+        arguments[PURPOSE],
+    )
     call[PART], call[N_PARTS], call[POSITIONS] = 0, 1, arguments[POSITION_TABLE]
     slots = ints(arguments[SLOTS])
     rounded = (n_steps + SLOT_GRANULE - 1) // SLOT_GRANULE * SLOT_GRANULE
@@ -190,9 +196,7 @@ def _walk_backward(arguments: Ints, call: Ints, place: Ints, values: Reals, d_we
     transposed, d_values = reals(arguments[TRANSPOSED]), at(values, arguments[D_VALUES])
     for r in range(arguments[N_ROWS] - 1, -1, -1):
         row = at(ints(arguments[ROWS]), r * ROW_WIDTH)
-        invoke_backward(
-            functions[row[0]], row, call, place, weights, transposed, values, d_values, d_weights, scratch
-        )
+        invoke_backward(functions[row[0]], row, call, place, weights, transposed, values, d_values, d_weights, scratch)
 
 
 @kernel

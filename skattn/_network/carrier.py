@@ -1,6 +1,7 @@
 """Carry a batch through the tape: the arguments of the kernels, workspaces, and how the work is shared out.
 
-Work is cut by the data alone, so results do not depend on how many threads there are. Most batches are cut into shares of
+Work is cut by the data alone, so results do not depend on how many threads there are. Most batches are cut into
+shares of
 whole sequences; a sequence that is long beside its batch is cut within, step by step, so that it uses every core.
 """
 
@@ -20,7 +21,6 @@ _STEPS_A_PART = 2 * GRANULE
 _MOST_PARTS = 64
 # Bytes that are kept between batches.
 _KEPT_BYTES = 1 << 28
-
 
 
 class Carrier:
@@ -44,13 +44,13 @@ class Carrier:
         self._transposed = self._gradients = self._total = np.zeros(0, dtype)
 
     def forward(self, network, data, name, n_jobs, target=None):
-        """Give what stands in the slot `name` after a forward pass; with a target, in the way that losses are judged."""
+        """Give what stands in the slot `name` after a forward pass; a target is for the slot of the loss."""
         slot = self._tape.names[name]
         lengths = np.ascontiguousarray(data.lengths, np.int64)
         begins = np.cumsum(lengths) - lengths
         result = np.empty((int(lengths.sum()) if slot.per_step else len(lengths), slot.width), self._dtype)
         purpose = JUDGE if name == "loss" else TRANSFORM
-        run = _Pass(self, network, data, purpose, self._rows_until(slot.number), n_jobs)
+        run = _Pass(self, network, data, purpose, self._tape.rows_until(slot.number), n_jobs)
         run.point(walk.OUT, result)
         run.point(walk.OUT_STARTS, begins)
         run.set(walk.OUT_SLOT, slot.number, walk.OUT_WIDTH, slot.width, walk.OUT_PER_STEP, slot.per_step)
@@ -63,7 +63,7 @@ class Carrier:
 
     def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs):
         """Give the losses of a batch and the gradient of their weighted sum."""
-        run = _Pass(self, network, data, LEARN, len(self._rows), n_jobs)
+        run = _Pass(self, network, data, LEARN, self._tape.rows_until(walk.LOSS), n_jobs)
         losses = np.empty(run.n_samples, self._dtype)
         run.point(walk.LOSSES, losses)
         run.point(walk.IDS, np.ascontiguousarray(ids, np.int64))
@@ -77,11 +77,6 @@ class Carrier:
         n_shares = run.learn()
         self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
         return losses, self._sum(n_shares, run.workers)
-
-    def _rows_until(self, slot):
-        """Count the rows of the tape up to the last that writes a slot."""
-        writers = [i for i, (_, fields) in enumerate(self._tape.steps) if _writes(fields, slot)]
-        return writers[-1] + 1 if writers else 0
 
     def table(self, backward):
         """Give the addresses of the kernels of each kind of step, compiling those that the tape uses."""
@@ -136,10 +131,6 @@ class Carrier:
         arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, self._total.ctypes.data
         parallel.run(update.sum_item, self._dtype, arguments, -(-self._total.size // update.BLOCK), workers)
         return self._total
-
-
-def _writes(fields, slot):
-    return any(name in fields and getattr(fields[name], "number", None) == slot for name in ("target", "loss"))
 
 
 class _Pass:

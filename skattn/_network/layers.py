@@ -6,14 +6,31 @@ from .._kernels import attention as attention_kernels
 from .._kernels.step import PROBABILITY_UNIT
 
 
-def linear(tape, source, name, n_out, *, onto=None, per_step=True, bias=True, init=None, wants_gradient=True, slot=None):
+def linear(
+    tape,
+    source,
+    name,
+    n_out,
+    *,
+    onto=None,
+    per_step=True,
+    bias=True,
+    init=None,
+    wants_gradient=True,
+    slot=None,
+):
     """Map `source` linearly into a new slot, or `onto` one that it is added to.
 
-    Weights are drawn with variance ``1 / n_in``, which keeps the variance of what passes (LeCun et al. 1998, section 4.6).
+    Weights are drawn with variance ``1 / n_in``, which keeps the variance of what passes (LeCun et al. 1998, section
+    4.6).
     """
     n_in = source.width
     weight = tape.parameter(
-        f"{name}.weight", (n_in, n_out), 1 / math.sqrt(n_in) if init is None else init, decayed=True, turned=True
+        f"{name}.weight",
+        (n_in, n_out),
+        1 / math.sqrt(n_in) if init is None else init,
+        decayed=True,
+        turned=True,
     )
     shift = tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
     target = onto or tape.slot(n_out, per_step=per_step, name=slot)
@@ -32,7 +49,14 @@ def norm(tape, source, name, *, slot=None):
     target = tape.slot(width, name=slot)
     normal, spread = tape.slot(width), tape.slot(1)
     tape.step(
-        "norm", source=source, target=target, normal=normal, spread=spread, scale=scale, bias=bias, width=width
+        "norm",
+        source=source,
+        target=target,
+        normal=normal,
+        spread=spread,
+        scale=scale,
+        bias=bias,
+        width=width,
     )
     return target
 
@@ -90,10 +114,12 @@ def hidden_steps(tape, stream, share):
 def attention(tape, stream, name, architecture):
     """Add to each step what it fetches from those within its window, by several heads.
 
-    Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)`` has unit
-    variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor saturated. Keys have no
-    bias: softmax does not see it. What a branch adds at first is scaled by ``1 / sqrt(2 n_layers)`` (Radford et al. 2019,
-    section 2.3).
+    Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
+    has unit
+    variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor saturated. Keys
+    have no
+    bias: softmax does not see it. What a branch adds at first is scaled by ``1 / sqrt(2 n_layers)`` (Radford et al.
+    2019, section 2.3).
     """
     a = architecture
     z = norm(tape, stream, f"{name}.attention_norm")

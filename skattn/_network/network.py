@@ -13,7 +13,8 @@ from .tape import Tape
 class Architecture:
     """All that decides a network's shape, resolved to plain values.
 
-    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of steps that a
+    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of
+    steps that a
     query sees to its left and right, None for all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is
     the length of the learned table of positions; `hidden_fraction` the share of steps hidden for reconstruction.
     """
@@ -58,13 +59,14 @@ def write_tape(architecture):
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:
         outputs = layers.linear(tape, steps, "head", a.n_features, slot="outputs")
-        if a.pooling is not None:
-            layers.pooling(tape, steps, a.pooling)
     else:
         features = layers.pooling(tape, steps, a.pooling or "mean")
         features = layers.dropout(tape, features, a.dropout)
         outputs = layers.linear(tape, features, "head", a.n_outputs, per_step=False, init=0.0, slot="outputs")
     layers.loss(tape, a, outputs, wanted, loss, source)
+    if reconstructs and a.pooling is not None:
+        # Features are not learned from: what comes after the loss has no gradient.
+        layers.pooling(tape, steps, a.pooling)
     return tape
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._kernels import walk
+from .._kernels.walk import LOSS
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Tape:
 
     def _mark_first_writers(self, rows):
         """Say of each step whether, backwards, it begins its source's gradient or adds to it."""
-        begun = set()
-        for row, (kind, fields) in zip(rows[::-1], self.steps[::-1], strict=True):
+        begun, n_learned = set(), self.rows_until(LOSS)
+        for row, (kind, fields) in zip(rows[:n_learned][::-1], self.steps[:n_learned][::-1], strict=True):
             names = walk.KINDS[kind][2]
             if "adds" not in names or fields.get("adds") == -1:
                 continue
@@ -101,8 +102,17 @@ class Tape:
             row[1 + names.index("adds")] = source in begun
             begun.add(source)
 
+    def rows_until(self, slot):
+        """Count the steps up to the last that writes a slot, given by its number."""
+        writers = [
+            i
+            for i, (_, fields) in enumerate(self.steps, start=1)
+            if any(getattr(fields.get(name), "number", None) == slot for name in ("target", "loss"))
+        ]
+        return max(writers, default=0)
+
     def slot_table(self):
-        """Give each slot's place as (per rounded step, fixed), shape (n_slots, 2), and the size of all as such a pair."""
+        """Give each slot's place as (per rounded step, fixed), shape (n_slots, 2), and the size of all so."""
         table = np.zeros((len(self.slots) + 1, 2), np.int64)
         for slot in self.slots:
             table[slot.number + 1] = table[slot.number]
@@ -115,7 +125,7 @@ def _rounded(size):
 
 
 def workspace_size(tape, n_steps, *, backward):
-    """Give (numbers a worker needs, where the slots' gradients begin, where its scratch begins) for a longest sequence."""
+    """Give (numbers a worker needs, where gradients begin, where scratch begins) for a longest sequence."""
     per_step, fixed = tape.slot_table()[1]
     size = int(per_step * _rounded(n_steps) + fixed)
     scratch = 2 * size if backward else size

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skattn._training.standardise import mean_and_scale
+
 
 @dataclass(frozen=True)
 class Target:
@@ -110,15 +112,8 @@ def _learn_nothing(y, weight, n_outputs):
 def _learn_values(y, weight, n_outputs):
     """Weighted mean and standard deviation of every output, in float64."""
     columns = _as_columns(y)
-    # Numbers near 1 are squared, so that neither 1e200 nor 1e-200 leaves the range; powers of 2 are exact.
-    _, exponent = np.frexp(np.abs(columns).max(axis=0))
-    unit = np.ldexp(columns, -exponent)
-    mean = np.average(unit, axis=0, weights=weight)
-    deviation = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
-    # A constant comes out as rounding errors of the mean: no scale at all.
-    is_constant = deviation <= len(unit) * np.finfo(np.float64).eps * np.abs(mean)
-    scale = np.where(is_constant, 1.0, np.ldexp(deviation, exponent))
-    return Target(columns.shape[1], np.ldexp(mean, exponent), scale, is_column=np.ndim(y) == 1)
+    mean, scale = mean_and_scale(columns, weight)
+    return Target(columns.shape[1], mean, scale, is_column=np.ndim(y) == 1)
 
 
 def _as_columns(y):
