@@ -17,7 +17,7 @@ from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_sample_weight, read_target, split_validation
 
 
-@dataclass
+@dataclass(eq=False)
 class Model:
     """What a fit leaves behind; plain arrays and values, so it can be pickled.
 

@@ -337,6 +337,43 @@ def test_hidden_steps_are_drawn_anew_for_each_sample_and_update():
     assert len(set(drawn)) == len(drawn)
 
 
+def dropped(gradient, name, network):
+    """Inputs of a matrix that were dropped from a sequence of one step: those whose row has no gradient."""
+    weight = network.weights[name]
+    return (gradient[slices(network)[name]].reshape(weight.shape) == 0).all(axis=1)
+
+
+def test_each_dropout_drops_its_share_and_no_two_the_same():
+    problem = Problem((1,), dropout=0.3, n_layers=2, d_value=499, d_feedforward=998, d_model=23)
+    _, gradient = problem.loss_and_gradient()
+    names = [f"layers.{layer}.{part}.weight" for layer in (0, 1) for part in ("output", "contract")]
+    masks = [dropped(gradient, name, problem.network) for name in names]
+    for mask in masks:
+        assert 0.24 < mask.mean() < 0.36
+    for first, second in itertools.combinations(masks, 2):
+        # Of independent draws the share 2 * 0.3 * 0.7 differs.
+        assert 0.35 < (first != second).mean() < 0.49
+
+
+def test_what_is_not_dropped_is_stretched():
+    problem = Problem((7,), dropout=0.2, n_layers=0, loss="squared_error")
+    features = problem.network.forward(problem.batch, "features")[0]
+    _, gradient = problem.loss_and_gradient()
+    where = slices(problem.network)
+    d_weight, d_outputs = gradient[where["head.weight"]].reshape(22, 5), gradient[where["head.bias"]]
+    factors = d_weight[:, 0] / d_outputs[0] / features
+    kept = factors != 0
+    assert 0 < kept.sum() < 22
+    np.testing.assert_allclose(factors[kept], 1 / 0.8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean_max"])
+def test_gradient_is_the_slope_where_all_steps_tie_for_the_maximum(pooling):
+    problem = Problem((1, 2, 17), pooling=pooling, position="none")
+    problem.batch.values[:] = problem.batch.values[0]
+    assert_gradient_is_the_slope(problem)
+
+
 def test_losses_have_no_dropout():
     problem, without = Problem(dropout=0.5), Problem()
     losses = problem.network.losses(problem.batch, problem.target)

@@ -55,6 +55,12 @@ def _address_to(pointer):
 
 
 @intrinsic
+def doubles(typing_context, address):
+    """Cast an address to a pointer to float64, whatever the precision."""
+    return _address_to(types.CPointer(types.float64))
+
+
+@intrinsic
 def _float32_pointer(typing_context, address):
     return _address_to(types.CPointer(types.float32))
 

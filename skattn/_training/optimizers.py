@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skattn._kernels import update
+
 
 @dataclass
 class Optimizer:
@@ -82,25 +84,25 @@ class Adam(Optimizer):
     def step(self, parameters, gradient, learning_rate, n_decayed):
         """Add the penalty's gradient, then move."""
         self._add_penalty(parameters, gradient, n_decayed)
-        self._move(parameters, gradient, learning_rate)
+        self._move(parameters, gradient, learning_rate, 1.0, 0)
 
-    def _move(self, parameters, gradient, learning_rate):
-        """Update both averages and step along their bias-corrected ratio."""
-        mean, mean_square = self.vectors["mean"], self.vectors["mean_square"]
+    def _move(self, parameters, gradient, learning_rate, shrink, n_decayed):
+        """Shrink, update both averages and step along their bias-corrected ratio."""
         self.n_steps += 1
-        mean *= self.beta_1
-        mean += (1 - self.beta_1) * gradient
-        mean_square *= self.beta_2
-        gradient *= gradient
-        gradient *= 1 - self.beta_2
-        mean_square += gradient
         # Both corrections are moved to where they cost one number instead of a vector each.
         correction = math.sqrt(1 - self.beta_2**self.n_steps)
-        denominator = np.sqrt(mean_square, out=gradient)
-        denominator += self.epsilon * correction
-        update = np.divide(mean, denominator, out=gradient)
-        update *= learning_rate * correction / (1 - self.beta_1**self.n_steps)
-        parameters -= update
+        update.adam(
+            parameters,
+            gradient,
+            self.vectors["mean"],
+            self.vectors["mean_square"],
+            keep_mean=self.beta_1,
+            keep_square=self.beta_2,
+            epsilon=self.epsilon * correction,
+            rate=learning_rate * correction / (1 - self.beta_1**self.n_steps),
+            shrink=shrink,
+            n_decayed=n_decayed,
+        )
 
 
 class AdamW(Adam):
@@ -114,8 +116,7 @@ class AdamW(Adam):
 
     def step(self, parameters, gradient, learning_rate, n_decayed):
         """Shrink, then move."""
-        parameters[:n_decayed] *= 1 - learning_rate * self.alpha
-        self._move(parameters, gradient, learning_rate)
+        self._move(parameters, gradient, learning_rate, 1 - learning_rate * self.alpha, n_decayed)
 
 
 class SGD(Optimizer):
@@ -158,10 +159,9 @@ def clip_gradient(gradient, clip_norm):
 
     Notes
     -----
-    Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063, Algorithm 1. The sum is NumPy's, not the BLAS
-    library's, whose order of adding up depends on its threads.
+    Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063, Algorithm 1.
     """
-    norm = float(np.sqrt(np.sum(np.square(gradient, dtype=np.float64))))
+    norm = update.norm(gradient)
     if np.isfinite(norm) and norm > clip_norm:
         gradient *= clip_norm / norm
     return norm
