@@ -1,6 +1,7 @@
 """Read y and sample_weight: whatever a user passes into the arrays that objectives take."""
 
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
 
 def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """A matrix that marks each sample's labels with 1."""
-    matrix = check_array(y, dtype="numeric", ensure_2d=False, input_name=name)
+    matrix = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name=name)
     if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
         raise ValueError(
             f"{name} of shape {matrix.shape} must be a matrix of 0 and 1, (n_samples, n_labels), where a "
@@ -141,7 +142,7 @@ def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[N
 
 def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.float64], None]:
     """Numbers, one or several a sample."""
-    values = check_array(y, dtype=np.float64, ensure_2d=False, input_name=name)
+    values = check_array(y, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
     if values.ndim > 2:
         raise ValueError(
             f"{name} has {values.ndim} dimensions (shape={values.shape}), while (n_samples,) or (n_samples, "
@@ -194,9 +195,9 @@ def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64
     """
     if sample_weight is None:
         return np.ones(n_samples)
-    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-    if weight.ndim == 0:
-        weight = np.full(n_samples, weight)
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="sample_weight")
     if weight.shape != (n_samples,):
         raise ValueError(f"sample_weight has shape {weight.shape}, expected ({n_samples},); give one weight a sample.")
     if (weight < 0).any():

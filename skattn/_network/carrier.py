@@ -9,6 +9,7 @@ import numpy as np
 
 from .._kernels import parallel, update, walk
 from .._kernels.step import GRANULE, JUDGE, LEARN, N_CALL, TRANSFORM
+from .layers import sinusoids
 from .tape import workspace_size
 
 # Steps that a share of a batch has at least, so that adding up gradients stays a small part of the work.
@@ -93,11 +94,7 @@ class Carrier:
         if not any(kind == "sinusoidal" for kind, _ in self._tape.steps):
             return self._positions
         if len(self._positions) < n_steps:
-            angle = np.arange(n_steps)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
-            table = np.empty((n_steps, width), self._dtype)
-            table[:, 0::2] = np.sin(angle)
-            table[:, 1::2] = np.cos(angle)[:, : width // 2]
-            self._positions = table
+            self._positions = sinusoids(n_steps, width).astype(self._dtype)
         return self._positions
 
     def take_workspace(self, size):

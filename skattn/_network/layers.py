@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from .._kernels import attention as attention_kernels
 from .._kernels.step import PROBABILITY_UNIT
 
@@ -44,7 +46,7 @@ def linear(
 def norm(tape, source, name, *, slot=None):
     """Normalise each step of `source` into a new slot."""
     width = source.width
-    scale = tape.parameter(f"{name}.scale", (width,), _ones(width))
+    scale = tape.parameter(f"{name}.scale", (width,), np.ones(width))
     bias = tape.parameter(f"{name}.bias", (width,), 0.0)
     target = tape.slot(width, name=slot)
     normal, spread = tape.slot(width), tape.slot(1)
@@ -59,10 +61,6 @@ def norm(tape, source, name, *, slot=None):
         width=width,
     )
     return target
-
-
-def _ones(width):
-    return [1.0] * width
 
 
 def dropout(tape, source, rate):
@@ -94,14 +92,24 @@ def position_sinusoidal(tape, stream, architecture):
 
 
 def position_learned(tape, stream, architecture):
-    """Add a learned vector of each position; later positions than any at fit take the last one's."""
+    """Add a learned vector of each position; later positions than any at fit take the last one's.
+
+    The vectors begin as half the sines and cosines, which learned better than random ones (docs/architecture.rst).
+    """
     shape = (architecture.max_steps, stream.width)
-    table = tape.parameter("position.weight", shape, POSITION_DEVIATION)
+    table = tape.parameter("position.weight", shape, 0.5 * sinusoids(*shape))
     tape.step("learned", target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
 
 
-# Of the learned vectors of positions at first.
-POSITION_DEVIATION = 0.5
+def sinusoids(n_steps, width):
+    """Give sines (even columns) and cosines (odd) of each position, shape (n_steps, width)."""
+    angle = np.arange(n_steps)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
+    table = np.empty((n_steps, width))
+    table[:, 0::2] = np.sin(angle)
+    table[:, 1::2] = np.cos(angle)[:, : width // 2]
+    return table
+
+
 POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned": position_learned}
 
 

@@ -166,4 +166,4 @@ class Network:
             Overwritten by the next call.
         """
         losses, gradient = self._carrier.learn(self, data, target, weight, ids, seed, n_update, n_jobs)
-        return float(np.dot(losses.astype(np.float64), np.asarray(weight, np.float64))), gradient
+        return float(np.sum(losses.astype(np.float64) * weight)), gradient
