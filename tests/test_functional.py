@@ -267,6 +267,13 @@ def test_attention_and_its_gradient_agree_with_torch(window):
         np.testing.assert_allclose(result, tensor.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("window", [(2**62, 2**62), (2**63 - 1, 2**63 - 1), (10**30, 10**30)])
+def test_windows_may_be_as_wide_as_one_likes(window):
+    query, key, value = draw(SHAPES["odd"])
+    expected = attention(query, key, value)
+    np.testing.assert_array_equal(attention(query, key, value, window=window), expected)
+
+
 def test_bad_windows_are_named():
     query, key, value = draw(SHAPES["odd"])
     for window in ((-1, 0), (0, -2), (1.5, 0), (True, 0)):

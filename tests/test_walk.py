@@ -119,6 +119,16 @@ def test_gradient_is_the_slope_under_dropout(loss):
     assert_gradient_is_the_slope(problem)
 
 
+def test_gradient_is_finite_and_right_for_activations_far_from_zero():
+    gradients = []
+    for dtype in (np.float32, np.float64):
+        problem = Problem(dtype=dtype, d_feedforward=13)
+        problem.network.weights["layers.0.expand.bias"][:] = np.linspace(-3000, 3000, 13)
+        gradients.append(problem.loss_and_gradient()[1])
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-4)
+    assert_gradient_is_the_slope(problem, n_directions=1)
+
+
 @pytest.mark.parametrize("n_steps", range(1, 35))
 def test_gradient_is_the_slope_for_every_length(n_steps):
     problem = Problem((n_steps,), window=(5, 3), d_feedforward=13, pooling="mean_max")
