@@ -51,8 +51,7 @@ PUBLISHED = {
 }
 SOURCES = """\
 Accuracy on the official test split. skattn: mean ± standard deviation of {n_seeds} seeds, the default settings
-throughout (chosen with these data sets at hand);
-{machine}.
+throughout, chosen with these data sets at hand. Fit: median seconds, {machine}.
 Bag of steps: mean, minimum, maximum and standard deviation of every feature, then ridge, in the same run.
 1NN-DTW (dependent), ROCKET, MiniROCKET: the default split in the results of tsml-eval, except \\*: the
 Multiverse archive's, on a version padded to equal length. ConvTran, PatchMTSC (attention models): the
@@ -164,8 +163,8 @@ def print_table(rows):
 def describe_machine():
     """Say on what the seconds were measured."""
     return (
-        f"median seconds of a fit on {numba.config.NUMBA_NUM_THREADS} of {os.cpu_count()} cores, "
-        f"{platform.machine()}, skattn {skattn.__version__}, numba {numba.__version__}"
+        f"{numba.config.NUMBA_NUM_THREADS} of {os.cpu_count()} cores, {platform.machine()}, "
+        f"skattn {skattn.__version__}, numba {numba.__version__}"
     )
 
 
