@@ -179,9 +179,9 @@ def reconstruction_backward(
 
 @kernel
 def _n_hidden(row: Ints, call: Ints) -> Int:
-    """Count the hidden steps of a sequence."""
+    """Count the hidden steps of a sequence; 1 for none, which happens only where the loss is of no interest."""
     count = 0
     for t in range(call[N_STEPS]):
         if hides(call, t, row[6]):
             count += 1
-    return count
+    return max(count, 1)
