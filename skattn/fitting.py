@@ -133,23 +133,23 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
     samples = _Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
-    if objective == "cross_entropy":
-        samples = _weigh_classes(estimator, samples, is_open=known is None)
-    return samples
-
-
-def _weigh_classes(estimator: Any, samples: _Samples, is_open: bool) -> _Samples:
-    """Settle which classes there are, and what each weighs."""
-    if is_open:
-        target, classes = keep_present(samples.target, samples.classes)
-        samples = replace(samples, target=target, classes=classes)
-    if len(samples.classes) < 2:
-        raise ValueError(
-            f"y holds only one class, {samples.classes[0]!r}, and at least 2 are needed to learn what tells "
-            "them apart; add samples of another class."
-        )
+    if objective == "cross_entropy" and known is None:
+        samples = _settle_classes(samples)
+    if samples.classes is None:
+        return samples
     weight = estimator._weigh_classes(samples.target, samples.classes, samples.weight)
     return replace(samples, weight=weight).take(np.flatnonzero(weight))
+
+
+def _settle_classes(samples: _Samples) -> _Samples:
+    """Know only classes of which a sample is left."""
+    target, classes = keep_present(samples.target, samples.classes)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
+            "them apart; add samples of another class."
+        )
+    return replace(samples, target=target, classes=classes)
 
 
 def _choose_validation(

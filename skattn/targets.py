@@ -123,8 +123,9 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
     if np.any(is_unknown):
         sample = int(np.flatnonzero(is_unknown)[0])
         raise ValueError(
-            f"{name}[{sample}] is {labels[sample]!r}, which is none of the classes {known.tolist()} that the "
-            "estimator was built for; give all classes at the first call, or fit again with all of them."
+            f"{name}[{sample}] is {labels.tolist()[sample]!r}, which is none of the classes {known.tolist()} "
+            "that the estimator was built for; give all classes at the first call, or fit again with all of "
+            "them."
         )
     return indices.astype(np.int64, copy=False), known
 
@@ -232,10 +233,16 @@ def weigh_classes(
     Raises
     ------
     ValueError
-        If a class weight is negative or not finite, or belongs to no class.
+        If a class weight is negative or not finite, or belongs to no class, or all are zero, or a sample
+        has several labels.
     """
     if class_weight is None:
         return weight
+    if indices.ndim > 1:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs one class a sample, and y has several labels a sample; weigh "
+            "samples by sample_weight instead."
+        )
     if isinstance(class_weight, str):
         # Counted in weights, so that weighting a sample stays the same as repeating it.
         total = np.bincount(indices, weights=weight, minlength=len(classes))
