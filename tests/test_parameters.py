@@ -1,0 +1,153 @@
+"""Parameters become an architecture and settings, and impossible ones say what would do."""
+
+import inspect
+import re
+
+import pytest
+from problems import ESTIMATORS
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.parameters import (
+    FEEDFORWARD_RATIO,
+    SelfAttentionParameters,
+    resolve_architecture,
+    resolve_settings,
+    resolve_window,
+)
+
+
+def resolve(**parameters):
+    """Architecture of a model of 3 features, 5 outputs and at most 7 steps."""
+    return resolve_architecture(
+        SelfAttentionParameters(**parameters), loss="cross_entropy", n_features=3, n_outputs=5, max_steps=7
+    )
+
+
+def test_data_decide_what_goes_in_and_out():
+    architecture = resolve()
+    assert (3, 5, 7) == (architecture.n_features, architecture.n_outputs, architecture.max_steps)
+
+
+def test_heads_share_the_width_of_the_model():
+    architecture = resolve(d_model=22, n_heads=2)
+    assert (11, 11, 2) == (architecture.d_head, architecture.d_value, architecture.n_kv_heads)
+
+
+def test_widths_of_heads_are_free():
+    architecture = resolve(d_model=23, n_heads=6, n_kv_heads=2, d_head=5, d_value=7)
+    assert (5, 7, 2) == (architecture.d_head, architecture.d_value, architecture.n_kv_heads)
+
+
+def test_values_are_as_wide_as_queries():
+    assert 5 == resolve(d_head=5).d_value
+
+
+@pytest.mark.parametrize(("given", "expected"), [("auto", 17 * FEEDFORWARD_RATIO), (None, 0), (0, 0), (13, 13)])
+def test_the_feedforward_part_has_a_width_or_is_left_out(given, expected):
+    assert expected == resolve(d_model=17, n_heads=1, d_feedforward=given).d_feedforward
+
+
+@pytest.mark.parametrize(
+    ("window", "causal", "expected"),
+    [
+        (None, False, (None, None)),
+        (None, True, (None, 0)),
+        (5, False, (5, 5)),
+        (5, True, (5, 0)),
+        (0, False, (0, 0)),
+        ((3, 2), False, (3, 2)),
+        ([3, None], False, (3, None)),
+        ((3, 2), True, (3, 0)),
+    ],
+)
+def test_a_window_is_a_pair_of_bounds(window, causal, expected):
+    assert expected == resolve_window(window, causal)
+
+
+@pytest.mark.parametrize("window", [(-1, 2), (1, 2, 3), (1.5, 2), ("a", None), (True, 2), ()])
+def test_an_impossible_window_is_refused(window):
+    with pytest.raises(ValueError, match=re.escape(f"window={window!r}")):
+        resolve_window(window, causal=False)
+
+
+@pytest.mark.parametrize(
+    ("d_model", "n_heads", "wider", "heads"), [(30, 4, 32, 5), (64, 7, 70, 8), (7, 100, 100, 7), (13, 2, 14, 1)]
+)
+def test_heads_that_do_not_divide_come_with_numbers_that_do(d_model, n_heads, wider, heads):
+    message = f"d_model={d_model} does not split over n_heads={n_heads}; try d_model={wider} or n_heads={heads}."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        resolve(d_model=d_model, n_heads=n_heads)
+    resolve(d_model=wider, n_heads=n_heads)
+    resolve(d_model=d_model, n_heads=heads)
+
+
+def test_key_heads_that_do_not_divide_come_with_a_number_that_does():
+    with pytest.raises(ValueError, match="n_heads=4 is no multiple of n_kv_heads=3; try n_kv_heads=4"):
+        resolve(n_kv_heads=3)
+
+
+def test_learning_parameters_are_handed_on_by_name():
+    settings = resolve_settings(SelfAttentionParameters(optimizer="sgd", alpha=0.5, n_jobs=2))
+    assert ("sgd", 0.5, 2) == (settings.optimizer, settings.alpha, settings.n_jobs)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("d_model", 0),
+        ("n_heads", 2.0),
+        ("d_feedforward", "wide"),
+        ("position", "absolute"),
+        ("pooling", "median"),
+        ("window", "wide"),
+        ("window", -1),
+        ("n_step_features", 0),
+        ("optimizer", "adamax"),
+        ("learning_rate_init", 0.0),
+        ("learning_rate", "linear"),
+        ("alpha", -1.0),
+        ("dropout", 1.0),
+        ("batch_size", 0),
+        ("max_iter", 0),
+        ("validation_fraction", 1.0),
+        ("dtype", "float16"),
+        ("n_jobs", 0),
+        ("random_state", "seed"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(estimator, name, value):
+    X, y = [[[0.0], [1.0]], [[1.0], [0.0]]], [0, 1]
+    model = estimator(**{name: value})
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {estimator.__name__} must be .* Got"):
+        model.fit(X, y)
+    assert value == model.get_params()[name]
+
+
+@pytest.mark.parametrize("estimator", [SelfAttentionClassifier, SelfAttentionRegressor])
+def test_only_the_transformer_may_leave_steps_unpooled(estimator):
+    with pytest.raises(ValueError, match="The 'pooling' parameter"):
+        estimator(pooling=None).fit([[[0.0], [1.0]], [[1.0], [0.0]]], [0, 1])
+    SelfAttentionTransformer(pooling=None, max_iter=1).fit([[[0.0], [1.0]], [[1.0], [0.0]]], [0, 1])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_parameter_is_documented_with_its_default(estimator):
+    for name, parameter in inspect.signature(estimator).parameters.items():
+        described = re.search(rf"^    {name} : (.*(?:\n.*)?default=(\S+))$", estimator.__doc__, re.MULTILINE)
+        assert described, name
+        default = described[2].strip('"')
+        assert str(parameter.default) == default or parameter.default == float(default), name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_help_is_whole(estimator):
+    """The shared parts have been filled in, and nothing is left to fill."""
+    assert "{" not in re.sub(r"\{[\"a].*?\}", "", estimator.__doc__)
+    for part in ("Parameters\n", "Attributes\n", "loss_curve_ : list of float", "Examples\n"):
+        assert part in estimator.__doc__
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_parameter_has_its_constraint(estimator):
+    assert set(estimator().get_params()) == set(estimator._parameter_constraints)

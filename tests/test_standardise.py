@@ -1,0 +1,52 @@
+"""Columns are measured whatever their size, and padding is not."""
+
+import numpy as np
+import pytest
+from cases import make_batch, sequences
+
+from skattn._training.standardise import mean_and_scale, step_mean_and_scale, valid_rows
+
+COLUMNS = np.random.default_rng(0).normal(loc=[3.0, -5.0], scale=[2.0, 7.0], size=(31, 2))
+
+
+def test_mean_and_deviation_are_numpys():
+    mean, scale = mean_and_scale(COLUMNS)
+    np.testing.assert_allclose(mean, COLUMNS.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(scale, COLUMNS.std(axis=0), rtol=1e-13)
+
+
+def test_weighting_a_row_is_the_same_as_repeating_it():
+    weight = np.random.default_rng(1).integers(0, 5, size=31)
+    expected = mean_and_scale(np.repeat(COLUMNS, weight, axis=0))
+    np.testing.assert_allclose(mean_and_scale(COLUMNS, weight), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1e-30, 1e30, 1e250])
+def test_the_unit_of_a_column_does_not_matter(unit):
+    """Squares of such numbers overflow or vanish."""
+    mean, scale = mean_and_scale(COLUMNS)
+    np.testing.assert_allclose(mean_and_scale(COLUMNS * unit), (mean * unit, scale * unit), rtol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e300])
+def test_a_constant_has_scale_1(constant):
+    mean, scale = mean_and_scale(np.full((7, 1), constant))
+    np.testing.assert_allclose(mean, [constant], rtol=1e-15)
+    assert [1.0] == scale
+
+
+def test_features_are_measured_over_valid_steps_alone():
+    batch = make_batch(lengths=(2, 7, 3), gap=2)
+    expected = mean_and_scale(np.concatenate(sequences(batch)))
+    np.testing.assert_array_equal(step_mean_and_scale(batch), expected)
+
+
+def test_a_sample_weighs_by_all_of_its_steps():
+    batch = make_batch(lengths=(2, 7, 3))
+    first, _, third = sequences(batch)
+    expected = mean_and_scale(np.concatenate([first, first, first, third, third]))
+    np.testing.assert_allclose(step_mean_and_scale(batch, np.array([3, 0, 2])), expected, rtol=1e-13)
+
+
+def test_valid_rows_leave_gaps_out():
+    assert [2, 3, 6, 7, 8] == valid_rows(make_batch(lengths=(2, 3), gap=2)).tolist()

@@ -1,0 +1,188 @@
+"""Whatever a user passes as y and sample_weight is read, or refused with its place."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+from skattn.targets import (
+    choose_objective,
+    keep_present,
+    read_sample_weight,
+    read_target,
+    split_validation,
+    weigh_classes,
+)
+
+LETTERS = np.array(["c", "a", "b", "a", "c"])
+MATRIX = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (None, "reconstruction"),
+        (LETTERS, "cross_entropy"),
+        ([0, 1, 1, 0], "cross_entropy"),
+        ([True, False, True], "cross_entropy"),
+        ([1.0, 2.0, 3.0, 2.0, 1.0, 1.0], "cross_entropy"),
+        ([0.5, 1.0, 2.0], "squared_error"),
+        ([[0.5, 1.0], [2.5, 3.0]], "squared_error"),
+        (MATRIX, "binary_cross_entropy"),
+        (csr_array(MATRIX), "binary_cross_entropy"),
+    ],
+)
+def test_y_says_what_is_to_be_learned(y, expected):
+    assert expected == choose_objective(y)
+
+
+def test_several_columns_of_whole_numbers_may_be_either():
+    with pytest.raises(ValueError, match=r'multiclass-multioutput.*objective="squared_error"'):
+        choose_objective([[1, 2], [3, 4], [5, 6]])
+
+
+def test_what_is_no_target_is_called_so():
+    with pytest.raises(ValueError, match="Unknown label type"):
+        choose_objective(np.array([object(), object()]))
+
+
+@pytest.mark.parametrize("form", [np.array, list, pd.Series, lambda y: pd.Series(y, dtype="category")])
+def test_labels_become_indices_into_the_sorted_classes(form):
+    indices, classes = read_target(form(LETTERS), "cross_entropy", 5)
+    assert [2, 0, 1, 0, 2] == indices.tolist()
+    assert ["a", "b", "c"] == classes.tolist()
+
+
+@pytest.mark.parametrize("form", [np.array, np.ndarray.tolist, csr_array, pd.DataFrame])
+def test_a_matrix_of_labels_is_taken_as_it_is(form):
+    matrix, classes = read_target(form(MATRIX), "binary_cross_entropy", 5)
+    np.testing.assert_array_equal(matrix, MATRIX)
+    assert [0, 1, 2] == classes.tolist()
+
+
+def test_values_become_float64():
+    values, classes = read_target([1, 2, 3], "squared_error", 3)
+    assert np.float64 == values.dtype and classes is None
+
+
+def test_reconstruction_needs_no_target():
+    assert (None, None) == read_target(LETTERS, "reconstruction", 5)
+
+
+@pytest.mark.parametrize(
+    ("y", "objective", "message"),
+    [
+        (None, "cross_entropy", "requires y to be passed, but the target y is None"),
+        (["a", "b"], "cross_entropy", "inconsistent numbers of samples: 5 sequences and 2 targets"),
+        ([1.5, 2.5, 1.0, 2.0, 3.0], "cross_entropy", "Unknown label type: continuous"),
+        ([1.0, np.nan, 2.0, 1.0, 1.0], "cross_entropy", "Input y contains NaN"),
+        (np.array(["a", np.nan, "b", "a", "b"], dtype=object), "cross_entropy", "contains NaN"),
+        ([1.0, np.nan, 2.0, 1.0, 1.0], "squared_error", "Input y contains NaN"),
+        ([1.0, np.inf, 2.0, 1.0, 1.0], "squared_error", "Input y contains infinity"),
+        (LETTERS, "squared_error", "could not convert string"),
+        (np.zeros((5, 2, 3)), "squared_error", re.escape("(n_samples,) or (n_samples, n_outputs)")),
+        (MATRIX + 1, "binary_cross_entropy", "matrix of 0 and 1.*MultiLabelBinarizer"),
+        (LETTERS == "a", "binary_cross_entropy", "matrix of 0 and 1"),
+    ],
+)
+def test_an_unusable_target_is_refused(y, objective, message):
+    with pytest.raises(ValueError, match=message):
+        read_target(y, objective, 5)
+
+
+def test_an_unknown_label_is_named_with_its_place():
+    with pytest.raises(ValueError, match=r"y_val\[2\] is .*'b'.* none of the classes \['a', 'c'\]"):
+        read_target(LETTERS, "cross_entropy", 5, classes=np.array(["a", "c"]), name="y_val")
+
+
+def test_labels_of_another_kind_are_unknown():
+    with pytest.raises(ValueError, match=r"y\[0\] is .*1.* none of the classes"):
+        read_target([1, 2], "cross_entropy", 2, classes=np.array(["a", "c"]))
+
+
+@pytest.mark.parametrize(("y", "objective"), [(MATRIX, "binary_cross_entropy"), (np.ones((5, 3)), "squared_error")])
+def test_columns_must_be_those_of_before(y, objective):
+    read_target(y, objective, 5, n_outputs=3)
+    with pytest.raises(ValueError, match="y has 3 columns, but the estimator was built for 2"):
+        read_target(y, objective, 5, n_outputs=2)
+
+
+def test_classes_without_samples_are_left_out():
+    indices, classes = keep_present(np.array([0, 2, 2]), np.array(["a", "b", "c"]))
+    assert ([0, 1, 1], ["a", "c"]) == (indices.tolist(), classes.tolist())
+
+
+@pytest.mark.parametrize("given", [None, 2.5, [2.5] * 3, np.full(3, 2.5, np.float32)])
+def test_weights_are_one_a_sample(given):
+    weight = read_sample_weight(given, 3)
+    assert (3,) == weight.shape and 1 == len(set(weight))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, 2.0], r"shape \(2,\), expected \(3,\)"),
+        (np.ones((3, 1)), r"shape \(3, 1\)"),
+        ([1.0, -0.5, 2.0], r"sample_weight\[1\] is -0.5"),
+        ([1.0, np.nan, 2.0], "sample_weight contains NaN"),
+        ([1.0, np.inf, 2.0], "sample_weight contains infinity"),
+        ([0, 0, 0], "weights are zero"),
+        (["much", "little", "none"], "could not convert string"),
+    ],
+)
+def test_unusable_weights_are_refused(weight, message):
+    with pytest.raises(ValueError, match=message):
+        read_sample_weight(weight, 3)
+
+
+INDICES, CLASSES = np.array([0, 0, 0, 2]), np.array(["a", "b", "c"])
+
+
+def test_balanced_classes_weigh_the_same_in_all():
+    weight = weigh_classes("balanced", INDICES, CLASSES, np.array([1.0, 2.0, 3.0, 5.0]))
+    assert weight[:3].sum() == pytest.approx(weight[3])
+    assert weight.sum() == pytest.approx(11.0)
+
+
+def test_balance_counts_a_weight_as_repetitions():
+    repeated = weigh_classes("balanced", np.array([0, 0, 0, 2, 2]), CLASSES, np.ones(5))
+    weighted = weigh_classes("balanced", np.array([0, 2]), CLASSES, np.array([3.0, 2.0]))
+    np.testing.assert_allclose(weighted, [repeated[:3].sum(), repeated[3:].sum()])
+
+
+def test_classes_without_a_weight_of_their_own_weigh_1():
+    weight = weigh_classes({"a": 3}, INDICES, CLASSES, np.array([1.0, 2.0, 3.0, 5.0]))
+    assert [3, 6, 9, 5] == weight.tolist()
+
+
+@pytest.mark.parametrize(
+    "class_weight", [{"a": -1}, {"a": np.nan}, {"a": np.inf}, {"a": 1, "d": 2}, dict.fromkeys("abc", 0)]
+)
+def test_unusable_class_weights_are_refused(class_weight):
+    with pytest.raises(ValueError, match="class_weight"):
+        weigh_classes(class_weight, INDICES, CLASSES, np.ones(4))
+
+
+def test_every_class_gives_its_share_to_validation():
+    labels = np.array([0] * 30 + [1] * 20 + [2] * 10)
+    train, validation = split_validation(60, labels, 0.1, seed=3)
+    assert [3, 2, 1] == np.bincount(labels[validation]).tolist()
+    assert list(range(60)) == sorted([*train, *validation])
+
+
+@pytest.mark.parametrize("labels", [None, np.array([0] * 10 + [1]), np.arange(11)])
+def test_a_share_is_drawn_where_classes_cannot_be_kept_even(labels):
+    train, validation = split_validation(11, labels, 0.3, seed=3)
+    assert (7, 4) == (len(train), len(validation))
+
+
+def test_the_seed_decides_the_share():
+    shares = [split_validation(50, None, 0.2, seed)[1].tolist() for seed in (3, 3, 4)]
+    assert shares[0] == shares[1] != shares[2]
+
+
+def test_nothing_left_to_train_on_is_refused():
+    with pytest.raises(ValueError, match="n_samples=1.*X_val"):
+        split_validation(1, None, 0.1, seed=3)
