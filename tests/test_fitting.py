@@ -1,0 +1,165 @@
+"""Fitting: seeds, weights, scaling, validation, and going on from where an earlier call ended."""
+
+import numpy as np
+import pytest
+from problems import (
+    ESTIMATORS,
+    SMALL,
+    assert_same_bits,
+    fitted,
+    make_ragged,
+    results_of,
+    rise,
+    target_of,
+)
+from sklearn.base import clone
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor
+
+X = make_ragged()
+
+
+@pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
+def estimator(request):
+    """An unfitted estimator that fits in a moment."""
+    return request.param(**SMALL)
+
+
+def test_the_seed_decides_everything(estimator):
+    estimator.set_params(batch_size=5, dropout=0.1, early_stopping=True, validation_fraction=0.3)
+    models = [fitted(clone(estimator).set_params(random_state=seed), X) for seed in (3, 3, 4)]
+    assert_same_bits(models[1].weights_, models[0].weights_)
+    assert models[2].loss_curve_ != models[0].loss_curve_
+
+
+def test_a_random_state_instance_gives_another_model_at_every_fit(estimator):
+    estimator.set_params(random_state=np.random.RandomState(3))
+    first = fitted(estimator, X).transform(X)
+    assert not np.array_equal(first, fitted(estimator, X).transform(X))
+
+
+def test_samples_that_weigh_nothing_are_as_if_absent(estimator):
+    y, weight = target_of(estimator, X), np.arange(len(X)) % 3 / 2
+    kept = np.flatnonzero(weight)
+    expected = clone(estimator).fit([X[i] for i in kept], y[kept], weight[kept])
+    assert_same_bits(results_of(estimator.fit(X, y, weight), X), results_of(expected, X))
+
+
+def test_the_scale_of_weights_does_not_matter(estimator):
+    y, weight = target_of(estimator, X), np.linspace(1, 2, len(X))
+    expected = results_of(clone(estimator).fit(X, y, weight), X)
+    assert_same_bits(results_of(estimator.fit(X, y, 1024 * weight), X), expected)
+
+
+def test_features_need_no_scaling(estimator):
+    y = target_of(estimator, X)
+    expected = clone(estimator).fit(X, y).transform(X)
+    far = [1024.0 * sequence + 7.0 for sequence in X]
+    np.testing.assert_allclose(estimator.fit(far, y).transform(far), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_constant_feature_changes_nothing_but_its_own_weights(estimator):
+    constant = [np.column_stack([sequence, np.full(len(sequence), 5.0)]) for sequence in X]
+    assert np.isfinite(fitted(estimator, constant).transform(constant)).all()
+
+
+def test_a_warm_start_goes_on(estimator):
+    estimator.set_params(warm_start=True)
+    first = fitted(estimator, X).loss_curve_[:]
+    fitted(estimator, X)
+    assert 6 == estimator.n_iter_
+    assert first == estimator.loss_curve_[:3] and estimator.loss_curve_[-1] < first[-1]
+
+
+def test_without_a_warm_start_fit_begins_anew(estimator):
+    assert_same_bits(fitted(fitted(estimator, X), X).weights_, fitted(clone(estimator), X).weights_)
+
+
+def test_partial_fit_goes_through_the_samples_once(estimator):
+    y = target_of(estimator, X)
+    classes = {"classes": np.unique(y)} if isinstance(estimator, SelfAttentionClassifier) else {}
+    estimator.partial_fit(X, y, **classes)
+    assert 1 == estimator.n_iter_
+    assert 2 == estimator.partial_fit(X, y).n_iter_
+    assert estimator.loss_curve_[1] < estimator.loss_curve_[0]
+
+
+def test_partial_fit_takes_weights(estimator):
+    y, weight = target_of(estimator, X), np.arange(len(X)) % 3 / 2
+    kept = np.flatnonzero(weight)
+    expected = fitted(clone(estimator), X).partial_fit([X[i] for i in kept], y[kept], sample_weight=weight[kept])
+    actual = fitted(estimator, X).partial_fit(X, y, sample_weight=weight)
+    assert_same_bits(actual.weights_, expected.weights_)
+
+
+def test_partial_fit_goes_on_from_fit(estimator):
+    before = fitted(estimator, X).transform(X)
+    estimator.partial_fit(X, target_of(estimator, X))
+    assert 4 == estimator.n_iter_ and not np.array_equal(before, estimator.transform(X))
+
+
+def test_partial_fit_cannot_stop_early(estimator):
+    fitted(estimator, X).set_params(early_stopping=True)
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True.*use fit"):
+        estimator.partial_fit(X, target_of(estimator, X))
+
+
+def test_a_share_of_the_samples_decides_when_to_stop(estimator):
+    estimator.set_params(early_stopping=True, validation_fraction=0.3)
+    model = fitted(estimator, X)
+    assert model.n_iter_ == len(model.validation_scores_)
+
+
+def test_validation_samples_of_ones_own_are_scored(estimator):
+    """Without early stopping they decide nothing; the weights are those of a fit without them."""
+    other = make_ragged(n_samples=13, seed=5)
+    y, y_val = target_of(estimator, X), target_of(estimator, other)
+    expected = clone(estimator).fit(X, y).weights_
+    model = estimator.fit(X, y, X_val=other, y_val=y_val)
+    assert 3 == len(model.validation_scores_)
+    assert_same_bits(model.weights_, expected)
+
+
+@pytest.mark.parametrize("kind", [SelfAttentionClassifier, SelfAttentionRegressor])
+def test_the_best_weights_by_validation_are_kept(kind):
+    """The last ones are worse: so large a rate goes up and down."""
+    rate = {"learning_rate": "constant", "learning_rate_init": 0.1}
+    model = kind(**SMALL | rate | {"max_iter": 40, "early_stopping": True})
+    y = target_of(model, X)
+    model.fit(X[:15], y[:15], X_val=X[15:], y_val=y[15:])
+    assert max(model.validation_scores_) > model.validation_scores_[-1]
+    assert max(model.validation_scores_) == pytest.approx(model.score(X[15:], y[15:]))
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ({"y_val": [1]}, "y_val was given without X_val"),
+        ({"X_val": X}, "y_val is None"),
+        ({"X_val": make_ragged(n_features=5), "y_val": rise(X)}, "X_val: X has 5 features"),
+        ({"X_val": X, "y_val": [1.0]}, "X and y_val have inconsistent numbers of samples"),
+    ],
+)
+def test_unusable_validation_samples_are_refused(validation, message):
+    with pytest.raises(ValueError, match=message):
+        SelfAttentionRegressor(**SMALL).fit(X, rise(X), **validation)
+
+
+def test_another_network_cannot_be_gone_on_with(estimator):
+    y = target_of(estimator, X)
+    fitted(estimator.set_params(warm_start=True), X)
+    for changed in ({"d_model": 16}, {"causal": True}, {"pooling": "max"}, {"dtype": "float32"}):
+        (name,) = changed
+        before = {name: estimator.get_params()[name]}
+        reported = {"causal": "window"}.get(name, name)
+        with pytest.raises(ValueError, match=f"{reported} is .* now, but the fitted network was built with"):
+            estimator.set_params(**changed).fit(X, y)
+        estimator.set_params(**before)
+    estimator.set_params(dropout=0.5, alpha=0.0, optimizer="sgd").fit(X, y)
+
+
+def test_progress_is_printed_only_when_asked_for(estimator, capsys):
+    fitted(clone(estimator), X)
+    assert "" == capsys.readouterr().out
+    fitted(estimator.set_params(verbose=2), X)
+    assert 3 == len(capsys.readouterr().out.splitlines())
