@@ -1,0 +1,92 @@
+"""The regressor predicts one number or several, in the units and the shape of y."""
+
+import numpy as np
+import pytest
+from problems import SMALL, make_ragged, rise
+
+from skattn import SelfAttentionRegressor
+
+X = make_ragged(n_samples=41)
+Y = rise(X)
+
+
+def make(**parameters):
+    return SelfAttentionRegressor(**SMALL | parameters)
+
+
+@pytest.mark.parametrize("shape", [(41,), (41, 1), (41, 2)])
+def test_predictions_have_the_shape_of_y(shape):
+    y = np.column_stack([Y, Y**2])[:, : shape[-1]].reshape(shape) if len(shape) > 1 else Y
+    assert shape == make().fit(X, y).predict(X).shape
+
+
+def test_values_are_learned():
+    assert SelfAttentionRegressor(random_state=0).fit(X, Y).score(X, Y) > 0.95
+
+
+def test_several_values_are_learned_in_their_own_units():
+    y = np.column_stack([1e6 * Y + 5e6, 1e-6 * Y**2])
+    model = SelfAttentionRegressor(random_state=0).fit(X, y)
+    for column, predicted in zip(y.T, model.predict(X).T, strict=True):
+        assert np.corrcoef(column, predicted)[0, 1] > 0.95
+
+
+def test_units_do_not_matter():
+    expected = make(max_iter=20).fit(X, Y).predict(X)
+    np.testing.assert_allclose(make(max_iter=20).fit(X, 1024 * Y).predict(X), 1024 * expected, rtol=1e-7)
+
+
+def test_a_constant_is_predicted():
+    np.testing.assert_allclose(make(max_iter=100).fit(X, np.full(41, 7.0)).predict(X), 7.0, atol=1e-3)
+
+
+def test_whole_numbers_are_values_too():
+    y = np.round(Y).astype(int)
+    np.testing.assert_array_equal(make().fit(X, y).predict(X), make().fit(X, y.astype(float)).predict(X))
+
+
+def test_one_sample_is_enough():
+    assert np.isfinite(make().fit(X[:1], [3.0]).predict(X)).all()
+
+
+def test_a_regressor_has_neither_classes_nor_probabilities():
+    model = make().fit(X, Y)
+    assert not any(hasattr(model, name) for name in ("classes_", "predict_proba", "decision_function"))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed, but the target y is None"),
+        (Y[:-1], "inconsistent numbers of samples: 41 sequences and 40 targets"),
+        (np.where(np.arange(41) == 5, np.nan, Y), "Input y contains NaN"),
+        (np.where(np.arange(41) == 5, np.inf, Y), "Input y contains infinity"),
+        (np.where(Y > 0, "up", "down"), "could not convert string"),
+        (Y.reshape(41, 1, 1), "3 dimensions"),
+    ],
+)
+def test_an_unusable_y_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        make().fit(X, y)
+
+
+@pytest.mark.parametrize("y", [np.column_stack([Y, Y]), np.column_stack([Y, Y, Y])])
+def test_partial_fit_keeps_to_the_columns_of_the_first_call(y):
+    """Not even one column may come for several, though it could be broadcast."""
+    model = make().partial_fit(X, y)
+    for other in (Y, np.column_stack([y, Y])):
+        with pytest.raises(ValueError, match="but the estimator was built for"):
+            model.partial_fit(X, other)
+
+
+def test_partial_fit_keeps_the_units_of_the_first_call():
+    model = make().partial_fit(X, Y)
+    before = model.predict(X)
+    model.set_params(learning_rate_init=1e-12).partial_fit(X, 1e6 * Y)
+    np.testing.assert_allclose(model.predict(X), before, rtol=1e-3, atol=1e-6)
+
+
+def test_validation_is_scored_by_r_squared():
+    other = make_ragged(n_samples=19, seed=3)
+    model = make(early_stopping=True).fit(X, Y, X_val=other, y_val=rise(other))
+    assert max(model.validation_scores_) == pytest.approx(model.score(other, rise(other)))
