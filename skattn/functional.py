@@ -240,8 +240,8 @@ class _Call:
         self._arguments[heads.N_HEADS], self._arguments[heads.N_KV_HEADS] = self.n_heads, self.key.shape[1]
         self._arguments[heads.N_QUERIES], self._arguments[heads.D_HEAD] = self.n_steps, d_head
         self._arguments[heads.WIDTH] = self.value.shape[3]
-        self._arguments[heads.LEFT] = attention_kernels.UNBOUNDED if left is None else left
-        self._arguments[heads.RIGHT] = attention_kernels.UNBOUNDED if right is None else right
+        self._arguments[heads.LEFT] = attention_kernels.bound(left)
+        self._arguments[heads.RIGHT] = attention_kernels.bound(right)
         full = int(query_lengths.min()) == self.n_steps
         new = np.empty if full else np.zeros
         self.output = new((self.n_samples, self.n_heads, self.n_steps, self.value.shape[3]), self.dtype)
@@ -288,4 +288,5 @@ class _Call:
 
     def log_sum_exp(self):
         with np.errstate(divide="ignore"):
-            return self._top * np.log(2).astype(self.dtype) - np.log(self._inverse)
+            result = self._top * np.log(2).astype(self.dtype) - np.log(self._inverse)
+        return np.where(self._inverse > 0, result, -np.inf).astype(self.dtype, copy=False)

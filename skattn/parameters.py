@@ -58,7 +58,7 @@ class SelfAttentionParameters(BaseEstimator):
     window : int or tuple (left, right), default=None
         How many steps before and after itself a step attends to; None, for both or in one place of the
         tuple, is no limit, and one number is both sides. With `causal` the right side is 0.
-    pooling : {"mean", "max", "mean_max", "first", "last", "attention"} or None, default="mean"
+    pooling : {"mean", "max", "mean_max", "first", "last", "attention"} or None, default="mean_max"
         How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None,
         for `SelfAttentionTransformer` only: `transform` gives every step's vector, and training
         pools by the mean where the target is one a sequence.
@@ -66,12 +66,12 @@ class SelfAttentionParameters(BaseEstimator):
         For 2-D X: how many consecutive columns are one step.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
-    learning_rate_init : float, default=0.001
+    learning_rate_init : float, default=0.003
         Highest learning rate.
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.
-    alpha : float, default=0.01
+    alpha : float, default=1.0
         Strength of weight decay ("adamw") or of the L2 penalty ("adam", "sgd"); normalisation weights,
         biases and positions are free of it.
     dropout : float, default=0.0
@@ -138,12 +138,12 @@ class SelfAttentionParameters(BaseEstimator):
     position: str = "learned"
     causal: bool = False
     window: int | tuple[int | None, int | None] | None = None
-    pooling: str | None = "mean"
+    pooling: str | None = "mean_max"
     n_step_features: int = 1
     optimizer: str = "adamw"
-    learning_rate_init: float = 0.001
+    learning_rate_init: float = 3e-3
     learning_rate: str = "cosine"
-    alpha: float = 0.01
+    alpha: float = 1.0
     dropout: float = 0.0
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"

@@ -2,7 +2,18 @@
 
 from .jit import Int, Ints, Real, Reals, kernel, real
 from .simd import at, exp2
-from .step import DROPOUT_SITE, LEARN, PART, PROBABILITY_UNIT, TRAINING, draw, part_begin, row_begin, row_end
+from .step import (
+    DROPOUT_SITE,
+    LEARN,
+    PART,
+    PROBABILITY_UNIT,
+    TRAINING,
+    drawing,
+    part_begin,
+    row_begin,
+    row_end,
+    scatter,
+)
 
 GELU_FIELDS = ("source", "target", "width")
 DROPOUT_FIELDS = ("source", "target", "width", "per_step", "rate", "site", "adds")
@@ -14,6 +25,7 @@ _SLOPE = -2.0 * 0.7978845608028654 * 1.4426950408889634
 _CUBIC = 0.044715
 # 2 ** t of anything larger overflows nothing and changes no result.
 _LARGEST = 100.0
+_FLAT = 20.0
 _LN2 = 0.6931471805599453
 
 
@@ -46,7 +58,8 @@ def gelu_backward(
     source = at(values, place[row[1]] + first)
     d_source, d_target = at(d_values, place[row[1]] + first), at(d_values, place[row[2]] + first)
     for i in range(last - first):
-        x = source[i]
+        # Beyond this the slope is 0 or 1 to the last bit, and powers of x would overflow.
+        x = min(max(source[i], real(-_FLAT)), real(_FLAT))
         t = x * (real(1) + real(_CUBIC) * x * x) * real(_SLOPE)
         t = real(_LARGEST) if t > real(_LARGEST) else t
         power = exp2(t)
@@ -59,10 +72,12 @@ def gelu_backward(
 @kernel
 def dropout_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Zero a share of the numbers and stretch the others, so that their expectation stays (Srivastava et al. 2014)."""
-    width, first, last = row[3], row_begin(call, row[4]), row_end(call, row[4])
-    source, target = at(values, place[row[1]]), at(values, place[row[2]])
-    for i in range(first * width, last * width):
-        target[i] = source[i] * _factor(row, call, i) if call[TRAINING] == LEARN else source[i]
+    first, last = row_begin(call, row[4]) * row[3], row_end(call, row[4]) * row[3]
+    source, target = at(values, place[row[1]] + first), at(values, place[row[2]] + first)
+    begin, rate, stretch = drawing(call, DROPOUT_SITE + row[6]) + first, _rate(row, call), _stretch(row, call)
+    for i in range(last - first):
+        kept = (scatter(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
+        target[i] = source[i] * stretch if kept else real(0)
 
 
 @kernel
@@ -78,16 +93,22 @@ def dropout_backward(
     scratch: Reals,
 ):
     """Give the source's gradient: what was zeroed gets none."""
-    width, first, last = row[3], row_begin(call, row[4]), row_end(call, row[4])
-    d_source, d_target = at(d_values, place[row[1]]), at(d_values, place[row[2]])
-    for i in range(first * width, last * width):
-        passed = d_target[i] * _factor(row, call, i) if call[TRAINING] == LEARN else d_target[i]
+    first, last = row_begin(call, row[4]) * row[3], row_end(call, row[4]) * row[3]
+    d_source, d_target = at(d_values, place[row[1]] + first), at(d_values, place[row[2]] + first)
+    begin, rate, stretch = drawing(call, DROPOUT_SITE + row[6]) + first, _rate(row, call), _stretch(row, call)
+    for i in range(last - first):
+        kept = (scatter(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
+        passed = d_target[i] * stretch if kept else real(0)
         d_source[i] = d_source[i] + passed if row[7] else passed
 
 
 @kernel
-def _factor(row: Ints, call: Ints, index: Int) -> Real:
-    """Give 0 for a number that is dropped, one over the share that is kept for the others."""
-    if draw(call, DROPOUT_SITE + row[6], index) < row[5]:
-        return real(0)
-    return real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - row[5])
+def _rate(row: Ints, call: Ints) -> Int:
+    """Give the share that is dropped, of PROBABILITY_UNIT; none but while learning."""
+    return row[5] if call[TRAINING] == LEARN else 0
+
+
+@kernel
+def _stretch(row: Ints, call: Ints) -> Real:
+    """Give one over the share that is kept."""
+    return real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - _rate(row, call))

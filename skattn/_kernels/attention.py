@@ -34,7 +34,13 @@ QUERIES = GRANULE
 KEYS = 64
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
+
 LOG2_E = 1.4426950408889634
+
+
+def bound(steps):
+    """Give a side of a window as kernels take it: None has no end, nor has what is longer than any sequence."""
+    return UNBOUNDED if steps is None else min(steps, UNBOUNDED)
 
 
 def scratch_size(d_head, d_value):

@@ -26,6 +26,8 @@ Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
 
 # fastmath=True would fold NaN and infinity checks away.
 _FLAGS = {"contract", "reassoc", "nsz", "arcp", "afn"}
+# NumPy's divisions give infinity; Python's would look for zeros, and could not raise from here anyway.
+_OPTIONS = {"fastmath": _FLAGS, "error_model": "numpy"}
 _DTYPES = {"float32": types.float32, "float64": types.float64}
 _FOLDER = pathlib.Path(__file__).parent
 _lock = threading.RLock()
@@ -171,7 +173,7 @@ class Kernel:
         function = python_types.FunctionType(self.function.__code__, scope, self.__name__)
         function.__module__ = self.function.__module__
         signature = self.signature(dtype)
-        compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options={"fastmath": _FLAGS})
+        compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=_OPTIONS)
         compiled._cache = _cache(function, dtype) or compiled._cache
         compiled.compile()
         llvmlite.binding.add_symbol(self.symbol(dtype), compiled.address)

@@ -1,7 +1,7 @@
 """The linear map of every step, or of one vector: forward and backward."""
 
 from .jit import Ints, Reals, kernel
-from .matmul import matmul
+from .matmul import add_rows, matmul
 from .simd import at
 from .step import row_begin, row_end
 
@@ -65,11 +65,7 @@ def linear_backward(
     d_target = at(d_values, place[row[2]] + first * n_out)
     n_rows = last - first
     if bias >= 0:
-        d_bias = at(d_weights, bias)
-        for r in range(n_rows):
-            d_row = at(d_target, r * n_out)
-            for j in range(n_out):
-                d_bias[j] += d_row[j]
+        add_rows(d_target, n_rows, n_out, at(d_weights, bias), scratch)
     d_weight = at(d_weights, row[3])
     for r in range(0, n_rows, _BLOCK):
         n_block = min(n_rows - r, _BLOCK)

@@ -8,7 +8,7 @@ import math
 
 from .jit import Int, Ints, Reals, kernel, real
 from .simd import at
-from .step import N_STEPS, PART, hides
+from .step import N_STEPS, PART, TRAINING, TRANSFORM, hides
 
 FIELDS = ("source", "wanted", "loss", "n_outputs")
 RECONSTRUCTION_FIELDS = (*FIELDS, "input", "share")
@@ -136,7 +136,7 @@ def binary_cross_entropy_backward(
 @kernel
 def reconstruction_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Compute half the mean, over hidden steps and features, of the squared difference from what was hidden."""
-    if call[PART] > 0:
+    if call[PART] > 0 or call[TRAINING] == TRANSFORM:
         return
     width = row[4]
     total = real(0)

@@ -1,8 +1,10 @@
 """The product and the transpose of matrices that every step of the network uses."""
 
-from .jit import Bool, Int, Real, Reals, kernel
+from .jit import Bool, Int, Real, Reals, kernel, real
 from .simd import TILE_ROWS, at, lanes_of, tile, transpose_tile
 
+# Rows that are added up at a time.
+_BLOCK = 64
 _WIDEST = max(TILE_ROWS)
 _ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4 = (TILE_ROWS.get(vectors, 1) for vectors in (1, 2, 3, 4))
 _tall_1, _tall_2, _tall_3, _tall_4 = (tile(rows, v) for v, rows in enumerate((_ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4), 1))
@@ -58,6 +60,15 @@ def matmul(
                 _tall_1(left, a_row, a_step, right, b_row, below, c_row, n_steps, live, tail, fresh)
             row += live
         column += vectors * width
+
+
+@kernel
+def add_rows(rows: Reals, n_rows: Int, n_columns: Int, total: Reals, scratch: Reals):
+    """Add the sum of contiguous rows to `total`, in blocks, so that long sums err little; takes a number of scratch."""
+    scratch[0] = real(1)
+    for first in range(0, n_rows, _BLOCK):
+        n = min(n_rows - first, _BLOCK)
+        matmul(scratch, 0, 0, at(rows, first * n_columns), n_columns, total, n_columns, 1, n, n_columns, False)
 
 
 @kernel

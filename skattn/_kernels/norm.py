@@ -2,7 +2,7 @@
 
 import math
 
-from .jit import Ints, Reals, kernel, real
+from .jit import Int, Ints, Reals, kernel, real
 from .simd import at
 from .step import PART, part_begin
 
@@ -10,6 +10,8 @@ FIELDS = ("source", "target", "normal", "spread", "scale", "bias", "width", "add
 # `normal` [n_steps, width] keeps the normalised steps, `spread` [n_steps] one over their deviation.
 
 EPSILON = 1e-5
+# Steps whose share of the parameters' gradients is summed at a time.
+_BLOCK = 64
 
 
 @kernel
@@ -51,26 +53,49 @@ def norm_backward(
 ):
     """Add to the gradients of scale and bias, and give the source's."""
     scale, width, adds = at(weights, row[5]), row[7], row[8]
-    d_scale, d_bias = at(d_weights, row[5]), at(d_weights, row[6])
     spread = at(values, place[row[4]])
     share = real(1) / real(width)
-    for t in range(part_begin(call, call[PART]), part_begin(call, call[PART] + 1)):
-        normal = at(values, place[row[3]] + t * width)
-        d_target = at(d_values, place[row[2]] + t * width)
-        d_source = at(d_values, place[row[1]] + t * width)
-        total = real(0)
-        along = real(0)
-        for j in range(width):
-            d_bias[j] += d_target[j]
-            d_scale[j] += d_target[j] * normal[j]
-        for j in range(width):
-            total += d_target[j] * scale[j]
-            along += d_target[j] * scale[j] * normal[j]
-        total *= share
-        along *= share
-        if adds:
+    first, last = part_begin(call, call[PART]), part_begin(call, call[PART] + 1)
+    for block in range(first, last, _BLOCK):
+        end = min(block + _BLOCK, last)
+        _add_to_parameters(
+            at(values, place[row[3]] + block * width),
+            at(d_values, place[row[2]] + block * width),
+            end - block,
+            width,
+            at(d_weights, row[5]),
+            at(d_weights, row[6]),
+            scratch,
+        )
+        for t in range(block, end):
+            normal = at(values, place[row[3]] + t * width)
+            d_target = at(d_values, place[row[2]] + t * width)
+            d_source = at(d_values, place[row[1]] + t * width)
+            total = real(0)
+            along = real(0)
             for j in range(width):
-                d_source[j] += spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)
-        else:
+                total += d_target[j] * scale[j]
+                along += d_target[j] * scale[j] * normal[j]
+            total *= share
+            along *= share
             for j in range(width):
-                d_source[j] = spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)
+                passed = spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)
+                d_source[j] = d_source[j] + passed if adds else passed
+
+
+@kernel
+def _add_to_parameters(
+    normal: Reals, d_target: Reals, n_rows: Int, width: Int, d_scale: Reals, d_bias: Reals, scratch: Reals
+):
+    """Add a block of steps to the gradients of scale and bias: sums of sums err less than one long sum."""
+    d_shift = at(scratch, width)
+    for j in range(2 * width):
+        scratch[j] = real(0)
+    for r in range(n_rows):
+        normal_row, d_row = at(normal, r * width), at(d_target, r * width)
+        for j in range(width):
+            scratch[j] += d_row[j] * normal_row[j]
+            d_shift[j] += d_row[j]
+    for j in range(width):
+        d_scale[j] += scratch[j]
+        d_bias[j] += d_shift[j]

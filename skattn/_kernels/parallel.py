@@ -69,7 +69,7 @@ def n_workers(n_jobs=None):
     n_jobs : int, optional
         As in scikit-learn; None is what the surrounding joblib context says, or every core that this process may use.
     """
-    if _forked:
+    if _forked or n_jobs == 1:
         return 1
     if n_jobs is None:
         inside = joblib.effective_n_jobs(None)
@@ -92,4 +92,5 @@ def run(kernel, dtype, arguments, n_items, workers):
     workers = min(workers, n_items)
     counter = np.zeros(1, np.int64)
     share_out = _region(parallel=workers > 1)
-    share_out(kernel.address(dtype), arguments.ctypes.data, n_items, workers, counter.ctypes.data)
+    pointers = (array.__array_interface__["data"][0] for array in (arguments, counter))
+    share_out(kernel.address(dtype), next(pointers), n_items, workers, next(pointers))

@@ -3,6 +3,7 @@
 import math
 
 from .jit import Ints, Reals, kernel, real
+from .matmul import add_rows
 from .simd import at
 from .step import N_STEPS, PART
 
@@ -22,10 +23,7 @@ def mean_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Rea
     target = at(values, place[row[2]] + row[3])
     for j in range(width):
         target[j] = real(0)
-    for t in range(n_steps):
-        source = at(values, place[row[1]] + t * width)
-        for j in range(width):
-            target[j] += source[j]
+    add_rows(at(values, place[row[1]]), n_steps, width, target, scratch)
     share = real(1) / real(n_steps)
     for j in range(width):
         target[j] *= share

@@ -298,14 +298,8 @@ def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_s
         offset = builder.add(place, index(vector * emit.lanes))
         return emit.masked_load(pointer, offset, mask) if vector == vectors - 1 else emit.load(pointer, offset)
 
-    with builder.if_else(fresh) as (start, go_on):
-        with start:
-            for total in sums:
-                builder.store(emit.constant(0.0), total)
-        with go_on:
-            for row in range(rows):
-                for vector in range(vectors):
-                    builder.store(load(c, builder.mul(places[row], c_row), vector), sums[row * vectors + vector])
+    for total in sums:
+        builder.store(emit.constant(0.0), total)
     starts = [emit.at(a, builder.mul(place, a_row)) for place in places]
     with cgutils.for_range(builder, n_steps) as loop:
         step = loop.index
@@ -316,6 +310,13 @@ def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_s
             for vector in range(vectors):
                 total = sums[row * vectors + vector]
                 builder.store(emit.multiply_add(factor, across[vector], builder.load(total)), total)
+    # What C held is added last: sums over blocks of k err less than one long sum, and less beside a large residual.
+    with builder.if_then(builder.not_(fresh)):
+        for row in range(rows):
+            for vector in range(vectors):
+                total = sums[row * vectors + vector]
+                before = load(c, builder.mul(places[row], c_row), vector)
+                builder.store(builder.fadd(before, builder.load(total)), total)
     for row in range(rows):
         with builder.if_then(builder.icmp_signed("<", index(row), live)):
             for vector in range(vectors):

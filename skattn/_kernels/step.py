@@ -18,6 +18,10 @@ scratch
     Room whose content does not outlive the step.
 """
 
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
 from .jit import Int, Ints, kernel
 
 # `TRAINING` is one of the next three: what is learned from is dropped and hidden, what is judged is hidden only.
@@ -52,24 +56,28 @@ def row_end(call: Ints, per_step: Int) -> Int:
     return 1 if call[PART] == 0 else 0
 
 
-@kernel
-def draw(call: Ints, site: Int, index: Int) -> Int:
-    """Draw one of PROBABILITY_UNIT numbers from a counter, the same on every machine and thread.
+@intrinsic
+def scatter(typing_context, state):
+    """Scatter 64 bits by splitmix64 (Steele, Lea & Flood 2014, OOPSLA); loops over it turn into vectors."""
 
-    The mixing is splitmix64's (Steele, Lea & Flood 2014, OOPSLA).
+    def generate(context, builder, signature, arguments):
+        constant = ir.IntType(64)
+        state = builder.add(arguments[0], constant(0x9E3779B97F4A7C15))
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            state = builder.mul(builder.xor(state, builder.lshr(state, constant(shift))), constant(factor))
+        return builder.xor(state, builder.lshr(state, constant(31)))
+
+    return types.int64(types.int64), generate
+
+
+@kernel
+def drawing(call: Ints, site: Int) -> Int:
+    """Give what the draws of a site begin from; draw number i is ``scatter(drawing + i) & (PROBABILITY_UNIT - 1)``.
+
+    Draws count from (seed, update, sample, site), so they are the same on every machine and thread.
     """
-    state = call[SEED] * 0x1F83D9AB + call[UPDATE]
-    state = _mix(state * 0x2545F491 + call[SAMPLE])
-    return _mix(state + site * 0x3C6EF372 + index) & (PROBABILITY_UNIT - 1)
-
-
-@kernel
-def _mix(state: Int) -> Int:
-    """Scatter 64 bits (splitmix64's finaliser; its constants as signed numbers, shifts as unsigned)."""
-    state += -7046029254386353131
-    state = (state ^ ((state >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
-    state = (state ^ ((state >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
-    return state ^ ((state >> 31) & 0x1FFFFFFFF)
+    state = scatter(call[SEED] * 0x1F83D9AB + call[UPDATE])
+    return scatter(state * 0x2545F491 + call[SAMPLE]) + site * 0x3C6EF372
 
 
 @kernel
@@ -77,5 +85,6 @@ def hides(call: Ints, step: Int, share: Int) -> Int:
     """Give 1 for a step that is hidden for reconstruction, 0 for others; each sequence has at least one such step."""
     if call[TRAINING] == TRANSFORM:
         return 0
-    forced = draw(call, HIDE_SITE, -1) % call[N_STEPS]
-    return 1 if step == forced or draw(call, HIDE_SITE, step) < share else 0
+    begin = drawing(call, HIDE_SITE)
+    forced = (scatter(begin - 1) & (PROBABILITY_UNIT - 1)) % call[N_STEPS]
+    return 1 if step == forced or (scatter(begin + step) & (PROBABILITY_UNIT - 1)) < share else 0

@@ -36,13 +36,19 @@ class Carrier:
     def __init__(self, tape, dtype):
         self._tape, self._dtype = tape, dtype
         self._rows = tape.rows()
-        self._slots, _ = tape.slot_table()
+        self._slots, slots_size = tape.slot_table()
+        self.tape_size = (*map(int, slots_size), tape.scratch)
+        self._waves = any(kind == "sinusoidal" for kind, _ in tape.steps)
         offsets, _ = tape.offsets()
         self._matrices = np.array([(offsets[p.name], *p.shape) for p in tape.parameters if p.turned], np.int64)
         self._tables = {}
         self._idle = []
         self._positions = np.zeros((0, 0), dtype)
         self._transposed = self._gradients = self._total = np.zeros(0, dtype)
+        self._ends = {slot.number: tape.rows_until(slot.number) for slot in tape.names.values()}
+        self.fixed = np.zeros(walk.N_ARGUMENTS, np.int64)
+        self.fixed[walk.ROWS], self.fixed[walk.SLOTS] = self._rows.ctypes.data, self._slots.ctypes.data
+        self.fixed[walk.N_SLOTS] = len(self._slots)
 
     def forward(self, network, data, name, n_jobs, target=None):
         """Give what stands in the slot `name` after a forward pass; a target is for the slot of the loss."""
@@ -51,7 +57,7 @@ class Carrier:
         begins = np.cumsum(lengths) - lengths
         result = np.empty((int(lengths.sum()) if slot.per_step else len(lengths), slot.width), self._dtype)
         purpose = JUDGE if name == "loss" else TRANSFORM
-        run = _Pass(self, network, data, purpose, self._tape.rows_until(slot.number), n_jobs)
+        run = _Pass(self, network, data, purpose, self._ends[slot.number], n_jobs)
         run.point(walk.OUT, result)
         run.point(walk.OUT_STARTS, begins)
         run.set(walk.OUT_SLOT, slot.number, walk.OUT_WIDTH, slot.width, walk.OUT_PER_STEP, slot.per_step)
@@ -64,7 +70,7 @@ class Carrier:
 
     def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs):
         """Give the losses of a batch and the gradient of their weighted sum."""
-        run = _Pass(self, network, data, LEARN, self._tape.rows_until(walk.LOSS), n_jobs)
+        run = _Pass(self, network, data, LEARN, self._ends[walk.LOSS], n_jobs)
         losses = np.empty(run.n_samples, self._dtype)
         run.point(walk.LOSSES, losses)
         run.point(walk.IDS, np.ascontiguousarray(ids, np.int64))
@@ -79,21 +85,17 @@ class Carrier:
         self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
         return losses, self._sum(n_shares, run.workers)
 
-    def table(self, backward):
-        """Give the addresses of the kernels of each kind of step, compiling those that the tape uses."""
+    def compile(self, *, backward):
+        """Point to the addresses of the kernels of each kind of step, compiling those that the tape uses."""
         if backward not in self._tables:
             used = {kind for kind, _ in self._tape.steps}
-            self._tables[backward] = np.array(
-                [pair[backward].address(self._dtype) if kind in used else 0 for kind, pair in walk.KINDS.items()],
-                np.int64,
-            )
-        return self._tables[backward]
+            table = [pair[backward].address(self._dtype) if kind in used else 0 for kind, pair in walk.KINDS.items()]
+            self._tables[backward] = np.array(table, np.int64)
+            self.fixed[walk.BACKWARD if backward else walk.FORWARD] = self._tables[backward].ctypes.data
 
     def positions(self, n_steps, width):
         """Give at least `n_steps` rows of the table of sines and cosines."""
-        if not any(kind == "sinusoidal" for kind, _ in self._tape.steps):
-            return self._positions
-        if len(self._positions) < n_steps:
+        if self._waves and len(self._positions) < n_steps:
             self._positions = sinusoids(n_steps, width).astype(self._dtype)
         return self._positions
 
@@ -135,36 +137,40 @@ class _Pass:
 
     def __init__(self, carrier, network, data, purpose, n_rows, n_jobs):
         self._carrier, self._dtype, self._learns = carrier, carrier._dtype, purpose == LEARN
-        self._arguments, self._kept = np.zeros(walk.N_ARGUMENTS, np.int64), []
+        carrier.compile(backward=False)
+        if self._learns:
+            carrier.compile(backward=True)
+        self._arguments, self._kept = carrier.fixed.copy(), []
         self.workers = parallel.n_workers(n_jobs)
         self._lengths = np.ascontiguousarray(data.lengths, np.int64)
         self.n_samples, self._n_rows = len(self._lengths), n_rows
         self._n_parameters = network.parameters.size
         longest = int(self._lengths.max())
-        size, d_values, scratch = workspace_size(carrier._tape, longest, backward=self._learns)
+        size, d_values, scratch = workspace_size(carrier.tape_size, longest, backward=self._learns)
         self.workspace = carrier.take_workspace(size * self.workers)
-        self.point(walk.ROWS, carrier._rows)
-        self.point(walk.SLOTS, carrier._slots)
-        self.point(walk.FORWARD, carrier.table(backward=False))
-        if self._learns:
-            self.point(walk.BACKWARD, carrier.table(backward=True))
-        self.point(walk.WEIGHTS, network.parameters)
-        self.point(walk.WORKSPACE, self.workspace)
-        self.point(walk.COUNTERS, np.empty(self.workers * (N_CALL + len(carrier._slots)), np.int64))
-        self.point(walk.VALUES, data.values)
-        self.point(walk.STARTS, np.ascontiguousarray(data.starts, np.int64))
-        self.point(walk.LENGTHS, self._lengths)
-        self.point(walk.MEAN, network.mean)
-        self.point(walk.SCALE, network.scale)
-        self.point(walk.POSITION_TABLE, carrier.positions(longest, network.architecture.d_model))
-        self.set(walk.N_ROWS, n_rows, walk.N_SLOTS, len(carrier._slots), walk.N_WEIGHTS, self._n_parameters)
-        self.set(walk.WORKSPACE_SIZE, size, walk.D_VALUES, d_values, walk.SCRATCH, scratch)
-        self.set(walk.N_FEATURES, data.values.shape[1], walk.PURPOSE, purpose)
+        for entry, array in (
+            (walk.WEIGHTS, network.parameters),
+            (walk.WORKSPACE, self.workspace),
+            (walk.COUNTERS, np.empty(self.workers * (N_CALL + len(carrier._slots)), np.int64)),
+            (walk.VALUES, data.values),
+            (walk.STARTS, np.ascontiguousarray(data.starts, np.int64)),
+            (walk.LENGTHS, self._lengths),
+            (walk.MEAN, network.mean),
+            (walk.SCALE, network.scale),
+            (walk.POSITION_TABLE, carrier.positions(longest, network.architecture.d_model)),
+        ):
+            self.point(entry, array)
+        self.set(
+            *(walk.N_ROWS, n_rows, walk.N_WEIGHTS, self._n_parameters, walk.WORKSPACE_SIZE, size),
+            *(walk.D_VALUES, d_values, walk.SCRATCH, scratch, walk.PURPOSE, purpose),
+            *(walk.N_FEATURES, data.values.shape[1]),
+        )
 
     def point(self, entry, array):
         """Let an entry of the arguments point to an array."""
         self._kept.append(array)
-        self._arguments[entry] = array.ctypes.data
+        # Half the time of `array.ctypes.data`, and there are many.
+        self._arguments[entry] = array.__array_interface__["data"][0]
 
     def set(self, *pairs):
         """Set entries of the arguments to numbers."""
@@ -199,6 +205,8 @@ class _Pass:
 
     def _cut(self):
         """Tell the sequences that are taken whole, as a boolean mask, and the numbers of those that are cut within."""
+        if self._lengths.max() < _LONG_STEPS:
+            return np.arange(self.n_samples), ()
         work = self._lengths * (self._lengths + 512.0)
         cut = (self._lengths >= _LONG_STEPS) & (work >= _LONG_PART * work.sum())
         return np.flatnonzero(~cut), np.flatnonzero(cut)
@@ -209,11 +217,15 @@ class _Pass:
     def _bounds(self, whole, most):
         """Cut whole sequences into shares of about equal work: a power of two of them, by the data alone."""
         self.point(walk.ORDER, whole)
+        if len(whole) <= 1:
+            bounds = np.array([0, len(whole)])
+            self.point(walk.BOUNDS, bounds)
+            return bounds
         lengths = self._lengths[whole]
         wanted = max(1, min(most, int(lengths.sum()) // _STEPS_A_SHARE, len(whole)))
         n_shares = 1 << (wanted.bit_length() - 1)
         work = np.cumsum(lengths * (lengths + 512.0))
-        marks = np.arange(1, n_shares) * (work[-1] / n_shares) if len(work) else []
+        marks = np.arange(1, n_shares) * (work[-1] / n_shares)
         bounds = np.concatenate([[0], np.searchsorted(work, marks), [len(whole)]]).astype(np.int64)
         self.point(walk.BOUNDS, bounds)
         return bounds

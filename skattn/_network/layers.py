@@ -50,6 +50,7 @@ def norm(tape, source, name, *, slot=None):
     bias = tape.parameter(f"{name}.bias", (width,), 0.0)
     target = tape.slot(width, name=slot)
     normal, spread = tape.slot(width), tape.slot(1)
+    tape.want_scratch(2 * width)
     tape.step(
         "norm",
         source=source,
@@ -135,7 +136,7 @@ def attention(tape, stream, name, architecture):
     key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, bias=False, slot=f"{name}.key")
     value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, bias=False, slot=f"{name}.value")
     mixed, kept = tape.slot(a.n_heads * a.d_value), tape.slot(2 * a.n_heads)
-    left, right = (attention_kernels.UNBOUNDED if bound is None else bound for bound in a.window)
+    left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
     tape.step(
         "attention", query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,

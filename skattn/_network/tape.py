@@ -124,9 +124,12 @@ def _rounded(size):
     return -(-size // walk.SLOT_GRANULE) * walk.SLOT_GRANULE
 
 
-def workspace_size(tape, n_steps, *, backward):
-    """Give (numbers a worker needs, where gradients begin, where scratch begins) for a longest sequence."""
-    per_step, fixed = tape.slot_table()[1]
-    size = int(per_step * _rounded(n_steps) + fixed)
+def workspace_size(tape_size, n_steps, *, backward):
+    """Give (numbers a worker needs, where gradients begin, where scratch begins) for a longest sequence.
+
+    `tape_size` is (numbers of all slots a step, fixed numbers of all slots, numbers of scratch).
+    """
+    per_step, fixed, scratch_size = tape_size
+    size = per_step * _rounded(n_steps) + fixed
     scratch = 2 * size if backward else size
-    return scratch + _rounded(tape.scratch), size, scratch
+    return scratch + _rounded(scratch_size), size, scratch
