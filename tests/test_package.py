@@ -35,7 +35,6 @@ PAIRS = ["activation", "attention", "embedding", "heads", "linear", "loss", "nor
 TESTED_ELSEWHERE = {
     **dict.fromkeys([*PAIRS, "step", "update"], "walk"),
     **dict.fromkeys(["carrier", "layers", "tape"], "network"),
-    "fitting": "base",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_loaders": "datasets",
 }
