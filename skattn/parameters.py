@@ -71,7 +71,7 @@ class SelfAttentionParameters(BaseEstimator):
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.
-    alpha : float, default=1.0
+    alpha : float, default=0.1
         Strength of weight decay ("adamw") or of the L2 penalty ("adam", "sgd"); normalisation weights,
         biases and positions are free of it.
     dropout : float, default=0.0
@@ -143,7 +143,7 @@ class SelfAttentionParameters(BaseEstimator):
     optimizer: str = "adamw"
     learning_rate_init: float = 3e-3
     learning_rate: str = "cosine"
-    alpha: float = 1.0
+    alpha: float = 0.1
     dropout: float = 0.0
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"
