@@ -1,0 +1,81 @@
+"""What the documentation shows is so: its code runs, and the code, files and commands that it names exist."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from skattn._training import loop
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.rst"))
+README = ROOT / "README.md"
+MODULES = ["base", "classifier", "functional", "regressor", "transformer", "datasets._loaders"]
+
+pytestmark = pytest.mark.skipif(not README.exists() or not PAGES, reason="the documentation is not here")
+
+
+def code_blocks(language):
+    """Give the blocks of the README that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def inclusions():
+    """Give each literalinclude: its page, the file it includes, and its options."""
+    pattern = re.compile(r"^( *)\.\. literalinclude:: (\S+)\n((?:\1   :.*\n)*)", re.MULTILINE)
+    for page in PAGES:
+        for _, target, options in pattern.findall(page.read_text(encoding="utf-8")):
+            yield pytest.param(
+                (page.parent / target).resolve(),
+                dict(re.findall(r":([\w-]+): *(.*)", options)),
+                id=f"{page.stem}-{Path(target).stem}",
+            )
+
+
+def test_readme_code_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loop, "resolve_max_iter", lambda *_: 2)
+    for block in code_blocks("python"):
+        exec(compile(block, str(README), "exec"), {})
+
+
+def test_readme_has_two_commands_and_they_are_what_is_checked():
+    run, test = code_blocks("sh")
+    assert run == 'pip install ".[plot]" && python examples/plot_quickstart.py\n'
+    assert test == 'pip install ".[test]" && pytest\n'
+
+
+def test_readme_links_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text(encoding="utf-8"))
+    assert [] == [link for link in links if not (ROOT / link).exists()]
+
+
+@pytest.mark.parametrize("name", ["user_guide", "architecture"])
+def test_pages_run(name):
+    result = doctest.testfile(str(DOCS / f"{name}.rst"), module_relative=False, encoding="utf-8")
+    assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_run(name):
+    assert doctest.testmod(importlib.import_module(f"skattn.{name}")).failed == 0
+
+
+@pytest.mark.parametrize("file, options", list(inclusions()))
+def test_included_code_is_there(file, options):
+    text = file.read_text(encoding="utf-8")
+    for option in {"start-at", "start-after", "end-at", "end-before"} & set(options):
+        assert options[option] in text
+    if "pyobject" in options:
+        name = options["pyobject"].split(".")[-1]
+        assert re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_pages_name_files_that_exist(page):
+    names = re.findall(r"``((?:skattn/|tests/|examples/)?[\w/]+\.(?:py|csv))``", page.read_text(encoding="utf-8"))
+    places = [ROOT, ROOT / "skattn", ROOT / "skattn" / "_kernels"]
+    assert [] == [name for name in names if not any((place / name).exists() for place in places)]
