@@ -124,7 +124,7 @@ class SelfAttentionParameters(BaseEstimator):
         Epochs so far, all calls of `partial_fit` and warm starts included.
     n_features_in_ : int
         Columns of a 2-D X, features of a step of any other.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names at fit. Only where they are all strings.
     """
 
