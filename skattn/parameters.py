@@ -66,7 +66,7 @@ class SelfAttentionParameters(BaseEstimator):
         For 2-D X: how many consecutive columns are one step.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
-    learning_rate_init : float, default=0.003
+    learning_rate_init : float, default=0.001
         Highest learning rate.
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
@@ -141,7 +141,7 @@ class SelfAttentionParameters(BaseEstimator):
     pooling: str | None = "mean_max"
     n_step_features: int = 1
     optimizer: str = "adamw"
-    learning_rate_init: float = 3e-3
+    learning_rate_init: float = 0.001
     learning_rate: str = "cosine"
     alpha: float = 0.1
     dropout: float = 0.0

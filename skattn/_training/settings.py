@@ -11,7 +11,7 @@ SMALL_SET = 64
 MIN_UPDATES, MAX_UPDATES = 300, 1500
 """Updates that ``max_iter="auto"`` aims at for the smallest sets and for a few hundred samples."""
 
-MIN_EPOCHS = 10
+MIN_EPOCHS = 20
 """Epochs that ``max_iter="auto"`` gives to large sets."""
 
 
@@ -136,7 +136,7 @@ def resolve_batch_size(batch_size, n_samples):
 def resolve_max_iter(max_iter, n_samples, batch_size):
     """Epochs of a fit; "auto" counts updates: 300 for one batch, up to 1500 for a few hundred samples.
 
-    Large sets get 10 epochs. With one batch the number does not depend on `n_samples`, so that weighting
+    Large sets get 20 epochs. With one batch the number does not depend on `n_samples`, so that weighting
     a sample is the same as repeating it.
     """
     if max_iter != "auto":
