@@ -1,0 +1,130 @@
+"""A training step against torch: attention alone, and two layers with feed-forward against ``nn.TransformerEncoder``.
+
+Run: ``python examples/bench_step.py`` (``pip install torch`` for the other side; without it, our side alone).
+A step is forward, backward, gradient clipping left out on both sides, and AdamW.
+"""
+
+from types import SimpleNamespace
+
+import bench_common as bench
+import numpy as np
+
+from skattn._network.network import Architecture, Network
+from skattn._training.optimizers import OPTIMIZERS
+
+SHAPES = [(32, 29, 12, 64, 4), (32, 100, 6, 64, 4), (64, 50, 3, 32, 4), (200, 64, 1, 64, 4), (16, 1000, 4, 64, 4)]
+N_CLASSES = 5
+torch = bench.torch
+
+
+def data_of(shape, lengths=None):
+    n_samples, n_steps, n_features = shape[:3]
+    generator = np.random.default_rng(0)
+    lengths = np.full(n_samples, n_steps) if lengths is None else lengths
+    values = generator.normal(size=(n_samples * n_steps, n_features)).astype(np.float32)
+    data = SimpleNamespace(values=values, starts=np.arange(n_samples) * n_steps, lengths=lengths)
+    return data, generator.integers(0, N_CLASSES, n_samples)
+
+
+def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None):
+    n_samples, n_steps, n_features, d_model, n_heads = shape
+    data, labels = data_of(shape, lengths)
+    architecture = Architecture(
+        n_features=n_features, n_outputs=N_CLASSES, loss="cross_entropy", d_model=d_model, n_heads=n_heads,
+        n_kv_heads=n_heads, d_head=d_model // n_heads, d_value=d_model // n_heads, n_layers=n_layers,
+        d_feedforward=d_feedforward, position="none", max_steps=1, window=(None, None), pooling="mean",
+    )  # fmt: skip
+    network = Network(architecture, np.float32)
+    network.initialise(np.random.default_rng(0))
+    optimizer = OPTIMIZERS["adamw"](network.parameters.size, network.dtype, 0.01)
+    target, weight = labels[:, None].astype(np.float32), np.full(n_samples, 1 / n_samples, np.float32)
+    ids = np.arange(n_samples)
+
+    def step():
+        _, gradient = network.loss_and_gradient(data, target, weight, ids=ids, seed=0, n_update=0, n_jobs=n_jobs)
+        optimizer.step(network.parameters, gradient, 1e-3, network.n_decayed)
+
+    return step
+
+
+def torch_step(shape, n_layers, d_feedforward):
+    if torch is None:
+        return None
+    n_samples, n_steps, n_features, d_model, n_heads = shape
+    nn = torch.nn
+
+    class AttentionModel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Linear(n_features, d_model)
+            self.attention = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+            self.head = nn.Linear(d_model, N_CLASSES)
+
+        def forward(self, x):
+            h = self.embedding(x)
+            return self.head((h + self.attention(h, h, h, need_weights=False)[0]).mean(1))
+
+    class EncoderModel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Linear(n_features, d_model)
+            layer = nn.TransformerEncoderLayer(
+                d_model, n_heads, d_feedforward, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            )
+            self.encoder = nn.TransformerEncoder(layer, n_layers, nn.LayerNorm(d_model), enable_nested_tensor=False)
+            self.head = nn.Linear(d_model, N_CLASSES)
+
+        def forward(self, x):
+            return self.head(self.encoder(self.embedding(x)).mean(1))
+
+    model = EncoderModel() if d_feedforward else AttentionModel()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    loss = nn.CrossEntropyLoss()
+    data, labels = data_of(shape)
+    x, y = torch.from_numpy(data.values.reshape(n_samples, n_steps, n_features)), torch.from_numpy(labels)
+
+    def step():
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def compare(title, n_layers, feedforward_ratio):
+    print(f"\n{title}\n")
+    bench.head("(batch, steps, features, d_model, heads)", "skattn ms", "torch ms", "ratio")
+    ratios = []
+    for shape in SHAPES:
+        width = feedforward_ratio * shape[3]
+        sides = our_step(shape, n_layers, width), torch_step(shape, n_layers, width)
+        mine, other = bench.in_turn(sides, bench.rounds(5 * bench.once(sides[0])))
+        if other is not None:
+            ratios.append(other / mine)
+        ratio = f"{ratios[-1]:.2f}" if ratios else ""
+        bench.row(shape, f"{mine * 1e3:.2f}", "" if other is None else f"{other * 1e3:.2f}", ratio)
+    if ratios:
+        print(f"\nmedian ratio {np.median(ratios):.2f}, smallest {min(ratios):.2f}")
+
+
+def ragged():
+    lengths = np.random.default_rng(1).integers(1, 513, 64)
+    shape = (64, 512, 6, 64, 4)
+    sides = our_step(shape, 1, 0, lengths=lengths), our_step(shape, 1, 0)
+    some, full = bench.in_turn(sides, 10)
+    print(f"\nragged batch (64 sequences of 1 to 512 steps) beside the padded one: {some / full:.2f}")
+
+
+def threads():
+    sides = our_step(SHAPES[1], 1, 0, n_jobs=1), our_step(SHAPES[1], 1, 0, n_jobs=2)
+    one, two = bench.in_turn(sides, 30)
+    print(f"two threads beside one, {SHAPES[1]}: {one / two:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    bench.describe()
+    bench.use_threads(2)
+    compare("Attention alone, one layer (torch without normalisation)", 1, 0)
+    compare("Two layers with feed-forward 2 * d_model", 2, 2)
+    ragged()
+    threads()
