@@ -112,7 +112,7 @@ say(f"cross-validation: accuracy {scores.mean():.3f} ± {scores.std():.3f} over 
 search = GridSearchCV(
     quick,
     {
-        "selfattentiontransformer__pooling": ["mean", "max"],
+        "selfattentiontransformer__pooling": ["mean", "mean_max"],
         "selfattentiontransformer__position": ["learned", "none"],
     },
     cv=3,
@@ -172,6 +172,7 @@ for axis, name, fitted, colour in (
                   textcoords="offset points", ha="right", color=grey)  # fmt: skip
     axis.set(title=f"{name}, {len(fitted.classes_)} classes", xlabel="Epoch (passes over the training data)")
     axis.grid(axis="y", alpha=0.25)
+    axis.xaxis.get_major_locator().set_params(integer=True)
 axes[0].set_ylabel("Training loss\n(cross-entropy, nats a sequence)")
 path = output / "quickstart_loss.png"
 figure.savefig(path, dpi=150)
@@ -192,9 +193,11 @@ received = weights.mean(axis=0)
 points = np.arange(1, len(weights) + 1)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", width_ratios=(0.85, 1))
-for start, end in zip(pen[:-1], pen[1:], strict=True):
-    left.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": grey, "linewidth": 1.4, "shrinkB": 11})
-left.scatter(*pen.T, s=200 + 2500 * received, color=blue, edgecolor="white", linewidth=1.5, zorder=3)
+areas = 200 + 2500 * received
+for start, end, area in zip(pen[:-1], pen[1:], areas[1:], strict=True):
+    arrow = {"arrowstyle": "-|>", "color": grey, "linewidth": 1.4, "shrinkB": area**0.5 / 2 + 2}
+    left.annotate("", end, start, arrowprops=arrow)
+left.scatter(*pen.T, s=areas, color=blue, edgecolor="white", linewidth=1.5, zorder=3)
 for point, place in zip(points, pen, strict=True):
     left.annotate(point, place, ha="center", va="center", color="white", weight="bold", zorder=4)
 left.set(title=f"An {y_test[sample]} as the pen went; larger: more attention")

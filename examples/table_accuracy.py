@@ -10,6 +10,8 @@ with NaN), ``y`` and ``split`` (0 train, 1 test); ``published.csv`` in it (datas
 protocol, source) gives what others reached::
 
     python examples/table_accuracy.py --data folder
+
+``--into README.md`` also puts the table there, between its marks.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from skattn import SelfAttentionClassifier
 from skattn.datasets import load_japanese_vowels, load_pen_digits
 
 SHIPPED = {"JapaneseVowels": load_japanese_vowels, "PenDigits": load_pen_digits}
+BEGIN, END = "<!-- accuracy table -->", "<!-- end of accuracy table -->"
 NAMES = [*SHIPPED, "ERing", "Libras", "BasicMotions", "ArrowHead", "ItalyPowerDemand"]
 
 DEFAULT_SPLIT = "default split, fold 0"
@@ -63,6 +66,7 @@ def main():
     parser.add_argument("--data", type=Path, help="folder with further data sets and published.csv")
     parser.add_argument("--seeds", type=int, default=5, help="fits of each data set (default: 5)")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="data sets (default: all)")
+    parser.add_argument("--into", type=Path, help="page with marks that the table is put between")
     arguments = parser.parse_args()
     published = read_published(arguments.data)
     rows, is_warm = [], False
@@ -76,8 +80,10 @@ def main():
             SelfAttentionClassifier(max_iter=1).fit(*splits[0])
             is_warm = True
         rows.append([*measure(name, *splits, arguments.seeds), *quote(name, published)])
-    print_table(rows)
-    print(SOURCES.format(n_seeds=arguments.seeds, machine=describe_machine()))
+    text = "\n".join([*write_table(rows), "", SOURCES.format(n_seeds=arguments.seeds, machine=describe_machine())])
+    print(text)
+    if arguments.into is not None:
+        insert(text, arguments.into)
 
 
 def report(text):
@@ -150,14 +156,20 @@ def quote(name, published):
     return cells
 
 
-def print_table(rows):
-    """Print Markdown, numbers to the right."""
+def write_table(rows):
+    """Give the lines of a Markdown table, numbers to the right."""
     header = ["data set", "train / test, steps × features, classes", "skattn", "fit, s", "bag of steps", *PUBLISHED]
-    print("| " + " | ".join(header) + " |")
-    print("| --- | --- |" + " ---: |" * (len(header) - 2))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print()
+    rule = ["---", "---", *["---:"] * (len(header) - 2)]
+    return ["| " + " | ".join(cells) + " |" for cells in [header, rule, *rows]]
+
+
+def insert(text, page):
+    """Put the table between the marks of a page, in place of the one that is there."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (mark and end):
+        raise SystemExit(f"{page} has no {BEGIN} with {END} after it.")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def describe_machine():

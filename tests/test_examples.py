@@ -48,6 +48,13 @@ def test_accuracies_stand_beside_published_ones(table, folder, monkeypatch, caps
     assert "Libras: skipped, as no --data folder holds Libras.npz" in printed.err
 
 
+def test_a_table_is_put_between_its_marks(table, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
+    table.insert("new", page)
+    assert page.read_text(encoding="utf-8") == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
+
+
 def test_without_a_folder_only_shipped_data_is_there(table):
     assert table.load("ERing", None) is None and table.read_published(None) == {}
 
