@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import is_multilabel
 
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
@@ -135,8 +135,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """Several labels a sample or one, as at first."""
         if current is not None:
             return current
-        is_multilabel = y is not None and type_of_target(y, input_name="y") == "multilabel-indicator"
-        return "binary_cross_entropy" if is_multilabel else "cross_entropy"
+        return "binary_cross_entropy" if y is not None and is_multilabel(y) else "cross_entropy"
 
     def _weigh_classes(
         self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]

@@ -32,7 +32,8 @@ def choose_objective(y: Any) -> str:
     """
     if y is None:
         return "reconstruction"
-    kind = type_of_target(y, input_name="y", raise_unknown=True)
+    with np.errstate(invalid="ignore"):  # NaN is refused with words
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind not in _OBJECTIVE_OF_KIND:
         raise ValueError(
             f"y is {kind}, several columns of whole numbers, which may be classes or values; give values "
