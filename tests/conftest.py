@@ -4,3 +4,6 @@ import os
 
 # Scikit-learn's checks of the array API are skipped unless SciPy finds this when it is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+# Threads that wait for work sleep instead of spinning, which would take the cores from other processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
