@@ -16,8 +16,9 @@ from problems import (
 )
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
-from skattn import SelfAttentionTransformer
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
 
 X = make_ragged()
 LENGTHS = [len(sequence) for sequence in X]
@@ -118,6 +119,7 @@ def test_layers_are_counted_from_either_end():
     model = SelfAttentionTransformer(**SMALL, n_layers=2).fit(X, direction(X))
     np.testing.assert_array_equal(model.attention_weights(X)[0], model.attention_weights(X, layer=1)[0])
     np.testing.assert_array_equal(model.attention_weights(X, layer=-2)[0], model.attention_weights(X, layer=0)[0])
+    assert not np.allclose(model.attention_weights(X, layer=0)[0], model.attention_weights(X, layer=1)[0])
     for layer in (2, -3):
         with pytest.raises(ValueError, match=f"layer={layer} is none of the 2 layers"):
             model.attention_weights(X, layer=layer)
@@ -164,3 +166,21 @@ def test_float32_is_asked_for_by_name(estimator):
     model = fitted(estimator.set_params(dtype="float32"), X)
     assert {np.dtype(np.float32)} == {weight.dtype for weight in model.weights_.values()}
     assert np.float32 == model.transform(X).dtype
+
+
+def test_a_model_of_one_precision_reads_the_other(estimator):
+    single = [sequence.astype(np.float32) for sequence in X]
+    expected = results_of(fitted(estimator, single), single)
+    assert_same_bits(results_of(estimator, [sequence.astype(np.float64) for sequence in single]), expected)
+
+
+def test_tags_say_what_is_taken_and_given(estimator):
+    tags = get_tags(estimator)
+    assert tags.input_tags.two_d_array and tags.input_tags.three_d_array
+    assert not tags.input_tags.allow_nan and not tags.non_deterministic
+    assert {"float32", "float64"} == set(tags.transformer_tags.preserves_dtype)
+    assert isinstance(estimator, SelfAttentionTransformer) != tags.target_tags.required
+    assert isinstance(estimator, SelfAttentionRegressor) == tags.target_tags.multi_output
+    assert isinstance(estimator, SelfAttentionClassifier) == bool(
+        tags.classifier_tags and tags.classifier_tags.multi_label
+    )

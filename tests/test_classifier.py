@@ -148,6 +148,15 @@ def test_partial_fit_of_several_labels_needs_no_classes():
     assert 2 == make().partial_fit(X, MULTILABEL).partial_fit(X, MULTILABEL).n_iter_
 
 
+def test_one_label_a_sample_cannot_follow_several():
+    model = make().partial_fit(X, MULTILABEL)
+    with pytest.raises(ValueError, match="y of shape .* must be a matrix of 0 and 1"):
+        model.partial_fit(X, BINARY == "rises")
+    model = make().partial_fit(X, BINARY, classes=["falls", "rises"])
+    with pytest.raises(ValueError, match="1d array"):
+        model.partial_fit(X, MULTILABEL)
+
+
 def test_partial_fit_cannot_balance_what_it_has_not_seen():
     with pytest.raises(ValueError, match='class_weight="balanced" needs all samples at once'):
         make(class_weight="balanced").partial_fit(X, BINARY, classes=["falls", "rises"])

@@ -163,3 +163,38 @@ def test_progress_is_printed_only_when_asked_for(estimator, capsys):
     assert "" == capsys.readouterr().out
     fitted(estimator.set_params(verbose=2), X)
     assert 3 == len(capsys.readouterr().out.splitlines())
+
+
+def test_going_on_keeps_the_scaling_of_the_first_call(estimator):
+    """Sequences far from the first ones do not become near ones."""
+    y = target_of(estimator, X)
+    before = results_of(fitted(estimator, X), X)
+    far = [1024.0 * sequence + 7.0 for sequence in X]
+    estimator.set_params(learning_rate_init=1e-15).partial_fit(far, y)
+    for name, result in results_of(estimator, X).items():
+        if result.dtype.kind == "f":
+            np.testing.assert_allclose(result, before[name], rtol=1e-6, atol=1e-9)
+
+
+def test_a_failed_call_leaves_no_trace_in_the_optimiser(estimator):
+    y = target_of(estimator, X)
+    expected = clone(estimator).fit(X, y).partial_fit(X, y).weights_
+    estimator.fit(X, y).set_params(learning_rate_init=1e300, batch_size=5)
+    with pytest.raises(ValueError, match="diverged"):
+        estimator.partial_fit(X, y)
+    estimator.set_params(learning_rate_init=SMALL["learning_rate_init"], batch_size="auto")
+    assert_same_bits(estimator.partial_fit(X, y).weights_, expected)
+
+
+def test_only_fit_knows_where_the_schedule_ends(estimator):
+    assert 3 == fitted(estimator, X)._model.state.plan_updates
+    assert estimator.partial_fit(X, target_of(estimator, X))._model.state.plan_updates is None
+
+
+def test_another_width_cannot_be_gone_on_with(estimator):
+    y = target_of(estimator, X)
+    fitted(estimator.set_params(warm_start=True), X)
+    for go_on in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(ValueError, match="X has 5 features.*is expecting 3"):
+            go_on(make_ragged(n_features=5), y)
+    assert 3 == estimator.n_features_in_

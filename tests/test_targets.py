@@ -167,9 +167,10 @@ def test_unusable_class_weights_are_refused(class_weight):
 
 def test_every_class_gives_its_share_to_validation():
     labels = np.array([0] * 30 + [1] * 20 + [2] * 10)
-    train, validation = split_validation(60, labels, 0.1, seed=3)
-    assert [3, 2, 1] == np.bincount(labels[validation]).tolist()
-    assert list(range(60)) == sorted([*train, *validation])
+    for seed in range(5):
+        train, validation = split_validation(60, labels, 0.1, seed)
+        assert [3, 2, 1] == np.bincount(labels[validation]).tolist()
+        assert list(range(60)) == sorted([*train, *validation])
 
 
 @pytest.mark.parametrize("labels", [None, np.array([0] * 10 + [1]), np.arange(11)])
