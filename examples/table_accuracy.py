@@ -117,7 +117,7 @@ def measure(name, train, test, n_seeds):
     return [
         name,
         describe_size(train, test),
-        f"**{np.mean(scores):.3f}** ± {np.std(scores):.3f}",
+        f"{np.mean(scores):.3f} ± {np.std(scores):.3f}",
         f"{np.median(seconds):.1f}",
         f"{bag.fit(*train).score(*test):.3f}",
     ]

@@ -43,7 +43,7 @@ def test_accuracies_stand_beside_published_ones(table, folder, monkeypatch, caps
     printed = capsys.readouterr()
     header, _, row, *_ = printed.out.splitlines()
     cells = dict(zip(header.split(" | "), row.split(" | "), strict=True))
-    assert row.startswith("| ERing | 16 / 7, 5 × 3, 2 | **")
+    assert row.startswith("| ERing | 16 / 7, 5 × 3, 2 | ")
     assert (cells["ROCKET"], cells["MiniROCKET"]) == ("0.875", "–")
     assert "Libras: skipped, as no --data folder holds Libras.npz" in printed.err
 
