@@ -36,8 +36,8 @@ if has_gallery:
         "examples_dirs": "../examples",
         "gallery_dirs": "auto_examples",
         "filename_pattern": r"/plot_",
-        # Tables take minutes and want a quiet machine: shown as code, not run.
-        "ignore_pattern": r"/(bench|table)_|__init__",
+        # Measurements want a quiet machine.
+        "ignore_pattern": r"bench_|__init__",
         "download_all_examples": False,
     }
 
