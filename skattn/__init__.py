@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skattn import datasets
     from skattn.classifier import SelfAttentionClassifier
+    from skattn.compilation import warm_up
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
     from skattn.transformer import SelfAttentionTransformer
@@ -20,6 +21,7 @@ __all__ = [
     "attention",
     "attention_weights",
     "datasets",
+    "warm_up",
 ]
 
 # Where each public name lives. It is imported when first asked for: reading the version or one
@@ -30,6 +32,7 @@ _HOMES = {
     "SelfAttentionTransformer": "skattn.transformer",
     "attention": "skattn.functional",
     "attention_weights": "skattn.functional",
+    "warm_up": "skattn.compilation",
 }
 
 

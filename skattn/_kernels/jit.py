@@ -31,6 +31,7 @@ _OPTIONS = {"fastmath": _FLAGS, "error_model": "numpy"}
 _DTYPES = {"float32": types.float32, "float64": types.float64}
 _FOLDER = pathlib.Path(__file__).parent
 _lock = threading.RLock()
+_counts = [0, 0]
 
 
 def real(value):
@@ -159,6 +160,10 @@ class Kernel:
                 compiled = self._compiled.get(dtype) or self._compile(dtype)
         return compiled.address
 
+    def is_ready(self, dtype):
+        """Tell whether this process has the machine code already."""
+        return dtype in self._compiled
+
     def _compile(self, dtype):
         names = self.function.__code__.co_names
         scope = dict(self.function.__globals__)
@@ -176,6 +181,7 @@ class Kernel:
         compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=_OPTIONS)
         compiled._cache = _cache(function, dtype) or compiled._cache
         compiled.compile()
+        _count(loaded=compiled.cache_hits > 0)
         llvmlite.binding.add_symbol(self.symbol(dtype), compiled.address)
         self._compiled[dtype] = compiled
         return compiled
@@ -197,7 +203,23 @@ def region(function, signature, *, parallel):
     if cache is not None:
         dispatcher._cache = cache
     dispatcher.compile(signature)
+    _count(loaded=bool(dispatcher.stats.cache_hits))
     return dispatcher
+
+
+def counts():
+    """Give how many functions this process has compiled, and how many it has loaded from disk."""
+    return tuple(_counts)
+
+
+def _count(*, loaded):
+    _counts[int(loaded)] += 1
+
+
+def cache_folder():
+    """Give the folder that compiled functions are kept in, or None where none can be written."""
+    cache = _cache(cache_folder, "")
+    return None if cache is None else cache.cache_path
 
 
 def cpu_features():

@@ -39,14 +39,15 @@ def _share_out(function, arguments, n_items, n_workers, counter):
 _SIGNATURE = types.void(*[types.int64] * 5)
 _regions = {}
 _lock = threading.RLock()
+_turn = threading.Lock()
 _forked = False
 
 
 def _after_fork():
     # GNU OpenMP kills a child that opens a region after its parent did: the child works alone.
-    global _forked, _lock
+    global _forked, _lock, _turn
     _forked = True
-    _lock = threading.RLock()
+    _lock, _turn = threading.RLock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -59,6 +60,20 @@ def _region(parallel):
             if parallel not in _regions:
                 _regions[parallel] = region(_share_out, _SIGNATURE, parallel=parallel)
     return _regions[parallel]
+
+
+def compile_regions():
+    """Compile the region and its serial twin."""
+    _region(parallel=False), _region(parallel=True)
+
+
+def _shares_threads():
+    """Tell whether several Python threads may have regions at the same time."""
+    try:
+        return numba.threading_layer() != "workqueue"
+    except ValueError:
+        # The layer is chosen by the first region, which has nobody beside it.
+        return False
 
 
 def n_workers(n_jobs=None):
@@ -90,7 +105,15 @@ def run(kernel, dtype, arguments, n_items, workers):
         With one worker no thread is started.
     """
     workers = min(workers, n_items)
+    # Under numba's workqueue a second region at the same time ends the process: who comes second works alone.
+    waits_in_turn = workers > 1 and not _shares_threads()
+    if waits_in_turn and not _turn.acquire(blocking=False):
+        workers, waits_in_turn = 1, False
     counter = np.zeros(1, np.int64)
     share_out = _region(parallel=workers > 1)
     pointers = (array.__array_interface__["data"][0] for array in (arguments, counter))
-    share_out(kernel.address(dtype), next(pointers), n_items, workers, next(pointers))
+    try:
+        share_out(kernel.address(dtype), next(pointers), n_items, workers, next(pointers))
+    finally:
+        if waits_in_turn:
+            _turn.release()

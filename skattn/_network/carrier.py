@@ -20,6 +20,8 @@ _LONG_STEPS = 1024
 _LONG_PART = 1 / 8
 _STEPS_A_PART = 2 * GRANULE
 _MOST_PARTS = 64
+# Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
+_WORTH_A_REGION = 1 << 20
 # Bytes that are kept between batches.
 _KEPT_BYTES = 1 << 28
 
@@ -122,12 +124,14 @@ class Carrier:
         arguments[update.TURN_WEIGHTS] = network.parameters.ctypes.data
         arguments[update.TURN_TRANSPOSED] = self._transposed.ctypes.data
         arguments[update.TURN_MATRICES] = self._matrices.ctypes.data
+        workers = workers if self._transposed.size >= _WORTH_A_REGION else 1
         parallel.run(update.turn_item, self._dtype, arguments, len(self._matrices), workers)
 
     def _sum(self, n_shares, workers):
         arguments = np.zeros(update.N_SUM_ARGUMENTS, np.int64)
         arguments[update.SUM_GRADIENTS], arguments[update.SUM_SHARES] = self._gradients.ctypes.data, n_shares
         arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, self._total.ctypes.data
+        workers = workers if n_shares * self._total.size >= _WORTH_A_REGION else 1
         parallel.run(update.sum_item, self._dtype, arguments, -(-self._total.size // update.BLOCK), workers)
         return self._total
 

@@ -1,0 +1,77 @@
+"""Compile ahead: for container images, and services whose first answer must be quick."""
+
+import time
+from dataclasses import dataclass
+
+from ._kernels import heads, jit, parallel, update, walk
+
+_DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """What :func:`warm_up` did.
+
+    Attributes
+    ----------
+    n_compiled : int
+        Functions that were compiled.
+    n_loaded : int
+        Functions that were loaded from disk.
+    n_ready : int
+        Functions that this process had already.
+    seconds : float
+    cache : str or None
+        Folder of the compiled functions; None where none can be written, so that the next process compiles anew.
+    """
+
+    n_compiled: int
+    n_loaded: int
+    n_ready: int
+    seconds: float
+    cache: str | None
+
+
+def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
+    """Compile everything now instead of at first use, and keep it on disk.
+
+    Run it once when a container image is built, as the user that the service will run as. The folder is numba's: the
+    environment variable ``NUMBA_CACHE_DIR`` chooses it.
+
+    Parameters
+    ----------
+    dtypes : tuple of {"float32", "float64"}, default=("float32", "float64")
+        Precisions to compile for; each takes some seconds the first time, and a blink after that.
+
+    Returns
+    -------
+    done : WarmUp
+        How many functions were compiled and loaded, in how many seconds, and where they are kept.
+
+    Raises
+    ------
+    ValueError
+        If a precision is neither "float32" nor "float64".
+
+    Examples
+    --------
+    >>> import skattn
+    >>> done = skattn.warm_up(("float32",))
+    >>> done.n_compiled + done.n_loaded + done.n_ready > 0
+    True
+    """
+    for dtype in dtypes:
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtypes={dtypes!r} names {dtype!r}; known are 'float32' and 'float64'.")
+    start = time.perf_counter()
+    before = jit.counts()
+    kernels = [kernel for module in (heads, update, walk) for kernel in vars(module).values()]
+    kernels += [kernel for pair in walk.KINDS.values() for kernel in pair[:2]]
+    kernels = [kernel for kernel in kernels if isinstance(kernel, jit.Kernel)]
+    n_ready = sum(kernel.is_ready(dtype) for kernel in set(kernels) for dtype in dtypes)
+    for dtype in dtypes:
+        for kernel in kernels:
+            kernel.address(dtype)
+    parallel.compile_regions()
+    n_compiled, n_loaded = (after - then for after, then in zip(jit.counts(), before, strict=True))
+    return WarmUp(n_compiled, n_loaded, n_ready, time.perf_counter() - start, jit.cache_folder())

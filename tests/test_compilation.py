@@ -1,0 +1,34 @@
+"""Compiling ahead."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from skattn import warm_up
+
+
+def test_nothing_is_left_to_compile_after_warming_up():
+    warm_up(("float32",))
+    again = warm_up(("float32",))
+    assert (again.n_compiled, again.n_loaded) == (0, 0)
+    assert again.n_ready > 30
+
+
+def test_another_process_loads_what_was_compiled_ahead(tmp_path):
+    code = "import skattn; done = skattn.warm_up(('float32',)); print(done.n_compiled, done.n_loaded, done.cache)"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = [
+        subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
+        for _ in "12"
+    ]
+    first, second = (done.stdout.split() for done in run)
+    assert int(first[0]) > 30 and first[1] == "0"
+    assert second[0] == "0" and int(second[1]) == int(first[0])
+    assert first[2].startswith(str(tmp_path))
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="'float16'; known are 'float32' and 'float64'"):
+        warm_up(("float16",))

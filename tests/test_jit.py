@@ -1,0 +1,114 @@
+"""The door to numba: nothing compiled at import, caches that cannot mislead, kernels joined by symbol."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import skattn
+from skattn._kernels import jit
+
+WORK = """
+import numpy as np
+from skattn import attention
+from skattn._kernels import jit
+x = np.random.default_rng(0).normal(size=(1, 1, 5, 3)).astype(np.float32)
+weights = np.exp(x @ x.swapaxes(2, 3) / np.sqrt(3))
+expected = weights / weights.sum(-1, keepdims=True) @ x
+np.testing.assert_allclose(attention(x, x, x, n_jobs=1), expected, rtol=1e-4, atol=1e-6)
+print(*jit.counts())
+"""
+
+
+def run(code, **environment):
+    """What a fresh process prints."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
+
+
+def work(cache):
+    """Attend in a fresh process; gives how many functions it compiled and loaded."""
+    return tuple(map(int, run(WORK, NUMBA_CACHE_DIR=str(cache))))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache folder that one process has filled."""
+    cache = tmp_path_factory.mktemp("cache")
+    n_compiled, n_loaded = work(cache)
+    assert n_compiled > 0 and n_loaded == 0
+    return cache
+
+
+def files(cache, ending):
+    return sorted(cache.rglob(f"*.{ending}"))
+
+
+def test_importing_compiles_nothing():
+    code = "import skattn; skattn.SelfAttentionClassifier; from skattn._kernels import jit; print(*jit.counts())"
+    assert run(code) == ["0", "0"]
+
+
+def test_a_second_process_compiles_nothing(filled):
+    n_compiled, n_loaded = work(filled)
+    assert n_compiled == 0 and n_loaded > 0
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", [lambda old: b"", lambda old: old[: len(old) // 2], lambda old: b"garbage" * 99])
+def test_damaged_files_are_compiled_anew(filled, tmp_path, ending, damage):
+    cache = tmp_path / "cache"
+    shutil.copytree(filled, cache)
+    for path in files(cache, ending):
+        path.write_bytes(damage(path.read_bytes()))
+    assert work(cache)[0] > 0
+    assert work(cache)[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    code = f"from numba.core import caching; caching.config.CACHE_DIR = {str(blocked)!r}\n"
+    code += "caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]\n"
+    n_compiled, n_loaded = map(int, run(code + WORK))
+    assert n_compiled > 0 and n_loaded == 0
+
+
+def test_an_edit_to_any_kernel_file_compiles_anew(tmp_path):
+    package = pathlib.Path(skattn.__file__).parent
+    shutil.copytree(package, tmp_path / "skattn", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    assert int(run(WORK, **environment)[0]) > 0
+    assert int(run(WORK, **environment)[0]) == 0
+    with open(tmp_path / "skattn" / "_kernels" / "softmax.py", "a") as file:
+        file.write("# changed\n")
+    assert int(run(WORK, **environment)[0]) > 0
+
+
+def test_two_processes_may_compile_at_once(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [subprocess.Popen([sys.executable, "-P", "-c", WORK], env=environment) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+
+
+def test_kernels_know_each_other_by_symbol():
+    from skattn._kernels.matmul import matmul
+
+    assert matmul.symbol("float32") != matmul.symbol("float64")
+    assert matmul.address("float32") == matmul.address("float32") != matmul.address("float64")
+
+
+@pytest.mark.parametrize("stand_in", [jit.real, jit.reals])
+def test_stand_ins_say_where_they_mean_something(stand_in):
+    with pytest.raises(TypeError, match="inside kernels only"):
+        stand_in(1)
+
+
+def test_cpu_features_are_those_that_are_compiled_for():
+    assert isinstance(jit.cpu_features(), set)
