@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import is_multilabel
 
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
-from skattn.targets import weigh_classes
+from skattn.weighting import weigh_classes
 
 
 @document

@@ -14,7 +14,8 @@ from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.standardise import step_mean_and_scale
 from skattn.parameters import resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
-from skattn.targets import keep_present, read_sample_weight, read_target, split_validation
+from skattn.targets import keep_present, read_target, split_validation
+from skattn.weighting import read_sample_weight
 
 
 @dataclass(eq=False)
@@ -45,10 +46,10 @@ class _Samples:
     """Checked samples: sequences, what they should give, and how much each counts."""
 
     data: Sequences
-    target: NDArray[Any] | None
+    target: Any
     weight: NDArray[np.float64]
     objective: str
-    classes: NDArray[Any] | None
+    classes: Any
 
     def take(self, indices: NDArray[np.int64]) -> "_Samples":
         """Give some of the samples."""
@@ -100,22 +101,22 @@ def fit_model(
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
     samples, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
     model = _continue(estimator, samples, model) if model else _begin(estimator, samples, seed)
-    objective = OBJECTIVES[model.objective]
-    if validation is not None:
-        encoded = objective.encode(validation.target, model.target)
-        validation = (validation.data, encoded, validation.weight, objective.score)
     train(
         model.network,
-        samples.data,
-        objective.encode(samples.target, model.target),
-        samples.weight,
+        *_encode(samples, model),
         resolve_settings(estimator),
         model.state,
         n_epochs=n_epochs,
         plan=plan,
-        validation=validation,
+        validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
     )
     return model
+
+
+def _encode(samples: _Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
+    """Samples as training takes them: sequences, targets in the form of the objective, weights."""
+    target = OBJECTIVES[model.objective].encode(samples.target, model.target)
+    return samples.data, target, samples.weight
 
 
 def _draw_seed(random_state: Any) -> int:
@@ -133,20 +134,22 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
     samples = _Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
-    if objective == "cross_entropy" and known is None:
-        samples = _settle_classes(samples)
+    if objective == "cross_entropy" and model is None:
+        samples = _settle_classes(samples, is_open=known is None)
     if samples.classes is None:
         return samples
     weight = estimator._weigh_classes(samples.target, samples.classes, samples.weight)
     return replace(samples, weight=weight).take(np.flatnonzero(weight))
 
 
-def _settle_classes(samples: _Samples) -> _Samples:
-    """Know only classes of which a sample is left."""
-    target, classes = keep_present(samples.target, samples.classes)
+def _settle_classes(samples: _Samples, is_open: bool) -> _Samples:
+    """The classes announced, or else those of which a sample is left."""
+    target, classes = samples.target, samples.classes
+    if is_open:
+        target, classes = keep_present(target, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"y holds only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
+            f"There is only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
             "them apart; add samples of another class."
         )
     return replace(samples, target=target, classes=classes)

@@ -1,14 +1,13 @@
-"""Read y and sample_weight: whatever a user passes into the arrays that objectives take."""
+"""Read y: whatever a user passes into the arrays that objectives take."""
 
-from collections.abc import Callable, Mapping
-from numbers import Real
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_array, column_or_1d, compute_class_weight
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 
@@ -107,8 +106,8 @@ def read_target(
         )
     if len(target) != n_samples:
         raise ValueError(
-            f"X and {name} have inconsistent numbers of samples: {n_samples} sequences and {len(target)} "
-            "targets; give one target for each sequence."
+            f"{name.replace('y', 'X')} and {name} have inconsistent numbers of samples: {n_samples} sequences and "
+            f"{len(target)} targets; give one target for each sequence."
         )
     return target, classes
 
@@ -116,7 +115,7 @@ def read_target(
 def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Labels to indices into the sorted classes."""
     labels = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name=name)
+    _refuse_not_finite(labels, name)
     check_classification_targets(labels)
     known = np.unique(labels) if classes is None else classes
     indices = np.minimum(np.searchsorted(known, labels), len(known) - 1)
@@ -133,7 +132,7 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
 
 def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """A matrix that marks each sample's labels with 1."""
-    matrix = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, input_name=name)
+    matrix = as_numbers(y, name)
     if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
         raise ValueError(
             f"{name} of shape {matrix.shape} must be a matrix of 0 and 1, (n_samples, n_labels), where a "
@@ -144,7 +143,7 @@ def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[N
 
 def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.float64], None]:
     """Numbers, one or several a sample."""
-    values = check_array(y, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
+    values = as_numbers(y, name)
     if values.ndim > 2:
         raise ValueError(
             f"{name} has {values.ndim} dimensions (shape={values.shape}), while (n_samples,) or (n_samples, "
@@ -153,11 +152,46 @@ def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
     return values, None
 
 
+def _refuse_not_finite(values: NDArray[Any], name: str) -> None:
+    """Name the first sample whose number is NaN or infinite."""
+    if values.dtype.kind == "O":
+        values = np.array([label if isinstance(label, float) else 0.0 for label in values.flat])
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return
+    sample = int(np.argwhere(~np.isfinite(values))[0, 0])
+    found = "NaN" if np.isnan(values[sample]).any() else "infinity"
+    raise ValueError(
+        f"Input {name} contains {found} at sample {sample}; every sample needs a finite number or a label, so "
+        "fill it in or leave the sample out."
+    )
+
+
 _READERS: dict[str, Callable[..., tuple[NDArray[Any], NDArray[Any] | None]]] = {
     "cross_entropy": _read_labels,
     "binary_cross_entropy": _read_indicators,
     "squared_error": _read_values,
 }
+
+
+def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
+    """Make an array of float64 of whatever should hold numbers.
+
+    Parameters
+    ----------
+    values : array-like of any number of axes
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    ValueError
+        If a value is no number, NaN or infinite.
+    """
+    array = check_array(
+        values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=name
+    )
+    _refuse_not_finite(array, name)
+    return array
 
 
 def keep_present(indices: NDArray[np.int64], classes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -176,88 +210,6 @@ def keep_present(indices: NDArray[np.int64], classes: NDArray[Any]) -> tuple[NDA
     """
     present, indices = np.unique(indices, return_inverse=True)
     return indices, classes[present]
-
-
-def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
-    """Check weights, one for each sample; None and a single number weigh all alike.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,), float or None
-    n_samples : int
-
-    Returns
-    -------
-    weight : ndarray of shape (n_samples,), float64
-
-    Raises
-    ------
-    ValueError
-        If their number is not `n_samples`, or one is negative, NaN or infinite, or all are zero.
-    """
-    if sample_weight is None:
-        return np.ones(n_samples)
-    if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_samples, sample_weight)
-    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="sample_weight")
-    if weight.shape != (n_samples,):
-        raise ValueError(f"sample_weight has shape {weight.shape}, expected ({n_samples},); give one weight a sample.")
-    if (weight < 0).any():
-        sample = int(np.argmax(weight < 0))
-        raise ValueError(
-            f"sample_weight[{sample}] is {weight[sample]}, and weights must not be negative; "
-            "give a sample 0 to leave it out."
-        )
-    if not weight.any():
-        raise ValueError("All sample weights are zero: nothing to learn from; leave sample_weight out.")
-    return weight
-
-
-def weigh_classes(
-    class_weight: Mapping[Any, float] | str | None,
-    indices: NDArray[np.int64],
-    classes: NDArray[Any],
-    weight: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Multiply each sample's weight by that of its class.
-
-    Parameters
-    ----------
-    class_weight : mapping from class to weight, "balanced" or None
-        "balanced": every class that occurs has the same total weight. Classes that a mapping does not
-        name weigh 1.
-    indices : int array of shape (n_samples,)
-        Class of each sample, as an index into `classes`.
-    classes : ndarray of shape (n_classes,)
-    weight : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If a class weight is negative or not finite, or belongs to no class, or all are zero, or a sample
-        has several labels.
-    """
-    if class_weight is None:
-        return weight
-    if indices.ndim > 1:
-        raise ValueError(
-            f"class_weight={class_weight!r} needs one class a sample, and y has several labels a sample; weigh "
-            "samples by sample_weight instead."
-        )
-    if isinstance(class_weight, str):
-        # Counted in weights, so that weighting a sample stays the same as repeating it.
-        total = np.bincount(indices, weights=weight, minlength=len(classes))
-        factors = weight.sum() / (np.count_nonzero(total) * np.where(total > 0, total, 1))
-    else:
-        factors = compute_class_weight(dict(class_weight), classes=classes, y=classes[indices])
-        if not (np.isfinite(factors).all() and (factors >= 0).all()):
-            raise ValueError(
-                f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".'
-            )
-    weight = weight * factors[indices]
-    if not weight.any():
-        raise ValueError(f"class_weight={class_weight!r} gives all samples zero weight; name another class.")
-    return weight
 
 
 def split_validation(

@@ -1,0 +1,57 @@
+"""Weights are one a sample, and classes weigh what they are told."""
+
+import numpy as np
+import pytest
+
+from skattn.weighting import read_sample_weight, weigh_classes
+
+
+@pytest.mark.parametrize("given", [None, 2.5, [2.5] * 3, np.full(3, 2.5, np.float32)])
+def test_weights_are_one_a_sample(given):
+    weight = read_sample_weight(given, 3)
+    assert (3,) == weight.shape and 1 == len(set(weight))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, 2.0], r"shape \(2,\), expected \(3,\)"),
+        (np.ones((3, 1)), r"shape \(3, 1\)"),
+        ([1.0, -0.5, 2.0], r"sample_weight\[1\] is -0.5"),
+        ([1.0, np.nan, 2.0], "sample_weight contains NaN at sample 1"),
+        ([1.0, np.inf, 2.0], "sample_weight contains infinity"),
+        ([0, 0, 0], "weights are zero"),
+        (["much", "little", "none"], "could not convert string"),
+    ],
+)
+def test_unusable_weights_are_refused(weight, message):
+    with pytest.raises(ValueError, match=message):
+        read_sample_weight(weight, 3)
+
+
+INDICES, CLASSES = np.array([0, 0, 0, 2]), np.array(["a", "b", "c"])
+
+
+def test_balanced_classes_weigh_the_same_in_all():
+    weight = weigh_classes("balanced", INDICES, CLASSES, np.array([1.0, 2.0, 3.0, 5.0]))
+    assert weight[:3].sum() == pytest.approx(weight[3])
+    assert weight.sum() == pytest.approx(11.0)
+
+
+def test_balance_counts_a_weight_as_repetitions():
+    repeated = weigh_classes("balanced", np.array([0, 0, 0, 2, 2]), CLASSES, np.ones(5))
+    weighted = weigh_classes("balanced", np.array([0, 2]), CLASSES, np.array([3.0, 2.0]))
+    np.testing.assert_allclose(weighted, [repeated[:3].sum(), repeated[3:].sum()])
+
+
+def test_classes_without_a_weight_of_their_own_weigh_1():
+    weight = weigh_classes({"a": 3}, INDICES, CLASSES, np.array([1.0, 2.0, 3.0, 5.0]))
+    assert [3, 6, 9, 5] == weight.tolist()
+
+
+@pytest.mark.parametrize(
+    "class_weight", [{"a": -1}, {"a": np.nan}, {"a": np.inf}, {"a": 1, "d": 2}, dict.fromkeys("abc", 0)]
+)
+def test_unusable_class_weights_are_refused(class_weight):
+    with pytest.raises(ValueError, match="class_weight"):
+        weigh_classes(class_weight, INDICES, CLASSES, np.ones(4))
