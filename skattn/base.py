@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn import __version__
 from skattn._network.layers import POOLINGS
-from skattn._training.objectives import OBJECTIVES, Objective
+from skattn._training.objectives import OBJECTIVES
 from skattn.fitting import Model, fit_model
 from skattn.functional import attention_weights
 from skattn.parameters import SelfAttentionParameters
@@ -202,7 +202,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return len(POOLINGS[architecture.pooling]) * architecture.d_model
 
     @property
-    def _objective(self) -> Objective:
+    def _objective(self) -> Any:
+        """Entry of `OBJECTIVES` by which the network was trained."""
         return OBJECTIVES[self._fitted.objective]
 
     def _choose_objective(self, y: Any, current: str | None) -> str:
@@ -256,7 +257,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
 def _release(version: str) -> tuple[int, ...]:
     """The numbers of a version that can be compared: (1, 2) for "1.2.dev0"."""
-    return tuple(map(int, re.match(r"[\d.]*\d", version).group().split(".")))
+    return tuple(int(number) for number in re.sub(r"[^\d.].*", "", version).strip(".").split("."))
 
 
 @contextmanager

@@ -84,10 +84,10 @@ default="auto"
     def _choose_objective(self, y: Any, current: str | None) -> str:
         """What is asked for must be what the model has learned so far."""
         chosen = self.objective
+        if chosen == "auto" and current not in (None, "reconstruction") and y is not None:
+            return current  # a small part of the data may look like something else than the whole did
         if chosen == "auto":
-            # A small part of the data may look like something else than the whole did.
-            is_settled = current not in (None, "reconstruction") and y is not None
-            chosen = current if is_settled else choose_objective(y)
+            chosen = choose_objective(y)
         if current not in (None, chosen):
             raise ValueError(
                 f'This call asks for the objective "{chosen}", but the network was built for "{current}"; '

@@ -100,7 +100,7 @@ def test_several_labels_a_sample_have_no_class_weights():
     ("y", "message"),
     [
         (None, "requires y to be passed, but the target y is None"),
-        (["a"] * 41, "y holds only one class, 'a'"),
+        (["a"] * 41, "only one class, 'a'"),
         (np.linspace(0, 1, 41), "Unknown label type: continuous"),
         (BINARY[:-2], "inconsistent numbers of samples: 41 sequences and 39 targets"),
         (np.where(np.arange(41) == 5, np.nan, 1.5), "Input y contains NaN"),
@@ -126,6 +126,11 @@ def test_a_class_left_out_by_the_weights_is_not_known():
 def test_partial_fit_needs_all_classes_at_first():
     with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
         make().partial_fit(X, BINARY)
+
+
+def test_one_announced_class_is_refused():
+    with pytest.raises(ValueError, match="only one class, 'rises'"):
+        make().partial_fit(X[:1], ["rises"], classes=["rises"])
 
 
 def test_partial_fit_learns_from_parts_that_hold_one_class_each():

@@ -137,7 +137,7 @@ def test_the_best_weights_by_validation_are_kept(kind):
         ({"y_val": [1]}, "y_val was given without X_val"),
         ({"X_val": X}, "y_val is None"),
         ({"X_val": make_ragged(n_features=5), "y_val": rise(X)}, "X_val: X has 5 features"),
-        ({"X_val": X, "y_val": [1.0]}, "X and y_val have inconsistent numbers of samples"),
+        ({"X_val": X, "y_val": [1.0]}, "X_val and y_val have inconsistent numbers of samples"),
     ],
 )
 def test_unusable_validation_samples_are_refused(validation, message):
