@@ -51,8 +51,9 @@ class SelfAttentionParameters(BaseEstimator):
         Hidden width of the feed-forward part of a layer. "auto": ``2 * d_model``. None or 0: layers
         of attention alone.
     position : {"learned", "sinusoidal", "none"}, default="learned"
-        How a step's place in the sequence is told: a learned vector for every step up to the longest
-        sequence at fit, fixed waves, or not at all, so that order does not count.
+        How a step's place in the sequence is told: a learned vector for every place up to the end of
+        the longest sequence at fit, the last one standing for later places too; fixed waves; or not at
+        all, so that order does not count.
     causal : bool, default=False
         Whether a step attends only to itself and to earlier steps.
     window : int or tuple (left, right), default=None
@@ -77,17 +78,18 @@ class SelfAttentionParameters(BaseEstimator):
     dropout : float, default=0.0
         Share of activations set to zero while training, in [0, 1).
     batch_size : int or "auto", default="auto"
-        Sequences an update. "auto": all of a small data set, which makes `sample_weight` the same as
-        repeating samples; a small part of a larger one.
+        Sequences an update. "auto": all of up to 64, which makes `sample_weight` the same as repeating
+        samples; 32 of more, and up to 256 of very many.
     max_iter : int or "auto", default="auto"
-        Epochs, that is, passes over the training data. "auto": as many as a few hundred updates take.
+        Epochs, that is, passes over the training data. "auto": as many as 300 updates take for small
+        data sets, rising to 1500 for those of 300 sequences and more; 10 for very large ones.
     early_stopping : bool, default=False
         Whether to watch the score of validation samples, end when it stops improving, and keep
         the weights that scored best. The samples are ``X_val, y_val`` of `fit`, or else a share of X.
     validation_fraction : float, default=0.1
         That share, in (0, 1), of each class where possible. Only used with `early_stopping`.
     n_iter_no_change : int, default=10
-        Training ends after this many epochs without an improvement by `tol`.
+        Training ends after this many epochs, and 50 updates, without an improvement by `tol`.
     tol : float, default=1e-4
         Smallest improvement of the training loss, or of the validation score, that counts.
     shuffle : bool, default=True
