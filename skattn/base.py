@@ -128,8 +128,9 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             network.forward(data, f"layers.{layer % n_layers}.{name}", n_jobs=self.n_jobs) for name in ("query", "key")
         )
         bounds = np.cumsum(data.lengths)[:-1]
+        options = {"window": network.architecture.window, "n_jobs": self.n_jobs}
         return [
-            attention_weights(self._split_heads(query), self._split_heads(key), window=network.architecture.window)[0]
+            attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
 
