@@ -8,6 +8,8 @@ from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
 
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
+# Runs of heads that threads take one after another.
+_MOST_RUNS = 256
 _QUERIES_A_PART = 4 * attention_kernels.QUERIES
 
 
@@ -239,6 +241,7 @@ class _Call:
         self._arguments[heads.SCRATCH_SIZE] = scratch
         self._arguments[heads.N_HEADS], self._arguments[heads.N_KV_HEADS] = self.n_heads, self.key.shape[1]
         self._arguments[heads.N_QUERIES], self._arguments[heads.D_HEAD] = self.n_steps, d_head
+        self._arguments[heads.N_SAMPLES], self._arguments[heads.N_KEYS] = self.n_samples, self.key.shape[2]
         self._arguments[heads.WIDTH] = self.value.shape[3]
         self._arguments[heads.LEFT] = attention_kernels.bound(left)
         self._arguments[heads.RIGHT] = attention_kernels.bound(right)
@@ -264,8 +267,14 @@ class _Call:
     def forward(self):
         n_parts = max(1, self.n_steps // _QUERIES_A_PART)
         self._arguments[heads.N_PARTS] = n_parts
-        n_items = self.n_samples * self.n_heads * n_parts
+        n_items = self._runs(self.n_samples * self.n_heads) * n_parts
         parallel.run(heads.heads_forward_item, self.dtype, self._arguments, n_items, self.workers)
+
+    def _runs(self, n_heads):
+        """Cut all heads into runs; gives how many there are."""
+        run = -(-n_heads // _MOST_RUNS)
+        self._arguments[heads.RUN] = run
+        return -(-n_heads // run)
 
     def backward(self, d_output):
         d_output = np.ascontiguousarray(_array(d_output, "d_output"), self.dtype)
@@ -275,7 +284,7 @@ class _Call:
         self._array(heads.D_OUTPUT, d_output)
         for entry, gradient in zip((heads.D_QUERY, heads.D_KEY, heads.D_VALUE), gradients, strict=True):
             self._array(entry, gradient)
-        n_items = self.n_samples * self.key.shape[1]
+        n_items = self._runs(self.n_samples * self.key.shape[1])
         parallel.run(heads.heads_backward_item, self.dtype, self._arguments, n_items, self.workers)
         return gradients
 

@@ -3,56 +3,76 @@
 from .attention import KEYS, LOG2_E, QUERIES, attend_backward, attend_forward
 from .jit import Int, Ints, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
-from .simd import at, lanes_of
+from .simd import at, lanes_of, prefetch
 from .softmax import mask_columns, recall_masked
 
 # Of each array its address, then how many numbers lie between samples, heads and steps.
 QUERY, KEY, VALUE, OUTPUT, D_QUERY, D_KEY, D_VALUE, D_OUTPUT, WEIGHTS = range(0, 36, 4)
 (
     QUERY_LENGTHS, KEY_LENGTHS, TOP, INVERSE, N_HEADS, N_KV_HEADS, N_QUERIES, D_HEAD, WIDTH, LEFT, RIGHT, N_PARTS,
-    SCRATCH, SCRATCH_SIZE, SCALE, N_ARGUMENTS,
-) = range(36, 52)  # fmt: skip
+    SCRATCH, SCRATCH_SIZE, SCALE, RUN, N_SAMPLES, N_KEYS, N_ARGUMENTS,
+) = range(36, 55)  # fmt: skip
+
+# Numbers of one head that are worth fetching while the head before is computed: more would push out what is in use.
+_FETCHED = 1 << 15
 
 
 @kernel
 def heads_forward_item(arguments: Ints, item: Int, worker: Int):
-    """Attend with a part of the queries of one head."""
+    """Attend with a part of the queries of each of a run of heads."""
     n_parts, n_heads = arguments[N_PARTS], arguments[N_HEADS]
-    part, head, sample = item % n_parts, item // n_parts % n_heads, item // n_parts // n_heads
-    shared = head // (n_heads // arguments[N_KV_HEADS])
-    n_queries = ints(arguments[QUERY_LENGTHS])[sample]
-    attend_forward(
-        _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
-        _begin(arguments, KEY, sample, shared), arguments[KEY + 3],
-        _begin(arguments, VALUE, sample, shared), arguments[VALUE + 3],
-        _begin(arguments, OUTPUT, sample, head), arguments[OUTPUT + 3],
-        _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
-        _part_begin(n_queries, part, n_parts), _part_begin(n_queries, part + 1, n_parts),
-        ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
-        arguments[LEFT], arguments[RIGHT], _scale(arguments), _scratch(arguments, worker),
-    )  # fmt: skip
-
-
-@kernel
-def heads_backward_item(arguments: Ints, item: Int, worker: Int):
-    """Give the gradients of one key/value head and of the queries that share it."""
-    n_heads, n_kv_heads = arguments[N_HEADS], arguments[N_KV_HEADS]
-    group = n_heads // n_kv_heads
-    shared, sample = item % n_kv_heads, item // n_kv_heads
-    n_queries = ints(arguments[QUERY_LENGTHS])[sample]
-    for head in range(shared * group, (shared + 1) * group):
-        attend_backward(
+    group, part, run = n_heads // arguments[N_KV_HEADS], item % n_parts, arguments[RUN]
+    last = min((item // n_parts + 1) * run, arguments[N_SAMPLES] * n_heads)
+    for i in range(item // n_parts * run, last):
+        head, sample = i % n_heads, i // n_heads
+        shared = head // group
+        if i + 1 < last:
+            _fetch(arguments, QUERY, N_QUERIES, (i + 1) // n_heads, (i + 1) % n_heads)
+            _fetch(arguments, KEY, N_KEYS, (i + 1) // n_heads, (i + 1) % n_heads // group)
+            _fetch(arguments, VALUE, N_KEYS, (i + 1) // n_heads, (i + 1) % n_heads // group)
+            _fetch(arguments, OUTPUT, N_QUERIES, (i + 1) // n_heads, (i + 1) % n_heads)
+        n_queries = ints(arguments[QUERY_LENGTHS])[sample]
+        attend_forward(
             _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
             _begin(arguments, KEY, sample, shared), arguments[KEY + 3],
             _begin(arguments, VALUE, sample, shared), arguments[VALUE + 3],
             _begin(arguments, OUTPUT, sample, head), arguments[OUTPUT + 3],
             _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
-            0, n_queries, ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
-            arguments[LEFT], arguments[RIGHT], _scale(arguments),
-            _begin(arguments, D_QUERY, sample, head), _begin(arguments, D_KEY, sample, shared),
-            _begin(arguments, D_VALUE, sample, shared), _begin(arguments, D_OUTPUT, sample, head),
-            _scratch(arguments, worker),
+            _part_begin(n_queries, part, n_parts), _part_begin(n_queries, part + 1, n_parts),
+            ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
+            arguments[LEFT], arguments[RIGHT], _scale(arguments), _scratch(arguments, worker),
         )  # fmt: skip
+
+
+@kernel
+def heads_backward_item(arguments: Ints, item: Int, worker: Int):
+    """Give the gradients of a run of key/value heads and of the queries that share them."""
+    n_heads, n_kv_heads, run = arguments[N_HEADS], arguments[N_KV_HEADS], arguments[RUN]
+    group = n_heads // n_kv_heads
+    last = min((item + 1) * run, arguments[N_SAMPLES] * n_kv_heads)
+    for i in range(item * run, last):
+        shared, sample = i % n_kv_heads, i // n_kv_heads
+        if i + 1 < last and group == 1:
+            after, next_head = (i + 1) // n_heads, (i + 1) % n_heads
+            _fetch(arguments, QUERY, N_QUERIES, after, next_head)
+            _fetch(arguments, KEY, N_KEYS, after, next_head)
+            _fetch(arguments, VALUE, N_KEYS, after, next_head)
+            _fetch(arguments, OUTPUT, N_QUERIES, after, next_head)
+            _fetch(arguments, D_OUTPUT, N_QUERIES, after, next_head)
+        n_queries = ints(arguments[QUERY_LENGTHS])[sample]
+        for head in range(shared * group, (shared + 1) * group):
+            attend_backward(
+                _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
+                _begin(arguments, KEY, sample, shared), arguments[KEY + 3],
+                _begin(arguments, VALUE, sample, shared), arguments[VALUE + 3],
+                _begin(arguments, OUTPUT, sample, head), arguments[OUTPUT + 3],
+                _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
+                0, n_queries, ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
+                arguments[LEFT], arguments[RIGHT], _scale(arguments),
+                _begin(arguments, D_QUERY, sample, head), _begin(arguments, D_KEY, sample, shared),
+                _begin(arguments, D_VALUE, sample, shared), _begin(arguments, D_OUTPUT, sample, head),
+                _scratch(arguments, worker),
+            )  # fmt: skip
 
 
 @kernel
@@ -100,6 +120,14 @@ def heads_weights_item(arguments: Ints, item: Int, worker: Int):
                 )
             block = at(weights, first * weights_row + k)
             transpose(scores, width, n_block, n, block, weights_row, n_block, real(1))
+
+
+@kernel
+def _fetch(arguments: Ints, entry: Int, count: Int, sample: Int, head: Int):
+    """Ask for one head of one sample of an array, if it is short enough to wait in cache for its turn."""
+    size = arguments[count] * arguments[entry + 3]
+    if size <= _FETCHED:
+        prefetch(_begin(arguments, entry, sample, head), size)
 
 
 @kernel

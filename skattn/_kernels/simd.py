@@ -42,6 +42,8 @@ _EXP2 = {
 }
 _MANTISSA = {"float": 23, "double": 52}
 _SMALLEST = {"float": -126.0, "double": -1022.0}
+# Bytes that come from memory together.
+_LINE = 64
 # Stands for minus infinity among scores: differences of two of these stay finite.
 LOWEST = -1e38
 
@@ -211,6 +213,26 @@ def lanes_of(typing_context, pointer):
         return ir.Constant(ir.IntType(64), Emitter(builder, arguments[0].type).lanes)
 
     return types.int64(pointer), generate
+
+
+@intrinsic
+def prefetch(typing_context, pointer, count):
+    """Ask for so many numbers to be brought near, without waiting for them."""
+
+    def generate(context, builder, signature, arguments):
+        pointer, count = arguments
+        step = _LINE // Emitter(builder, pointer.type).itemsize
+        integer = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        lines = builder.sdiv(builder.add(count, ir.IntType(64)(step - 1)), ir.IntType(64)(step))
+        with cgutils.for_range(builder, lines) as loop:
+            place = builder.gep(pointer, [builder.mul(loop.index, ir.IntType(64)(step))])
+            # For reading, into the second-level cache, as data.
+            builder.call(function, [place, integer(0), integer(2), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64), generate
 
 
 def _split(builder, vectors, distance):
