@@ -20,6 +20,8 @@ _LONG_STEPS = 1024
 _LONG_PART = 1 / 8
 _STEPS_A_PART = 2 * GRANULE
 _MOST_PARTS = 64
+# Multiplications that a thread has at least: waking one up costs some microseconds, much more on a busy machine.
+_WORK_A_WORKER = 1 << 22
 # Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
 _WORTH_A_REGION = 1 << 20
 # Bytes that are kept between batches.
@@ -145,8 +147,9 @@ class _Pass:
         if self._learns:
             carrier.compile(backward=True)
         self._arguments, self._kept = carrier.fixed.copy(), []
-        self.workers = parallel.n_workers(n_jobs)
         self._lengths = np.ascontiguousarray(data.lengths, np.int64)
+        work = self._lengths.sum() * network.parameters.size * (3 if self._learns else 1)
+        self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // _WORK_A_WORKER))
         self.n_samples, self._n_rows = len(self._lengths), n_rows
         self._n_parameters = network.parameters.size
         longest = int(self._lengths.max())
