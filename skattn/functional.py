@@ -8,6 +8,8 @@ from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
 
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
+# Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
+_MOST_KEY_PARTS, _KEYS_A_PART = 8, 1024
 # Runs of heads that threads take one after another.
 _MOST_RUNS = 256
 _QUERIES_A_PART = 4 * attention_kernels.QUERIES
@@ -280,12 +282,18 @@ class _Call:
         d_output = np.ascontiguousarray(_array(d_output, "d_output"), self.dtype)
         if d_output.shape != self.output.shape:
             raise ValueError(f"d_output has shape {d_output.shape}; the output has shape {self.output.shape}.")
-        gradients = tuple(np.zeros_like(array) for array in (self.query, self.key, self.value))
+        n_kv_heads = self.n_samples * self.key.shape[1]
+        n_parts = max(1, min(_MOST_KEY_PARTS // n_kv_heads, self.key.shape[2] // _KEYS_A_PART))
+        self._arguments[heads.N_PARTS], self._arguments[heads.PART_SIZE] = n_parts, self.query.size
+        d_queries = np.zeros((n_parts, *self.query.shape), self.dtype)
+        gradients = d_queries[0], np.zeros_like(self.key), np.zeros_like(self.value)
         self._array(heads.D_OUTPUT, d_output)
         for entry, gradient in zip((heads.D_QUERY, heads.D_KEY, heads.D_VALUE), gradients, strict=True):
             self._array(entry, gradient)
-        n_items = self._runs(self.n_samples * self.key.shape[1])
+        n_items = self._runs(n_kv_heads) * n_parts
         parallel.run(heads.heads_backward_item, self.dtype, self._arguments, n_items, self.workers)
+        for part in d_queries[1:]:
+            gradients[0][...] += part
         return gradients
 
     def weights(self):

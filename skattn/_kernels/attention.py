@@ -176,6 +176,7 @@ def attend_backward(
     inverse: Reals,
     begin: Int,
     end: Int,
+    first_key: Int,
     n_keys: Int,
     d_head: Int,
     d_value: Int,
@@ -188,7 +189,10 @@ def attend_backward(
     d_target: Reals,
     scratch: Reals,
 ):
-    """Begin the gradient of the queries and add to those of keys and values; gradients lie as what they belong to."""
+    """Begin the gradient of the queries and add to those of keys and values; gradients lie as what they belong to.
+
+    Only keys from `first_key` to `n_keys` are met: several workers can share a head, each with its own `d_query`.
+    """
     lanes = lanes_of(query)
     turned = scratch
     d_turned = at(turned, QUERIES * d_head)
@@ -217,7 +221,7 @@ def attend_backward(
             for j in range(d_value):
                 along += mixed_row[j] * d_row[j]
             expected[q] = along
-        start, stop = max(0, first - left), min(n_keys, last + right + 1)
+        start, stop = max(first_key, first - left), min(n_keys, last + right + 1)
         fresh = True
         for k in range(start, stop, KEYS):
             n = min(stop - k, KEYS)
@@ -306,7 +310,7 @@ def attention_backward(
                 at(values, place[row[2]] + shared * d_head), n_kv_heads * d_head,
                 at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
                 at(values, place[row[4]] + head * d_value), n_heads * d_value,
-                kept, at(kept, n_steps), 0, n_steps, n_steps, d_head, d_value, row[10], row[11], scale,
+                kept, at(kept, n_steps), 0, n_steps, 0, n_steps, d_head, d_value, row[10], row[11], scale,
                 at(d_values, place[row[1]] + head * d_head), d_key, d_shared,
                 at(d_values, place[row[4]] + head * d_value), scratch,
             )  # fmt: skip

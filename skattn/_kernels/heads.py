@@ -10,8 +10,8 @@ from .softmax import mask_columns, recall_masked
 QUERY, KEY, VALUE, OUTPUT, D_QUERY, D_KEY, D_VALUE, D_OUTPUT, WEIGHTS = range(0, 36, 4)
 (
     QUERY_LENGTHS, KEY_LENGTHS, TOP, INVERSE, N_HEADS, N_KV_HEADS, N_QUERIES, D_HEAD, WIDTH, LEFT, RIGHT, N_PARTS,
-    SCRATCH, SCRATCH_SIZE, SCALE, RUN, N_SAMPLES, N_KEYS, N_ARGUMENTS,
-) = range(36, 55)  # fmt: skip
+    SCRATCH, SCRATCH_SIZE, SCALE, RUN, N_SAMPLES, N_KEYS, PART_SIZE, N_ARGUMENTS,
+) = range(36, 56)  # fmt: skip
 
 # Numbers of one head that are worth fetching while the head before is computed: more would push out what is in use.
 _FETCHED = 1 << 15
@@ -46,11 +46,14 @@ def heads_forward_item(arguments: Ints, item: Int, worker: Int):
 
 @kernel
 def heads_backward_item(arguments: Ints, item: Int, worker: Int):
-    """Give the gradients of a run of key/value heads and of the queries that share them."""
+    """Give the gradients of a part of the keys of each of a run of key/value heads, and of the queries that share them.
+
+    Each part of the keys has a gradient of the queries of its own; the caller adds them up.
+    """
     n_heads, n_kv_heads, run = arguments[N_HEADS], arguments[N_KV_HEADS], arguments[RUN]
-    group = n_heads // n_kv_heads
-    last = min((item + 1) * run, arguments[N_SAMPLES] * n_kv_heads)
-    for i in range(item * run, last):
+    group, n_parts, part = n_heads // n_kv_heads, arguments[N_PARTS], item % arguments[N_PARTS]
+    last = min((item // n_parts + 1) * run, arguments[N_SAMPLES] * n_kv_heads)
+    for i in range(item // n_parts * run, last):
         shared, sample = i % n_kv_heads, i // n_kv_heads
         if i + 1 < last and group == 1:
             after, next_head = (i + 1) // n_heads, (i + 1) % n_heads
@@ -59,7 +62,7 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
             _fetch(arguments, VALUE, N_KEYS, after, next_head)
             _fetch(arguments, OUTPUT, N_QUERIES, after, next_head)
             _fetch(arguments, D_OUTPUT, N_QUERIES, after, next_head)
-        n_queries = ints(arguments[QUERY_LENGTHS])[sample]
+        n_queries, n_keys = ints(arguments[QUERY_LENGTHS])[sample], ints(arguments[KEY_LENGTHS])[sample]
         for head in range(shared * group, (shared + 1) * group):
             attend_backward(
                 _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
@@ -67,9 +70,10 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
                 _begin(arguments, VALUE, sample, shared), arguments[VALUE + 3],
                 _begin(arguments, OUTPUT, sample, head), arguments[OUTPUT + 3],
                 _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
-                0, n_queries, ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
-                arguments[LEFT], arguments[RIGHT], _scale(arguments),
-                _begin(arguments, D_QUERY, sample, head), _begin(arguments, D_KEY, sample, shared),
+                0, n_queries, _part_begin(n_keys, part, n_parts), _part_begin(n_keys, part + 1, n_parts),
+                arguments[D_HEAD], arguments[WIDTH], arguments[LEFT], arguments[RIGHT], _scale(arguments),
+                at(_begin(arguments, D_QUERY, sample, head), part * arguments[PART_SIZE]),
+                _begin(arguments, D_KEY, sample, shared),
                 _begin(arguments, D_VALUE, sample, shared), _begin(arguments, D_OUTPUT, sample, head),
                 _scratch(arguments, worker),
             )  # fmt: skip
@@ -143,10 +147,10 @@ def _kept(arguments: Ints, entry: Int, sample: Int, head: Int) -> Reals:
 
 
 @kernel
-def _part_begin(n_queries: Int, part: Int, n_parts: Int) -> Int:
-    """Give the first query of a part; parts begin where blocks of queries do."""
-    blocks = (n_queries + QUERIES - 1) // QUERIES
-    return min(part * blocks // n_parts * QUERIES, n_queries)
+def _part_begin(n_steps: Int, part: Int, n_parts: Int) -> Int:
+    """Give the first query, or key, of a part; parts begin where blocks of queries do."""
+    blocks = (n_steps + QUERIES - 1) // QUERIES
+    return min(part * blocks // n_parts * QUERIES, n_steps)
 
 
 @kernel

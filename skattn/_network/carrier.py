@@ -23,7 +23,7 @@ _MOST_PARTS = 64
 # Multiplications that a thread has at least: waking one up costs some microseconds, much more on a busy machine.
 _WORK_A_WORKER = 1 << 22
 # Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
-_WORTH_A_REGION = 1 << 20
+_WORTH_A_REGION = 1 << 18
 # Bytes that are kept between batches.
 _KEPT_BYTES = 1 << 28
 
