@@ -247,10 +247,11 @@ class _Call:
         self._arguments[heads.WIDTH] = self.value.shape[3]
         self._arguments[heads.LEFT] = attention_kernels.bound(left)
         self._arguments[heads.RIGHT] = attention_kernels.bound(right)
-        full = int(query_lengths.min()) == self.n_steps
-        new = np.empty if full else np.zeros
-        self.output = new((self.n_samples, self.n_heads, self.n_steps, self.value.shape[3]), self.dtype)
-        self._top, self._inverse = (new(self.query.shape[:3], self.dtype) for _ in range(2))
+        full = int(query_lengths.min()) == self.n_steps and int(key_lengths.min()) == self.key.shape[2]
+        # Beyond a sample's length nothing is written.
+        self._new = np.empty if full else np.zeros
+        self.output = self._new((self.n_samples, self.n_heads, self.n_steps, self.value.shape[3]), self.dtype)
+        self._top, self._inverse = (self._new(self.query.shape[:3], self.dtype) for _ in range(2))
         for entry, array in (
             (heads.QUERY, self.query), (heads.KEY, self.key), (heads.VALUE, self.value), (heads.OUTPUT, self.output),
         ):  # fmt: skip
@@ -285,8 +286,8 @@ class _Call:
         n_kv_heads = self.n_samples * self.key.shape[1]
         n_parts = max(1, min(_MOST_KEY_PARTS // n_kv_heads, self.key.shape[2] // _KEYS_A_PART))
         self._arguments[heads.N_PARTS], self._arguments[heads.PART_SIZE] = n_parts, self.query.size
-        d_queries = np.zeros((n_parts, *self.query.shape), self.dtype)
-        gradients = d_queries[0], np.zeros_like(self.key), np.zeros_like(self.value)
+        d_queries = self._new((n_parts, *self.query.shape), self.dtype)
+        gradients = d_queries[0], *(self._new(array.shape, self.dtype) for array in (self.key, self.value))
         self._array(heads.D_OUTPUT, d_output)
         for entry, gradient in zip((heads.D_QUERY, heads.D_KEY, heads.D_VALUE), gradients, strict=True):
             self._array(entry, gradient)

@@ -63,6 +63,9 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
             _fetch(arguments, OUTPUT, N_QUERIES, after, next_head)
             _fetch(arguments, D_OUTPUT, N_QUERIES, after, next_head)
         n_queries, n_keys = ints(arguments[QUERY_LENGTHS])[sample], ints(arguments[KEY_LENGTHS])[sample]
+        begin, end = _part_begin(n_keys, part, n_parts), _part_begin(n_keys, part + 1, n_parts)
+        _clear(_begin(arguments, D_KEY, sample, shared), arguments[D_KEY + 3], begin, end, arguments[D_HEAD])
+        _clear(_begin(arguments, D_VALUE, sample, shared), arguments[D_VALUE + 3], begin, end, arguments[WIDTH])
         for head in range(shared * group, (shared + 1) * group):
             attend_backward(
                 _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
@@ -70,7 +73,7 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
                 _begin(arguments, VALUE, sample, shared), arguments[VALUE + 3],
                 _begin(arguments, OUTPUT, sample, head), arguments[OUTPUT + 3],
                 _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
-                0, n_queries, _part_begin(n_keys, part, n_parts), _part_begin(n_keys, part + 1, n_parts),
+                0, n_queries, begin, end,
                 arguments[D_HEAD], arguments[WIDTH], arguments[LEFT], arguments[RIGHT], _scale(arguments),
                 at(_begin(arguments, D_QUERY, sample, head), part * arguments[PART_SIZE]),
                 _begin(arguments, D_KEY, sample, shared),
@@ -124,6 +127,14 @@ def heads_weights_item(arguments: Ints, item: Int, worker: Int):
                 )
             block = at(weights, first * weights_row + k)
             transpose(scores, width, n_block, n, block, weights_row, n_block, real(1))
+
+
+@kernel
+def _clear(array: Reals, row: Int, begin: Int, end: Int, width: Int):
+    """Set some steps of one head to zeros."""
+    for t in range(begin, end):
+        for j in range(width):
+            array[t * row + j] = real(0)
 
 
 @kernel
