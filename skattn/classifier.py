@@ -117,6 +117,20 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """
         return self._objective.probabilities(self._outputs(X))
 
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Tell the logarithm of how likely each class is.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Logarithms of `predict_proba`, finite also where that rounds to 0.
+        """
+        return self._objective.log_probabilities(self._outputs(X))
+
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Tell how much speaks for each class, on an unbounded scale.
 

@@ -44,6 +44,13 @@ def test_several_labels_a_sample_are_told_one_by_one(form):
     assert predicted.dtype.kind == "i" and [0, 1, 2] == model.classes_.tolist()
 
 
+@pytest.mark.parametrize("y", [BINARY, MULTICLASS, MULTILABEL])
+def test_log_probabilities_are_logarithms_of_probabilities(y):
+    model = make().fit(X, y)
+    log_probability = model.predict_log_proba(X)
+    np.testing.assert_allclose(log_probability, np.log(model.predict_proba(X)), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("labels", [[3, 7], [-1.0, 1.0], [False, True], ["no", "yes"]])
 def test_labels_come_back_as_they_went_in(labels):
     y = np.array(labels)[(BINARY == "rises").astype(int)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from skattn._training.objectives import OBJECTIVES, r_squared, sigmoid, softmax
+from skattn._training.objectives import OBJECTIVES, log_sigmoid, log_softmax, r_squared, sigmoid, softmax
 
 N_SAMPLES = 53
 
@@ -39,6 +39,17 @@ def test_sigmoid_is_stable_at_both_ends(dtype):
         probabilities = sigmoid(outputs)
     assert probabilities.dtype == dtype
     np.testing.assert_allclose(probabilities, 1 / (1 + np.exp([[100, 1.5, 0, -1.5, -100]])), atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logarithms_of_probabilities_stay_finite_however_unlikely(dtype):
+    outputs = np.array([[1e30, 0, -1e30], [3, 1, 2]], dtype=dtype)
+    of_classes, of_labels = log_softmax(outputs), log_sigmoid(outputs)
+    assert of_classes.dtype == of_labels.dtype == dtype
+    np.testing.assert_allclose(of_classes[0], [0, -1e30, -2e30], rtol=1e-6)
+    np.testing.assert_allclose(of_classes[1], np.log(softmax(outputs)[1]), rtol=1e-5)
+    np.testing.assert_allclose(of_labels[0], [0, -np.log(2), -1e30], rtol=1e-6)
+    np.testing.assert_allclose(of_labels[1], np.log(sigmoid(outputs)[1]), rtol=1e-5)
 
 
 def test_classes_are_one_column_of_indices(generator):

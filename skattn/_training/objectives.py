@@ -48,6 +48,8 @@ class Objective:
         Class indices, values in the units of y, 0/1 indicators, or the outputs themselves.
     probabilities : callable (outputs) -> ndarray of shape (n_samples, n_outputs), or None
         None where there are no classes.
+    log_probabilities : callable (outputs) -> ndarray of shape (n_samples, n_outputs), or None
+        Their logarithms, finite also where a probability is too small for a float.
     decision : callable (outputs) -> ndarray, or None
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
     score : callable (encoded, outputs, weight) -> float, or None
@@ -59,6 +61,7 @@ class Objective:
     encode: Callable
     predict: Callable
     probabilities: Callable | None = None
+    log_probabilities: Callable | None = None
     decision: Callable | None = None
     score: Callable | None = None
 
@@ -71,10 +74,21 @@ def softmax(outputs):
     return shifted
 
 
+def log_softmax(outputs):
+    """Turn each row into logarithms of probabilities, never by way of a probability that may be 0."""
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
 def sigmoid(outputs):
     """Turn each number into a probability; only ever the exponential of a negative number."""
     decayed = np.exp(-np.abs(outputs))
     return np.where(outputs >= 0, 1, decayed) / (1 + decayed)
+
+
+def log_sigmoid(outputs):
+    """Turn each number into the logarithm of a probability."""
+    return -np.logaddexp(0, -outputs)
 
 
 def accuracy(encoded, outputs, weight=None):
@@ -170,6 +184,7 @@ OBJECTIVES = {
         encode=_encode_columns,
         predict=_predict_classes,
         probabilities=softmax,
+        log_probabilities=log_softmax,
         decision=_class_decision,
         score=accuracy,
     ),
@@ -186,6 +201,7 @@ OBJECTIVES = {
         encode=_encode_columns,
         predict=_predict_indicators,
         probabilities=sigmoid,
+        log_probabilities=log_sigmoid,
         decision=_label_decision,
     ),
     "reconstruction": Objective(
