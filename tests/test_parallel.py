@@ -15,9 +15,14 @@ from skattn import attention
 from skattn._kernels import parallel
 
 
+def sequences():
+    """Arrays large enough for several items."""
+    return np.random.default_rng(0).normal(size=(3, 2, 131, 7)).astype(np.float32)
+
+
 def problem(n_jobs=2):
-    """Some attention, large enough for several items."""
-    x = np.random.default_rng(0).normal(size=(3, 2, 131, 7)).astype(np.float32)
+    """Some attention."""
+    x = sequences()
     return attention(x, x, x, n_jobs=n_jobs)
 
 
@@ -78,5 +83,7 @@ def test_a_joblib_context_decides_where_n_jobs_does_not():
 
 def test_processes_of_joblib_give_the_same_bits():
     alone = problem(1)
-    for result in joblib.Parallel(n_jobs=2)(joblib.delayed(problem)(n) for n in (1, 2, None)):
+    # The function must be one that another process can import: not one of this file.
+    calls = (joblib.delayed(attention)(*[sequences()] * 3, n_jobs=n_jobs) for n_jobs in (1, 2, None))
+    for result in joblib.Parallel(n_jobs=2)(calls):
         np.testing.assert_array_equal(result, alone)
