@@ -37,7 +37,7 @@ def in_turn(sides, n_rounds, *, warm_up=2):
     return [statistics.median(times) if times else None for times in seconds]
 
 
-def rounds(seconds, budget=3.0):
+def rounds(seconds, budget=1.5):
     """Rounds that take about `budget` seconds."""
     return int(max(5, min(60, budget / max(seconds, 1e-6))))
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 N_HEADS, WIDTH = 8, 64
-N_SEQUENCES, N_FEATURES = 2, 4
+FIT_HEADS, N_SEQUENCES, N_FEATURES = 4, 2, 4
 N_STEPS = [8192, 32768]
 N_JOBS = 2
 
@@ -40,7 +40,7 @@ def fit(n_steps):
 
     X = _normal((N_SEQUENCES, n_steps, N_FEATURES))
     # Without a table of positions, whose size is the longest sequence's.
-    model = SelfAttentionClassifier(position="none", max_iter=1, random_state=0, n_jobs=N_JOBS)
+    model = SelfAttentionClassifier(n_heads=FIT_HEADS, position="none", max_iter=1, random_state=0, n_jobs=N_JOBS)
     return lambda: tuple(model.fit(X, np.arange(N_SEQUENCES)).weights_.values())
 
 
@@ -98,12 +98,11 @@ def table(all_n_steps):
 
     bench.describe()
     print(f"Attention: 1 sample, {N_HEADS} heads, width {WIDTH}. Fit: {N_SEQUENCES} sequences, an epoch. float32.\n")
-    bench.head("steps", "what", "work memory MB", "kept after it MB", "a score matrix of each head MB", "seconds")
+    bench.head("steps", "what", "work memory MB", "kept after it MB", "score matrices would take MB", "seconds")
     for n_steps in all_n_steps:
         for case in CASES:
             done = in_process(case, n_steps)
-            heads = N_HEADS if case != "fit" else 4
-            scores = heads * n_steps**2 * 4
+            scores = (FIT_HEADS if case == "fit" else N_HEADS) * n_steps**2 * 4
             sizes = [f"{size / 1e6:.0f}" for size in (done["work"], done["kept"], scores)]
             bench.row(n_steps, case, *sizes, f"{done['seconds']:.1f}")
 
