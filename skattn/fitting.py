@@ -110,6 +110,7 @@ def fit_model(
         plan=plan,
         validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
     )
+    model.network.release()
     return model
 
 

@@ -119,6 +119,14 @@ def test_huge_scores_neither_overflow_nor_lose_more_than_their_own_rounding():
     np.testing.assert_allclose(network.forward(batch, "steps"), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_released_room_is_taken_anew():
+    """Giving back what learning took changes no result."""
+    network, batch = make_network(), make_batch()
+    before = network.forward(batch, "features")
+    network.release()
+    np.testing.assert_array_equal(network.forward(batch, "features"), before)
+
+
 def test_equal_scores_average_the_values():
     network = make_network(window=(2, 1))
     network.weights["layers.0.key.weight"][:] = 0

@@ -62,6 +62,15 @@ def test_python_threads_are_safe_under_each_threading_layer(layer):
     assert done.stdout.strip() == "True", done.stderr[-2000:]
 
 
+@pytest.mark.parametrize("chosen", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
+def test_environment_is_left_as_it_was(chosen):
+    code = "import os, test_parallel as t; before = dict(os.environ); t.problem(); print(before == dict(os.environ))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP_", "OMP_"))}
+    environment |= chosen | {"PYTHONPATH": os.path.dirname(__file__)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr[-2000:]
+
+
 def test_callers_thread_count_is_left_alone():
     before = numba.get_num_threads()
     problem(1)

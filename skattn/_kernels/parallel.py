@@ -40,7 +40,7 @@ _SIGNATURE = types.void(*[types.int64] * 5)
 _regions = {}
 _lock = threading.RLock()
 _turn = threading.Lock()
-_forked = False
+_forked = _launched = False
 
 
 def _after_fork():
@@ -76,6 +76,24 @@ def _shares_threads():
         return False
 
 
+def _launch():
+    """Start numba's threads, with a short patience: those that wait spin, which takes the core from who has work.
+
+    GNU OpenMP reads the variable once, when it is loaded; what the user has set is left alone.
+    """
+    global _launched
+    if _launched:
+        return
+    _launched = True
+    if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        return
+    os.environ["GOMP_SPINCOUNT"] = "1000"
+    try:
+        numba.get_num_threads()
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
 def n_workers(n_jobs=None):
     """Give how many threads a region may use.
 
@@ -86,6 +104,7 @@ def n_workers(n_jobs=None):
     """
     if _forked or n_jobs == 1:
         return 1
+    _launch()
     if n_jobs is None:
         inside = joblib.effective_n_jobs(None)
         n_jobs = inside if inside > 1 else -1

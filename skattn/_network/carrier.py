@@ -24,8 +24,8 @@ _MOST_PARTS = 64
 _WORK_A_WORKER = 1 << 22
 # Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
 _WORTH_A_REGION = 1 << 18
-# Bytes that are kept between batches.
-_KEPT_BYTES = 1 << 28
+# Bytes of workspace that are kept for the next call, and for the next batch while learning.
+_KEPT_BYTES, _KEPT_BYTES_LEARNING = 1 << 24, 1 << 28
 
 
 class Carrier:
@@ -46,9 +46,8 @@ class Carrier:
         offsets, _ = tape.offsets()
         self._matrices = np.array([(offsets[p.name], *p.shape) for p in tape.parameters if p.turned], np.int64)
         self._tables = {}
-        self._idle = []
         self._positions = np.zeros((0, 0), dtype)
-        self._transposed = self._gradients = self._total = np.zeros(0, dtype)
+        self.release()
         self._ends = {slot.number: tape.rows_until(slot.number) for slot in tape.names.values()}
         self.fixed = np.zeros(walk.N_ARGUMENTS, np.int64)
         self.fixed[walk.ROWS], self.fixed[walk.SLOTS] = self._rows.ctypes.data, self._slots.ctypes.data
@@ -69,7 +68,7 @@ class Carrier:
             run.point(walk.TARGETS, np.ascontiguousarray(target, self._dtype))
             run.set(walk.N_TARGETS, target.shape[1])
         run.forward()
-        self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
+        self._keep(run.workspace, _KEPT_BYTES)
         return result
 
     def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs):
@@ -86,7 +85,7 @@ class Carrier:
         self._turn(network, run.workers)
         run.point(walk.TRANSPOSED, self._transposed)
         n_shares = run.learn()
-        self._idle = [run.workspace] if run.workspace.nbytes <= _KEPT_BYTES else []
+        self._keep(run.workspace, _KEPT_BYTES_LEARNING)
         return losses, self._sum(n_shares, run.workers)
 
     def compile(self, *, backward):
@@ -102,6 +101,14 @@ class Carrier:
         if self._waves and len(self._positions) < n_steps:
             self._positions = sinusoids(n_steps, width).astype(self._dtype)
         return self._positions
+
+    def release(self):
+        """Give back the room that learning took."""
+        self._idle = []
+        self._transposed = self._gradients = self._total = np.zeros(0, self._dtype)
+
+    def _keep(self, workspace, most):
+        self._idle = [workspace] if workspace.nbytes <= most else []
 
     def take_workspace(self, size):
         """Give room for `size` numbers: what the last batch left, if that is enough."""

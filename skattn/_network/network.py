@@ -142,6 +142,10 @@ class Network:
         """
         return self._carrier.forward(self, data, name, n_jobs)
 
+    def release(self):
+        """Give back the room that learning took; what comes next takes it anew."""
+        self._carrier.release()
+
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
         return self._carrier.forward(self, data, "loss", n_jobs, target=target)[:, 0].astype(np.float64)
