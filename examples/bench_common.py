@@ -29,7 +29,10 @@ def in_turn(sides, n_rounds, *, warm_up=2):
                 continue
             time.sleep(PAUSE)
             # What the pause let fall asleep wakes up here, and not on the clock.
+            awake = time.perf_counter() + PAUSE
             side()
+            while time.perf_counter() < awake:
+                side()
             start = time.perf_counter()
             side()
             if i >= warm_up:
