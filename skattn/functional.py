@@ -1,8 +1,10 @@
 """Attention on plain arrays, without parameters: outputs, weights and gradients."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
@@ -14,19 +16,21 @@ _MOST_KEY_PARTS, _KEYS_A_PART = 8, 1024
 _MOST_RUNS = 256
 _QUERIES_A_PART = 4 * attention_kernels.QUERIES
 
+Window = tuple[int | None, int | None] | None
+
 
 def attention(
-    query,
-    key,
-    value,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
     *,
-    lengths=None,
-    causal=False,
-    window=None,
-    scale=None,
-    return_log_sum_exp=False,
-    n_jobs=None,
-):
+    lengths: Any = None,
+    causal: bool = False,
+    window: Window = None,
+    scale: float | None = None,
+    return_log_sum_exp: bool = False,
+    n_jobs: int | None = None,
+) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
     """Mix values by how well each query matches each key: ``softmax(query @ key.T * scale) @ value``.
 
     Parameters
@@ -83,7 +87,16 @@ def attention(
     return (call.output, call.log_sum_exp()) if return_log_sum_exp else call.output
 
 
-def attention_weights(query, key, *, lengths=None, causal=False, window=None, scale=None, n_jobs=None):
+def attention_weights(
+    query: ArrayLike,
+    key: ArrayLike,
+    *,
+    lengths: Any = None,
+    causal: bool = False,
+    window: Window = None,
+    scale: float | None = None,
+    n_jobs: int | None = None,
+) -> NDArray[Any]:
     """Give how much each query takes of each key: ``softmax(query @ key.T * scale)``.
 
     Parameters
@@ -110,8 +123,17 @@ def attention_weights(query, key, *, lengths=None, causal=False, window=None, sc
 
 
 def attention_backward(
-    query, key, value, d_output, *, lengths=None, causal=False, window=None, scale=None, n_jobs=None
-):
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    d_output: ArrayLike,
+    *,
+    lengths: Any = None,
+    causal: bool = False,
+    window: Window = None,
+    scale: float | None = None,
+    n_jobs: int | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Give the gradients of :func:`attention` for layers of one's own.
 
     Parameters
