@@ -86,7 +86,7 @@ def test_number_of_threads_is_what_scikit_learn_means():
 
 
 def test_a_joblib_context_decides_where_n_jobs_does_not():
-    with joblib.parallel_config("threading", n_jobs=2):
+    with joblib.parallel_backend("threading", n_jobs=2):
         assert parallel.n_workers(None) == min(2, numba.get_num_threads())
 
 
