@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from skattn.regressor import SelfAttentionRegressor
     from skattn.transformer import SelfAttentionTransformer
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "SelfAttentionClassifier",

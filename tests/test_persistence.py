@@ -1,19 +1,23 @@
 """A saved model comes back as it was, holds no code, goes on learning, and says which version wrote it."""
 
 import io
+import json
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from files.write import RESULTS, describe, name_columns, write
 from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, target_of
 
 import skattn
 
 X = make_ragged()
+FILES = sorted((Path(__file__).parent / "files").glob("*/*.joblib"))
 
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
@@ -131,3 +135,51 @@ def test_a_model_is_read_by_another_process(model, tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "model.joblib"], capture_output=True, check=True)
     assert model.transform(X).tobytes() == run.stdout
+
+
+def assert_as_written(model, record):
+    """A loaded model is and does what `record`, the .npz file written with it, says."""
+    actual = describe(model)
+    for name in set(record) - {*RESULTS, "X", "parameters"}:
+        np.testing.assert_array_equal(actual[name], record[name], err_msg=name)
+    parameters = json.loads(str(record["parameters"]))
+    assert parameters == {name: json.loads(str(actual["parameters"]))[name] for name in parameters}
+    X = name_columns(model, record["X"])
+    for name in set(record) & set(RESULTS):
+        result, expected = getattr(model, name)(X), record[name]
+        if expected.dtype.kind != "f":
+            np.testing.assert_array_equal(result, expected, err_msg=name)
+            continue
+        # The same bits come of the same compiler and instructions only; other ones add up in another order.
+        tolerance = 100 * np.finfo(expected.dtype).eps
+        np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_files_of_earlier_versions_are_read(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = joblib.load(path)
+    assert_as_written(model, dict(np.load(path.with_suffix(".npz"))))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_models_of_earlier_versions_go_on_learning(path):
+    model = joblib.load(path)
+    X = name_columns(model, np.load(path.with_suffix(".npz"))["X"])
+    y, n_iter = model.predict(X) if hasattr(model, "predict") else None, model.n_iter_
+    model.set_params(early_stopping=False)
+    assert n_iter + 1 == model.partial_fit(X, y).n_iter_
+    assert n_iter + 1 < model.set_params(warm_start=True).fit(X, y).n_iter_
+
+
+def test_each_release_has_its_files():
+    folders = {path.parent.name for path in FILES}
+    assert "0.1.0" in folders
+    assert {3} == {sum(path.parent.name == folder for path in FILES) for folder in folders}
+
+
+def test_what_this_version_writes_is_read(tmp_path):
+    write(tmp_path)
+    for path in sorted(tmp_path.glob("*.joblib")):
+        assert_as_written(joblib.load(path), dict(np.load(path.with_suffix(".npz"))))
