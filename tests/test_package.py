@@ -37,6 +37,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["carrier", "layers", "tape"], "network"),
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_loaders": "datasets",
+    "_storage": "storage",
 }
 
 
