@@ -1,10 +1,8 @@
 """Fit, transform, attention weights, fitted attributes, pickling: what the three estimators share."""
 
-import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +10,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skattn import __version__
 from skattn._network.layers import POOLINGS
 from skattn._training.objectives import OBJECTIVES
 from skattn.fitting import Model, fit_model
 from skattn.functional import attention_weights
 from skattn.parameters import SelfAttentionParameters
+from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
 
 
@@ -32,6 +30,9 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     """What all estimators do with sequences; a subclass says what is learned and adds its outputs."""
 
     _model: Model
+
+    _learns: ClassVar[frozenset[str]] = frozenset(OBJECTIVES)
+    """Objectives that the estimator may have learned."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Learn from sequences.
@@ -241,24 +242,10 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_skattn_version": __version__}
+        return write_state(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        written_by = state.pop("_skattn_version", "0")
-        if _release(written_by) > _release(__version__):
-            warnings.warn(
-                f"This {type(self).__name__} was saved by skattn {written_by}, and this is skattn "
-                f"{__version__}, which may not understand all of it; upgrade skattn, or fit again.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version that can be compared: (1, 2) for "1.2.dev0"."""
-    return tuple(int(number) for number in re.sub(r"[^\d.].*", "", version).strip(".").split("."))
+        super().__setstate__(read_state(state, type(self)))
 
 
 @contextmanager

@@ -53,6 +53,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
 
     class_weight: Mapping[Any, float] | str | None = None
 
+    _learns: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "binary_cross_entropy"})
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],

@@ -1,7 +1,7 @@
 """Predict numbers from sequences."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
@@ -42,6 +42,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     >>> SelfAttentionRegressor(random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """
+
+    _learns: ClassVar[frozenset[str]] = frozenset({"squared_error"})
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from more sequences: one epoch over X.

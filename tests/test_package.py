@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_loaders": "datasets",
     "_storage": "storage",
+    "checks": "persistence",
 }
 
 

@@ -1,11 +1,13 @@
 """A saved model comes back as it was, holds no code, goes on learning, and says which version wrote it."""
 
+import copy
 import io
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import fields
 from pathlib import Path
 
 import joblib
@@ -15,6 +17,10 @@ from files.write import RESULTS, describe, name_columns, write
 from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, target_of
 
 import skattn
+from skattn._network.network import Architecture, Network
+from skattn._training.settings import TrainingState
+from skattn.fitting import Model
+from skattn.persistence import _TRAINING_CHECKS, TRUSTED_TYPES
 
 X = make_ragged()
 FILES = sorted((Path(__file__).parent / "files").glob("*/*.joblib"))
@@ -86,17 +92,18 @@ def test_an_unfitted_estimator_is_saved_too(model, tmp_path):
 
 
 def test_a_file_holds_arrays_and_no_compiled_code(model):
-    """Every class in it belongs to NumPy or is a plain class of this package."""
-    modules = set()
+    """Every class in it belongs to NumPy, but for that of the estimator."""
+    classes = set()
 
     class Recorder(pickle.Unpickler):
         def find_class(self, module, name):
-            modules.add(module)
+            classes.add((module, name))
             return super().find_class(module, name)
 
     Recorder(io.BytesIO(pickle.dumps(model))).load()
-    assert {module.split(".")[0] for module in modules} == {"numpy", "skattn"}
-    assert not any("_kernels" in module for module in modules)
+    assert {"numpy", "skattn"} == {module.split(".")[0] for module, _ in classes}
+    own = {".".join(place) for place in classes if place[0].startswith("skattn")}
+    assert len(own) == 1 and own < set(TRUSTED_TYPES)
 
 
 def test_a_file_is_little_larger_than_its_numbers(model):
@@ -110,12 +117,12 @@ def test_a_file_says_which_version_wrote_it(model):
     assert "_skattn_version" not in vars(model)
 
 
-def test_a_file_of_a_newer_version_warns(model):
-    state = model.__getstate__() | {"_skattn_version": "99.1.0"}
-    stranger = type(model).__new__(type(model))
-    with pytest.warns(UserWarning, match=rf"{type(model).__name__} was saved by skattn 99.1.0.*upgrade skattn"):
-        stranger.__setstate__(state)
-    assert_same_bits(results_of(stranger, X), results_of(model, X))
+def test_a_file_of_a_newer_version_is_refused(model):
+    message = rf"This {type(model).__name__} was written by skattn 99.1.0, and this is skattn {skattn.__version__}"
+    for estimator in (model, type(model)()):
+        state = estimator.__getstate__() | {"_skattn_version": "99.1.0"}
+        with pytest.raises(ValueError, match=f"{message}.*upgrade skattn"):
+            type(model).__new__(type(model)).__setstate__(state)
 
 
 @pytest.mark.parametrize("version", ["0.0.9", skattn.__version__, None])
@@ -183,3 +190,164 @@ def test_what_this_version_writes_is_read(tmp_path):
     write(tmp_path)
     for path in sorted(tmp_path.glob("*.joblib")):
         assert_as_written(joblib.load(path), dict(np.load(path.with_suffix(".npz"))))
+
+
+def test_what_came_later_has_its_default(model):
+    state = model.__getstate__()
+    del state["verbose"], state["class_weight" if "class_weight" in state else "n_jobs"]
+    for name in {field.name for field in fields(TrainingState)} - {"seed", "optimizer"}:
+        del state["_model"]["training"][name]
+    del state["_model"]["network"]["architecture"]["dropout"]
+    loaded = restore(model, state)
+    assert loaded.get_params() == model.get_params()
+    assert (loaded.n_iter_, loaded.loss_curve_) == (0, [])
+    assert_same_bits(results_of(loaded, X), results_of(model, X))
+    loaded.set_params(dropout=0.0).partial_fit(X, target_of(model, X))
+
+
+def test_each_thing_that_training_goes_on_from_is_checked():
+    assert {field.name for field in fields(TrainingState)} == {*_TRAINING_CHECKS, "optimizer"}
+
+
+def test_copies_are_independent(model):
+    before = results_of(model, X)
+    for make in (copy.copy, copy.deepcopy):
+        make(model).partial_fit(X, target_of(model, X))
+        assert_same_bits(results_of(model, X), before)
+
+
+def restore(model, state):
+    """Become what a state says."""
+    estimator = type(model).__new__(type(model))
+    estimator.__setstate__(state)
+    return estimator
+
+
+def state_of(model):
+    """A state that may be altered."""
+    return copy.deepcopy(model.__getstate__())
+
+
+NO_SIZES = [0, -1, 2**31, 2**62, 2**64 + 1, 1.5, "7", None, True, [7]]
+NO_COUNTS = [-1, 2**64, 0.5, "0", True, None]
+NO_NUMBERS = ["0", None, float("nan"), True]
+NO_WORDS = ["", "learnt", None, 7, ["mean"]]
+ARCHITECTURE = [field.name for field in fields(Architecture)]
+
+
+def no_vectors(vector):
+    """What may stand where a vector should, none of which fits."""
+    yield from (None, 7, "words", vector.tolist(), vector[:-1], np.append(vector, 1), vector[:0], vector[np.newaxis])
+    yield from (vector.astype(np.float16), vector.astype(object), vector.astype(">f8"), vector.astype("U8"))
+    yield from (np.where(np.arange(len(vector)) == 0, bad, vector).astype(vector.dtype) for bad in (np.nan, np.inf))
+
+
+def damages(model):
+    """Where in the state, and what instead; each makes a state that does not fit together."""
+    network, training = ("_model", "network"), ("_model", "training")
+    architecture = {name: NO_WORDS for name in ("loss", "position")} | {"pooling": ["", "sum", 7, ["mean"]]}
+    architecture |= {"window": [None, (1,), (-1, 0), (0.5, 0), ("a", "b"), 7]}
+    architecture |= {name: [-0.5, 1.0, *NO_NUMBERS] for name in ("dropout", "hidden_fraction")}
+    architecture |= {"d_feedforward": NO_SIZES[1:]}
+    for name in ARCHITECTURE:
+        yield from (((*network, "architecture", name), value) for value in architecture.get(name, NO_SIZES))
+    arrays = model.__getstate__()["_model"]["network"]
+    for name in ("parameters", "mean", "scale"):
+        yield from (((*network, name), value) for value in no_vectors(arrays[name]))
+    yield (*network, "scale"), -arrays["scale"]
+    yield from (
+        ((*network, "dtype"), value) for value in ("float16", "f4", np.dtype("float32"), None, ["float32"], "O")
+    )
+    yield from (((*network, "architecture"), value) for value in (None, {}, [], 7))
+    for name in ("seed", "n_epochs", "n_updates", "plan_start", "n_flat_epochs"):
+        yield from (((*training, name), value) for value in NO_COUNTS)
+    yield (*training, "plan_start"), model.__getstate__()["_model"]["training"]["n_updates"] + 1
+    yield from (((*training, "plan_updates"), value) for value in (0, -1, 1.5, "7"))
+    yield from (((*training, "rate_scale"), value) for value in (-1, 2, *NO_NUMBERS))
+    yield from (((*training, "reference"), value) for value in (float("inf"), *NO_NUMBERS))
+    yield from (((*training, "loss_curve"), value) for value in (None, 7, (1.0,), ["a"], [None], np.ones(3)))
+    yield from (((*training, "optimizer"), value) for value in (7, {}, {"name": "adamw"}, []))
+    optimizer = (*training, "optimizer")
+    yield from (((*optimizer, "name"), value) for value in ("sgd", "lbfgs", None, 7, ["adamw"]))
+    yield from (((*optimizer, "alpha"), value) for value in (-1, *NO_NUMBERS))
+    yield from (((*optimizer, "n_steps"), value) for value in NO_COUNTS)
+    yield from (((*optimizer, "vectors", "mean"), value) for value in no_vectors(arrays["parameters"]))
+    yield (*optimizer, "vectors"), {}
+    yield from ((("_model", "objective"), value) for value in [*NO_WORDS, "binary_cross_entropy"])
+    yield from ((("_model", "target", "n_outputs"), value) for value in NO_SIZES)
+    yield from ((("_model", "target", "is_column"), value) for value in (None, 1, "yes"))
+    yield from ((("_model", "target", "mean"), value) for value in (7, "a", np.ones(97)))
+    yield from ((("_model", "target"), value) for value in (None, {}, {"n_outputs": 2, "surplus": 1}))
+    yield from ((("_model", "classes"), value) for value in (7, ["a", "b"], np.array(["b", "a"]), np.arange(97)))
+    yield from ((("_model",), value) for value in (None, {}, 7, []))
+    yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
+    yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
+    yield from ((("feature_names_in_",), value) for value in (["a"], np.array(["a"]), np.arange(3), "abc"))
+    yield from ((("_skattn_version",), value) for value in (None, 7, ["0.1.0"]))
+
+
+def alter(state, path, value):
+    """Put a value where a path leads."""
+    *folders, name = path
+    for folder in folders:
+        state = state[folder]
+    state[name] = value
+
+
+def test_a_state_that_does_not_fit_together_is_refused(model):
+    n_altered = 0
+    for path, value in damages(model):
+        state = state_of(model)
+        alter(state, path, value)
+        with pytest.raises(ValueError) as caught:
+            restore(model, state)
+            pytest.fail(f"{path} = {value!r} was taken")
+        assert "damaged" in str(caught.value), path
+        n_altered += 1
+    assert n_altered > 300
+
+
+def test_a_state_that_lacks_something_or_has_too_much_is_refused(model):
+    whole = state_of(model)
+    places = [("_model",), ("_model", "network"), ("_model", "target"), ("_model", "training", "optimizer")]
+    for place in places:
+        for name in [*at(whole, place), "surplus"]:
+            state = state_of(model)
+            at(state, place)[name] = 1
+            if name != "surplus":
+                del at(state, place)[name]
+                if name in ("mean", "scale", "is_column") and place[-1] == "target":
+                    continue
+            with pytest.raises(ValueError, match="damaged"):
+                restore(model, state)
+
+
+def at(state, path):
+    """What stands where a path leads."""
+    for name in path:
+        state = state[name]
+    return state
+
+
+@pytest.mark.parametrize("state", [None, [], 7, "words", {7: 7}, {"_model": 7}])
+def test_what_is_no_state_is_refused(state):
+    with pytest.raises(ValueError, match="damaged"):
+        skattn.SelfAttentionRegressor.__new__(skattn.SelfAttentionRegressor).__setstate__(state)
+
+
+def test_an_estimator_takes_no_model_of_another_kind(model):
+    kinds = {skattn.SelfAttentionClassifier, skattn.SelfAttentionRegressor} - {type(model)}
+    for kind in kinds if model.objective_ == "reconstruction" else kinds - {skattn.SelfAttentionTransformer}:
+        if model.objective_ not in kind._learns:
+            with pytest.raises(ValueError, match="objective.*damaged"):
+                restore(kind(), model.__getstate__())
+
+
+def test_a_damaged_file_of_version_010_is_refused():
+    state = joblib.load(FILES[0].parent.parent / "0.1.0" / "classifier.joblib").__getstate__()
+    network = state["_model"]["network"]
+    old = {**network, "architecture": Architecture(**network["architecture"] | {"d_model": 2**40})}
+    with pytest.raises(ValueError, match="architecture is .* damaged"):
+        Network.__new__(Network).__setstate__(old | {"dtype": np.dtype(network["dtype"])})
+    with pytest.raises(ValueError, match="_model is .* damaged"):
+        restore(skattn.SelfAttentionClassifier(), state | {"_model": Model.__new__(Model)})

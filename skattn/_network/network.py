@@ -1,11 +1,12 @@
 """The network of every estimator: flat parameters, forward passes, and the loss and gradient of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from . import layers
 from .carrier import Carrier
+from .checks import check_network, damaged
 from .tape import Tape
 
 
@@ -100,11 +101,26 @@ class Network:
         self._carrier = Carrier(self._tape, self.dtype.name)
 
     def __getstate__(self):
-        return {name: getattr(self, name) for name in ("architecture", "dtype", "mean", "scale", "parameters")}
+        """Give all that the network is made of, as plain values and arrays."""
+        arrays = {name: getattr(self, name) for name in ("mean", "scale", "parameters")}
+        return {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        """Become what `__getstate__` gave; ValueError where that does not fit together."""
+        if isinstance(state, dict) and isinstance(state.get("architecture"), Architecture):
+            # As version 0.1.0 pickled it.
+            state = {
+                **state,
+                "architecture": vars(state["architecture"]),
+                "dtype": getattr(state["dtype"], "name", None),
+            }
+        state = check_network(state)
+        self.architecture, self.dtype = Architecture(**state.pop("architecture")), np.dtype(state.pop("dtype"))
+        vars(self).update(state)
         self._write()
+        size = sum(p.size for p in self._tape.parameters)
+        if self.parameters.size != size:
+            raise damaged("parameters", f"{self.parameters.size} numbers", f"{size}, as the architecture says")
 
     def initialise(self, generator):
         """Draw the parameters."""

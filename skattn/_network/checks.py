@@ -1,0 +1,150 @@
+"""Refuse what a file says of a network where it does not fit together: kernels go wherever sizes send them."""
+
+import math
+import reprlib
+from numbers import Integral, Real
+
+import numpy as np
+
+from .layers import POOLINGS, POSITIONS
+
+MOST = 2**53
+"""Largest whole number that a file may hold: room to count on, in integers and in floats."""
+
+_SIZES = (
+    "n_features",
+    "n_outputs",
+    "d_model",
+    "n_heads",
+    "n_kv_heads",
+    "d_head",
+    "d_value",
+    "n_layers",
+    "max_steps",
+)
+_LOSSES = ("cross_entropy", "squared_error", "binary_cross_entropy", "reconstruction")
+_DTYPES = ("float32", "float64")
+
+
+def check_fields(name, values, required, optional=()):
+    """Give values by name as a new dict, none missing and none unknown."""
+    if not isinstance(values, dict):
+        raise damaged(name, values, "a dict")
+    values = dict(values)
+    missing, unknown = set(required) - set(values), set(values) - {*required, *optional}
+    if missing or unknown:
+        raise damaged(f"{name}, of which {sorted(map(str, missing | unknown))} are missing or unknown,", values, "all")
+    return values
+
+
+def check_whole(name, value, least=0, most=MOST):
+    """Give a whole number in a range as an int."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+        raise damaged(name, value, f"a whole number from {least} to {most}")
+    return int(value)
+
+
+def check_number(name, value, least=-math.inf, most=math.inf):
+    """Give a number in a range, not NaN, as a float."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        raise damaged(name, value, f"a number from {least} to {most}")
+    return float(value)
+
+
+def check_choice(name, value, choices):
+    """Give a word, or None, that is one of some."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        raise damaged(name, value, f"one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def check_vector(name, value, size, dtype):
+    """Give a vector as kernels take it: finite numbers, contiguous and aligned; not copied unless it has to be."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.shape != (size,):
+        raise damaged(name, value, f"an array of {size} numbers in {np.dtype(dtype).name}")
+    vector = np.require(np.asarray(value), requirements=["C", "A"])
+    if not np.isfinite(vector).all():
+        raise damaged(name, "not finite", "finite numbers")
+    return vector
+
+
+def check_network(state):
+    """Check what a network is made of, but for the number of its parameters, which the tape tells exactly.
+
+    Parameters
+    ----------
+    state : dict
+        ``architecture`` as a dict, ``dtype`` by name, and the arrays ``mean``, ``scale`` and ``parameters``.
+
+    Returns
+    -------
+    state : dict
+        The same in plain values, and arrays as kernels take them.
+
+    Raises
+    ------
+    ValueError
+        If something is missing, unknown, of the wrong kind, out of range, or does not fit the rest.
+    """
+    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"))
+    dtype = check_choice("dtype", state["dtype"], _DTYPES)
+    size = np.size(state["parameters"])
+    parameters = check_vector("parameters", state["parameters"], size, dtype)
+    architecture = check_architecture(state["architecture"], size)
+    mean, scale = (check_vector(name, state[name], architecture["n_features"], dtype) for name in ("mean", "scale"))
+    if (scale < 0).any():
+        raise damaged("scale", float(scale.min()), "no negative numbers")
+    return {"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters}
+
+
+def check_architecture(values, n_parameters):
+    """Check the fields of an `Architecture`, none of which may ask for more than `n_parameters`.
+
+    Nothing is allocated by sizes before they are known to fit the numbers that are there.
+    """
+    values = check_fields(
+        "architecture",
+        values,
+        (*_SIZES, "d_feedforward", "loss", "position", "window", "pooling"),
+        ("dropout", "hidden_fraction"),
+    )
+    for name in _SIZES:
+        values[name] = check_whole(name, values[name], least=1)
+    values["d_feedforward"] = check_whole("d_feedforward", values["d_feedforward"])
+    check_choice("loss", values["loss"], _LOSSES)
+    check_choice("position", values["position"], tuple(POSITIONS))
+    check_choice("pooling", values["pooling"], (*POOLINGS, None))
+    for name in {"dropout", "hidden_fraction"} & set(values):
+        values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
+    values["window"] = _check_window(values["window"])
+    _check_sizes(values, n_parameters)
+    return values
+
+
+def _check_window(window):
+    """Steps to each side, None for no limit."""
+    if not isinstance(window, tuple | list) or len(window) != 2:
+        raise damaged("window", window, "a pair")
+    return tuple(None if side is None else check_whole("window", side, most=math.inf) for side in window)
+
+
+def _check_sizes(values, n_parameters):
+    """Heads and outputs fit each other, and the parameters that sizes ask for at least are there."""
+    if values["n_heads"] % values["n_kv_heads"]:
+        raise damaged("n_heads", values["n_heads"], f"a multiple of n_kv_heads={values['n_kv_heads']}")
+    if values["loss"] == "reconstruction" and values["n_outputs"] != values["n_features"]:
+        raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
+    d_heads = values["n_heads"] * (values["d_head"] + values["d_value"])
+    rows = values["n_features"] + values["n_outputs"] + values["n_layers"] * (d_heads + values["d_feedforward"])
+    if values["position"] == "learned":
+        rows += values["max_steps"]
+    if rows * values["d_model"] > n_parameters:
+        raise damaged("architecture", f"for {rows * values['d_model']} parameters at least", f"one for {n_parameters}")
+
+
+def damaged(name, found, wanted):
+    """Give the error for what cannot have been written."""
+    return ValueError(
+        f"{name} is {reprlib.repr(found)}, expected {wanted}: the file is damaged, or was not written by skattn; "
+        "take another copy of it, or fit again."
+    )

@@ -1,0 +1,220 @@
+"""Turn a fitted model into plain values and arrays, and back, refusing what does not fit together.
+
+Every way to save an estimator whole (pickle, joblib, skops) goes through here, so a file holds no object of this
+package but the estimator itself, and what comes out of a file is checked before a kernel sees it.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn import __version__
+from skattn._network.checks import check_choice, check_fields, check_number, check_vector, check_whole, damaged
+from skattn._network.network import Architecture, Network
+from skattn._storage import refuse_newer
+from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.optimizers import OPTIMIZERS, Optimizer
+from skattn._training.settings import TrainingState
+from skattn.fitting import Model
+
+TRUSTED_TYPES = [
+    "skattn.classifier.SelfAttentionClassifier",
+    "skattn.regressor.SelfAttentionRegressor",
+    "skattn.transformer.SelfAttentionTransformer",
+]
+"""What ``skops.io.load(path, trusted=TRUSTED_TYPES)`` needs to be told; the rest is plain values and arrays."""
+
+VERSION = "_skattn_version"
+"""Name under which a state says which version wrote it."""
+
+
+def write_state(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Turn the attributes of an estimator into what is saved.
+
+    Parameters
+    ----------
+    attributes : dict
+        As in ``vars(estimator)``.
+
+    Returns
+    -------
+    state : dict
+        The same, its model as plain values and arrays, and the version. Arrays are not copied.
+    """
+    state = {**attributes, VERSION: __version__}
+    if "_model" in state:
+        state["_model"] = _write_model(state["_model"])
+    return state
+
+
+def read_state(state: Any, kind: Any) -> dict[str, Any]:
+    """Turn what was saved, by this or an earlier version, into the attributes of an estimator.
+
+    Parameters
+    ----------
+    state : dict
+        As `write_state` gives it, or as version 0.1.0 pickled it. What is missing because it came later
+        keeps its default.
+    kind : type
+        Class of the estimator.
+
+    Returns
+    -------
+    attributes : dict
+        Arrays are not copied where they can be used as they are.
+
+    Raises
+    ------
+    ValueError
+        If a later version wrote it, or something is missing, unknown, of the wrong kind, out of range,
+        or does not fit the rest.
+    """
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise damaged(f"This {kind.__name__}", state, "attributes by name")
+    attributes = dict(state)
+    written_by = attributes.pop(VERSION, "0")
+    if not isinstance(written_by, str):
+        raise damaged(VERSION, written_by, "a version")
+    refuse_newer(written_by, f"This {kind.__name__}")
+    if "_model" in attributes:
+        attributes["_model"] = model = _read_model(attributes["_model"])
+        check_choice("objective", model.objective, sorted(kind._learns))
+        _check_features(attributes, model.network.architecture.n_features)
+    return attributes
+
+
+def _write_model(model: Model) -> dict[str, Any]:
+    """All that a fit left behind, as plain values and arrays."""
+    training, optimizer = dict(vars(model.state)), model.state.optimizer
+    training["optimizer"] = None if optimizer is None else _write_optimizer(optimizer)
+    return {
+        "network": model.network.__getstate__(),
+        "training": training,
+        "objective": model.objective,
+        "target": dict(vars(model.target)),
+        "classes": model.classes,
+    }
+
+
+def _write_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """An optimiser by its name, with its averages."""
+    names = {kind: name for name, kind in OPTIMIZERS.items()}
+    numbers = {"alpha": optimizer.alpha, "n_steps": optimizer.n_steps}
+    return {"name": names[type(optimizer)], **numbers, "vectors": dict(optimizer.vectors)}
+
+
+def _read_model(state: Any) -> Model:
+    """Check and build a model."""
+    if isinstance(state, Model):
+        # As version 0.1.0 pickled it.
+        try:
+            state = _write_model(state)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise damaged("_model", str(error), "a whole model") from error
+    state = check_fields("_model", state, ("network", "training", "objective", "target", "classes"))
+    network = Network.__new__(Network)
+    network.__setstate__(state["network"])
+    objective = check_choice("objective", state["objective"], tuple(OBJECTIVES))
+    if OBJECTIVES[objective].loss != network.architecture.loss:
+        raise damaged("loss", network.architecture.loss, f"that of the objective {objective!r}")
+    target = _read_target(state["target"], objective, network.architecture)
+    training = _read_training(state["training"], network)
+    return Model(network, training, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
+
+
+def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:
+    """How y was encoded must be how the outputs are read."""
+    n_outputs = architecture.n_outputs
+    target = Target(**check_fields("target", values, ("n_outputs",), ("mean", "scale", "is_column")))
+    check_whole("target.n_outputs", target.n_outputs, n_outputs, n_outputs)
+    if not isinstance(target.is_column, bool) or (target.is_column and objective == "squared_error" and n_outputs > 1):
+        raise damaged("target.is_column", target.is_column, f"whether y was a column, for n_outputs={n_outputs}")
+    if objective == "squared_error":
+        for name in ("mean", "scale"):
+            check_vector(f"target.{name}", getattr(target, name), n_outputs, np.float64)
+    elif target.mean is not None or target.scale is not None:
+        raise damaged("target.mean or target.scale", "there", f"none for the objective {objective!r}")
+    return target
+
+
+def _read_classes(classes: Any, objective: str, n_outputs: int) -> NDArray[Any] | None:
+    """A sorted label for each output, where outputs stand for labels."""
+    if OBJECTIVES[objective].probabilities is None:
+        if classes is not None:
+            raise damaged("classes", classes, f"none for the objective {objective!r}")
+        return None
+    if not isinstance(classes, np.ndarray) or classes.shape != (n_outputs,):
+        raise damaged("classes", classes, f"an array of {n_outputs} labels")
+    classes = np.asarray(classes)
+    try:
+        is_sorted = bool(np.all(classes[:-1] < classes[1:]))
+    except (TypeError, ValueError):
+        is_sorted = False
+    if not is_sorted:
+        raise damaged("classes", classes.tolist(), "different labels in rising order")
+    return classes
+
+
+def _read_numbers(name: str, values: Any) -> list[float]:
+    """One number an epoch."""
+    if not isinstance(values, list):
+        raise damaged(name, values, "a list of numbers")
+    return [check_number(name, value) for value in values]
+
+
+def _read_plan(name: str, value: Any) -> int | None:
+    """Updates that are planned, None where no end is known."""
+    return None if value is None else check_whole(name, value, least=1)
+
+
+# What each attribute of a `TrainingState` must be; its optimiser has checks of its own.
+_TRAINING_CHECKS: dict[str, Any] = {
+    **dict.fromkeys(("seed", "n_epochs", "n_updates", "plan_start", "n_flat_epochs"), check_whole),
+    "plan_updates": _read_plan,
+    "rate_scale": partial(check_number, least=0, most=1),
+    "reference": partial(check_number, most=float(np.finfo(np.float64).max)),
+    **dict.fromkeys(("loss_curve", "validation_scores"), _read_numbers),
+}
+
+
+def _read_training(values: Any, network: Network) -> TrainingState:
+    """Counters in range, and an optimiser that belongs to the network's parameters."""
+    values = check_fields("training", values, ("seed",), (*_TRAINING_CHECKS, "optimizer"))
+    optimizer = values.pop("optimizer", None)
+    state = TrainingState(**{name: _TRAINING_CHECKS[name](name, value) for name, value in values.items()})
+    if state.plan_start > state.n_updates:
+        raise damaged("plan_start", state.plan_start, f"at most n_updates={state.n_updates}")
+    if optimizer is not None:
+        state.optimizer = _read_optimizer(optimizer, network)
+    return state
+
+
+def _read_optimizer(values: Any, network: Network) -> Optimizer:
+    """An optimiser with a vector of each of its names, as long as the parameters."""
+    values = check_fields("optimizer", values, ("name", "alpha", "n_steps", "vectors"))
+    kind = OPTIMIZERS[check_choice("optimizer", values["name"], tuple(OPTIMIZERS))]
+    names: tuple[str, ...] = kind.vector_names
+    vectors = check_fields("vectors", values["vectors"], names)
+    size, dtype = network.parameters.size, network.dtype
+    optimizer = kind(size, dtype, check_number("alpha", values["alpha"], 0))
+    optimizer.n_steps = check_whole("n_steps", values["n_steps"])
+    optimizer.vectors = {name: check_vector(name, vectors[name], size, dtype) for name in names}
+    return optimizer
+
+
+def _check_features(attributes: dict[str, Any], n_features: int) -> None:
+    """X is read by these, and must then have the features that the network takes."""
+    steps_in = attributes.get("_steps_in")
+    if not isinstance(steps_in, tuple) or len(steps_in) != 2 or not isinstance(steps_in[0], bool):
+        raise damaged("_steps_in", steps_in, "whether X was 2-D, and the features of a step")
+    check_whole("_steps_in", steps_in[1], n_features, n_features)
+    n_columns = check_whole("n_features_in_", attributes.get("n_features_in_"), 1)
+    if n_columns % n_features or (n_columns > n_features and not steps_in[0]):
+        raise damaged("n_features_in_", n_columns, f"steps of {n_features} features")
+    names = attributes.get("feature_names_in_")
+    if names is None:
+        return
+    if not isinstance(names, np.ndarray) or names.shape != (n_columns,) or not all(isinstance(n, str) for n in names):
+        raise damaged("feature_names_in_", names, f"{n_columns} names")
