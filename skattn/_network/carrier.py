@@ -90,17 +90,20 @@ class Carrier:
 
     def compile(self, *, backward):
         """Point to the addresses of the kernels of each kind of step, compiling those that the tape uses."""
-        if backward not in self._tables:
+        entry = walk.BACKWARD if backward else walk.FORWARD
+        if not self.fixed[entry]:
             used = {kind for kind, _ in self._tape.steps}
             table = [pair[backward].address(self._dtype) if kind in used else 0 for kind, pair in walk.KINDS.items()]
-            self._tables[backward] = np.array(table, np.int64)
-            self.fixed[walk.BACKWARD if backward else walk.FORWARD] = self._tables[backward].ctypes.data
+            # Several Python threads may come here at once: all of them point to the one table that is kept.
+            self.fixed[entry] = self._tables.setdefault(backward, np.array(table, np.int64)).ctypes.data
 
     def positions(self, n_steps, width):
         """Give at least `n_steps` rows of the table of sines and cosines."""
-        if self._waves and len(self._positions) < n_steps:
-            self._positions = sinusoids(n_steps, width).astype(self._dtype)
-        return self._positions
+        positions = self._positions
+        if self._waves and len(positions) < n_steps:
+            # Another Python thread may keep a shorter table meanwhile, so what is kept is not read again.
+            positions = self._positions = sinusoids(n_steps, width).astype(self._dtype)
+        return positions
 
     def release(self):
         """Give back the room that learning took."""
