@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,16 @@ def test_a_second_process_compiles_nothing(filled):
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
-@pytest.mark.parametrize("damage", [lambda old: b"", lambda old: old[: len(old) // 2], lambda old: b"garbage" * 99])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda old: b"",
+        lambda old: old[: len(old) // 2],
+        lambda old: b"garbage" * 99,
+        # A bit of machine code: what is left would be run.
+        lambda old: old[: len(old) // 2] + bytes([old[len(old) // 2] ^ 1]) + old[len(old) // 2 + 1 :],
+    ],
+)
 def test_damaged_files_are_compiled_anew(filled, tmp_path, ending, damage):
     cache = tmp_path / "cache"
     shutil.copytree(filled, cache)
@@ -85,11 +95,31 @@ def test_an_edit_to_any_kernel_file_compiles_anew(tmp_path):
     package = pathlib.Path(skattn.__file__).parent
     shutil.copytree(package, tmp_path / "skattn", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    edit = f"open({str(tmp_path / 'skattn' / '_kernels' / 'softmax.py')!r}, 'a').write('# changed\\n')\n"
+    # What was imported before the edit is not kept as if it came from the edited file.
+    assert int(run("import skattn._kernels.heads\n" + edit + WORK, **environment)[-2]) > 0
     assert int(run(WORK, **environment)[0]) > 0
     assert int(run(WORK, **environment)[0]) == 0
-    with open(tmp_path / "skattn" / "_kernels" / "softmax.py", "a") as file:
-        file.write("# changed\n")
+    old = {path: path.read_bytes() for path in files(tmp_path / "cache", "nbc")}
+    assert int(run(edit + WORK, **environment)[-2]) > 0
+    # A process that was stopped between writing the index and the code leaves the old code under the new index.
+    for path, content in old.items():
+        path.write_bytes(content)
     assert int(run(WORK, **environment)[0]) > 0
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the other CPU that is named is one of these")
+def test_code_of_another_cpu_is_not_run(filled, tmp_path):
+    cache = tmp_path / "cache"
+    shutil.copytree(filled, cache)
+    other = {"NUMBA_CACHE_DIR": str(cache), "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
+    assert int(run(WORK, **other)[0]) > 0
+    assert int(run(WORK, **other)[0]) == work(cache)[0] == 0
+    # Two that fill a shared folder at once may give their files the same name: the index of one, the code of the other.
+    code = {path.name.split(".py")[0]: path.read_bytes() for path in files(cache, "2.nbc")}
+    for path in files(cache, "1.nbc"):
+        path.write_bytes(code[path.name.split(".py")[0]])
+    assert work(cache)[0] > 0
 
 
 def test_two_processes_may_compile_at_once(tmp_path):

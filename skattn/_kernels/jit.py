@@ -9,6 +9,7 @@ compiled twice, a new network needs no compilation, and read-only or strided arr
 import hashlib
 import os
 import pathlib
+import pickle
 import threading
 import types as python_types
 import warnings
@@ -18,8 +19,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
+from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
@@ -32,6 +34,10 @@ _DTYPES = {"float32": types.float32, "float64": types.float64}
 _FOLDER = pathlib.Path(__file__).parent
 _lock = threading.RLock()
 _counts = [0, 0]
+
+if hasattr(os, "register_at_fork"):
+    # A fork waits for compilations: numba's locks would stay locked in a child that has no thread to open them.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def real(value):
@@ -202,7 +208,8 @@ def region(function, signature, *, parallel):
     cache = _cache(twin, "parallel" if parallel else "serial")
     if cache is not None:
         dispatcher._cache = cache
-    dispatcher.compile(signature)
+    with _lock:
+        dispatcher.compile(signature)
     _count(loaded=bool(dispatcher.stats.cache_hits))
     return dispatcher
 
@@ -236,14 +243,12 @@ def _source_digest():
     return digest.hexdigest()
 
 
-_stamp = None
+# Now, not when something is compiled: files that are edited later are not what this process runs.
+_stamp = _source_digest()
 
 
 def _cache(function, variant):
     """Give the on-disk cache of one compiled function, or None where none can be written."""
-    global _stamp
-    if _stamp is None:
-        _stamp = _source_digest()
     try:
         return _KernelCache(function, variant)
     except (RuntimeError, OSError):
@@ -251,8 +256,31 @@ def _cache(function, variant):
         return None
 
 
+class _CheckedResult(CompileResultCacheImpl):
+    """A compiled function, with a digest that ties it to the sources and the CPU that it is of.
+
+    Machine code with a flipped bit would be run; and numba writes its index before the code, under names that another
+    CPU's code may have had, so that a process that stops in between, or works at the same time, leaves wrong pairs.
+    """
+
+    def reduce(self, cres):
+        data = dumps(super().reduce(cres))
+        return self._digest(cres.library.codegen, data), data
+
+    def rebuild(self, target_context, payload):
+        digest, data = payload
+        if digest != self._digest(target_context.codegen(), data):
+            raise ValueError("the cached code is damaged, or of other sources or another CPU")
+        return super().rebuild(target_context, pickle.loads(data))
+
+    def _digest(self, codegen, data):
+        return hashlib.sha256(repr((_stamp, codegen.magic_tuple())).encode() + data).digest()
+
+
 class _KernelCache(FunctionCache):
     """numba's cache, keyed by all kernel sources, for which a damaged file is a missing one."""
+
+    _impl_class = _CheckedResult
 
     def __init__(self, function, variant):
         super().__init__(function)
