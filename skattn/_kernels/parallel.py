@@ -4,12 +4,14 @@ There is one region in the library: workers take numbered items, each the next t
 computes depends on its number alone, so results do not depend on how many workers there are or who takes what.
 """
 
+import multiprocessing
 import os
 import threading
 
 import joblib
 import numba
 import numpy as np
+from joblib.parallel import get_active_backend
 from llvmlite import ir
 from numba import prange
 from numba.core import types
@@ -36,10 +38,19 @@ def _share_out(function, arguments, n_items, n_workers, counter):
             taken = _take(ints(counter))
 
 
+class _Team(threading.local):
+    """What `n_workers` last gave in this Python thread."""
+
+    size = 1
+
+
 _SIGNATURE = types.void(*[types.int64] * 5)
 _regions = {}
+_team = _Team()
 _lock = threading.RLock()
 _turn = threading.Lock()
+# Threads of the regions that are open now, by the Python thread that opened each.
+_at_work = {}
 _forked = _launched = False
 
 
@@ -95,20 +106,48 @@ def _launch():
 
 
 def n_workers(n_jobs=None):
-    """Give how many threads a region may use.
+    """Give how many threads the regions that follow in this Python thread may use.
 
     Parameters
     ----------
     n_jobs : int, optional
-        As in scikit-learn; None is what the surrounding joblib context says, or every core that this process may use.
+        As in scikit-learn; None is what the surrounding joblib context says, the share of a worker inside one, or else
+        every core that this process may use.
     """
+    if n_jobs is None:
+        n_jobs = _share()
     if _forked or n_jobs == 1:
         return 1
     _launch()
-    if n_jobs is None:
-        inside = joblib.effective_n_jobs(None)
-        n_jobs = inside if inside > 1 else -1
-    return max(1, min(joblib.effective_n_jobs(n_jobs), numba.get_num_threads()))
+    _team.size = max(1, min(joblib.effective_n_jobs(n_jobs), numba.get_num_threads()))
+    return _team.size
+
+
+def _share():
+    """Give the `n_jobs` that None stands for."""
+    backend, n_jobs = get_active_backend()
+    # Before joblib 1.3 no context and one that says 1 look the same.
+    if n_jobs is not None and (n_jobs != 1 or hasattr(joblib, "parallel_config")):
+        return n_jobs
+    # Each of a pool's threads has the others beside it. A process of a pool was told its share when it was started
+    # (loky sets NUMBA_NUM_THREADS), or else is known by being a daemon.
+    in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
+    return 1 if in_pool or multiprocessing.current_process().daemon else -1
+
+
+def _take_threads(wanted):
+    """Give how many threads a region gets: what other Python threads leave of the cores, or its own alone."""
+    if wanted <= 1:
+        return 1
+    me = threading.get_ident()
+    with _turn:
+        others = sum(count for thread, count in _at_work.items() if thread != me)
+        # Under numba's workqueue a second region at the same time ends the process.
+        free = numba.config.NUMBA_NUM_THREADS - others if not others or _shares_threads() else 1
+        granted = max(1, min(wanted, free))
+        if granted > 1:
+            _at_work[me] = granted
+    return granted
 
 
 def run(kernel, dtype, arguments, n_items, workers):
@@ -121,18 +160,23 @@ def run(kernel, dtype, arguments, n_items, workers):
     arguments : ndarray of int64
         Numbers and addresses; what they point to must outlive the call.
     n_items, workers : int
-        With one worker no thread is started.
+        With one worker no thread is started. There may be fewer, where other Python threads have regions open.
     """
-    workers = min(workers, n_items)
-    # Under numba's workqueue a second region at the same time ends the process: who comes second works alone.
-    waits_in_turn = workers > 1 and not _shares_threads()
-    if waits_in_turn and not _turn.acquire(blocking=False):
-        workers, waits_in_turn = 1, False
-    counter = np.zeros(1, np.int64)
-    share_out = _region(parallel=workers > 1)
-    pointers = (array.__array_interface__["data"][0] for array in (arguments, counter))
+    address, counter = kernel.address(dtype), np.zeros(1, np.int64)
+    pointers = [array.__array_interface__["data"][0] for array in (arguments, counter)]
+    workers = _take_threads(min(workers, n_items))
+    if workers == 1:
+        _region(parallel=False)(address, pointers[0], n_items, workers, pointers[1])
+        return
+    before = numba.get_num_threads()
+    # A region wakes all of numba's threads, also those that it has no work for. Their number stays the same from region
+    # to region where it can: GNU OpenMP ends threads that are left out, and starts them again.
+    team = min(before, max(workers, _team.size))
     try:
-        share_out(kernel.address(dtype), next(pointers), n_items, workers, next(pointers))
+        if team < before:
+            numba.set_num_threads(team)
+        _region(parallel=True)(address, pointers[0], n_items, workers, pointers[1])
     finally:
-        if waits_in_turn:
-            _turn.release()
+        if team < before:
+            numba.set_num_threads(before)
+        _at_work.pop(threading.get_ident(), None)
