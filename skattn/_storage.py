@@ -114,7 +114,7 @@ def release_of(version: str) -> tuple[int, ...]:
     return tuple(release)
 
 
-def refuse_newer(written_by: str, what: str) -> None:
+def refuse_newer(written_by: str, what: str, instead: str = "fit again") -> None:
     """Raise a ValueError where a file was written by a later version, naming both.
 
     Parameters
@@ -123,9 +123,11 @@ def refuse_newer(written_by: str, what: str) -> None:
         Version in the file.
     what : str
         What the file holds, as the beginning of a sentence: "This SelfAttentionClassifier", for example.
+    instead : str
+        What to do but to upgrade.
     """
     if release_of(written_by) > release_of(__version__):
         raise ValueError(
             f"{what} was written by skattn {written_by}, and this is skattn {__version__}, which may not understand "
-            "all of it; upgrade skattn, or fit again."
+            f"all of it; upgrade skattn, or {instead}."
         )

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn._network.layers import POOLINGS
 from skattn._training.objectives import OBJECTIVES
+from skattn.checkpoint import Checkpoint
 from skattn.fitting import Model, fit_model
 from skattn.functional import attention_weights
 from skattn.parameters import SelfAttentionParameters
@@ -59,13 +60,18 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises
         ------
         ValueError
-            If a parameter, X, y or a weight cannot be used, or training diverges. The estimator is then
-            as it was before.
+            If a parameter, X, y or a weight cannot be used, or training diverges, or the `checkpoint` is of
+            another fit. The estimator is then as it was before.
+        OSError
+            If the `checkpoint` cannot be written; the estimator is then as it was before, and the file too.
         """
         self._validate_params()
         with _all_or_nothing(self):
+            checkpoint = None if self.checkpoint is None else Checkpoint(self)
             model = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
-            self._model = fit_model(self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val)
+            self._model = fit_model(
+                self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val, checkpoint=checkpoint
+            )
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:

@@ -11,7 +11,9 @@ from sklearn.utils import check_random_state
 from skattn._network.network import Network
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.standardise import step_mean_and_scale
+from skattn.checkpoint import Checkpoint
 from skattn.parameters import resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_target, split_validation
@@ -42,7 +44,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class _Samples:
+class Samples:
     """Checked samples: sequences, what they should give, and how much each counts."""
 
     data: Sequences
@@ -51,7 +53,7 @@ class _Samples:
     objective: str
     classes: Any
 
-    def take(self, indices: NDArray[np.int64]) -> "_Samples":
+    def take(self, indices: NDArray[np.int64]) -> "Samples":
         """Give some of the samples."""
         target = None if self.target is None else self.target[indices]
         return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
@@ -69,6 +71,7 @@ def fit_model(
     y_val: Any = None,
     n_epochs: int | None = None,
     plan: str = "new",
+    checkpoint: Checkpoint | None = None,
 ) -> Model:
     """Read samples and train on them.
 
@@ -87,6 +90,8 @@ def fit_model(
         By default what `max_iter` says.
     plan : {"new", "open"}
         What the learning rate's schedule spans: this call, or nothing known.
+    checkpoint : Checkpoint, optional
+        Written after every epoch, and gone on from where there is a file.
 
     Returns
     -------
@@ -99,22 +104,30 @@ def fit_model(
     """
     samples = _read_samples(estimator, X, y, sample_weight, model, classes)
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
-    samples, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
-    model = _continue(estimator, samples, model) if model else _begin(estimator, samples, seed)
+    if checkpoint:
+        seed = checkpoint.settle_seed(seed)
+    learned, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
+    if checkpoint:
+        checkpoint.settle_data(samples, validation if X_val is not None else None, model)
+    model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
+    if checkpoint and checkpoint.is_there:
+        plan = "resume"
+        checkpoint.restore(model, OPTIMIZERS[estimator.optimizer](model.network.parameters.size, model.network.dtype))
     train(
         model.network,
-        *_encode(samples, model),
+        *_encode(learned, model),
         resolve_settings(estimator),
         model.state,
         n_epochs=n_epochs,
         plan=plan,
         validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
+        on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
     )
     model.network.release()
     return model
 
 
-def _encode(samples: _Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
+def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
     """Samples as training takes them: sequences, targets in the form of the objective, weights."""
     target = OBJECTIVES[model.objective].encode(samples.target, model.target)
     return samples.data, target, samples.weight
@@ -125,7 +138,7 @@ def _draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> _Samples:
+def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     dtype = model.network.dtype if model else estimator.dtype
     data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
@@ -134,7 +147,7 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
-    samples = _Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
+    samples = Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
     if objective == "cross_entropy" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     if samples.classes is None:
@@ -143,7 +156,7 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     return replace(samples, weight=weight).take(np.flatnonzero(weight))
 
 
-def _settle_classes(samples: _Samples, is_open: bool) -> _Samples:
+def _settle_classes(samples: Samples, is_open: bool) -> Samples:
     """The classes announced, or else those of which a sample is left."""
     target, classes = samples.target, samples.classes
     if is_open:
@@ -157,8 +170,8 @@ def _settle_classes(samples: _Samples, is_open: bool) -> _Samples:
 
 
 def _choose_validation(
-    estimator: Any, samples: _Samples, X_val: Any, y_val: Any, seed: int
-) -> tuple[_Samples, _Samples | None]:
+    estimator: Any, samples: Samples, X_val: Any, y_val: Any, seed: int
+) -> tuple[Samples, Samples | None]:
     """Samples to train on and samples to validate with: the user's own, a share, or none."""
     if X_val is not None:
         return samples, _read_validation(estimator, samples, X_val, y_val)
@@ -171,7 +184,7 @@ def _choose_validation(
     return samples.take(train_indices), samples.take(indices)
 
 
-def _read_validation(estimator: Any, samples: _Samples, X_val: Any, y_val: Any) -> _Samples:
+def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
         data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name)
@@ -192,7 +205,7 @@ def _n_columns(target: NDArray[Any]) -> int:
     return 1 if target.ndim == 1 else target.shape[1]
 
 
-def _begin(estimator: Any, samples: _Samples, seed: int) -> Model:
+def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
     """A new network for these samples, its weights drawn."""
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
@@ -210,7 +223,7 @@ def _begin(estimator: Any, samples: _Samples, seed: int) -> Model:
     return Model(network, TrainingState(seed), samples.objective, target, samples.classes)
 
 
-def _continue(estimator: Any, samples: _Samples, model: Model) -> Model:
+def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     """A copy of the model to train on, with parameters as they are set now."""
     before = model.network
     architecture = resolve_architecture(

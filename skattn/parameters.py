@@ -1,5 +1,6 @@
 """What a user may set: names, defaults, allowed values, documentation, and what follows from them."""
 
+import os
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -96,6 +97,11 @@ class SelfAttentionParameters(BaseEstimator):
         Whether every epoch cuts its batches anew.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit instead of from new ones.
+    checkpoint : str or path-like, default=None
+        File that `fit` writes after every epoch, and goes on from where it was killed, ending with the same
+        bits; of a fit that has ended it gives the model at once. Data and parameters must be those of the
+        fit in the file, but for `n_jobs` and `verbose`; one in which `random_state` was None keeps its
+        seed. It holds no code. `partial_fit` does not use it.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of weights and results. "auto": that of X.
     random_state : int, RandomState instance or None, default=None
@@ -155,6 +161,7 @@ class SelfAttentionParameters(BaseEstimator):
     tol: float = 1e-4
     shuffle: bool = True
     warm_start: bool = False
+    checkpoint: str | os.PathLike[str] | None = None
     dtype: str = "auto"
     random_state: int | np.random.RandomState | None = None
     n_jobs: int | None = None
@@ -186,6 +193,7 @@ class SelfAttentionParameters(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "random_state": ["random_state"],
         "n_jobs": [Interval(Integral, None, -1, closed="right"), _AT_LEAST_1, None],

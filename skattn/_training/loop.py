@@ -53,8 +53,8 @@ def train(
         Encoded target, and `score` as in `Objective.score`. Scored after every epoch; only with
         ``settings.early_stopping`` does it decide anything.
     on_epoch : callable (epoch, loss, score) -> bool, optional
-        Called after every epoch; `epoch` counts all epochs of `state` from 1, `score` is None without
-        validation. True stops.
+        Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
+        `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _prepare_samples(network, data, target, weight):
 def _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches):
     """Number of epochs of this call; says in `state` where the schedule begins and ends."""
     if plan == "resume" and n_epochs is None:
-        return -(-(state.plan_updates - state.n_plan_updates) // n_batches)
+        return 0 if state.is_finished else -(-(state.plan_updates - state.n_plan_updates) // n_batches)
     if n_epochs is None:
         n_epochs = resolve_max_iter(settings.max_iter, n_samples, settings.batch_size)
     if plan == "new":
@@ -179,10 +179,10 @@ def _finish_epoch(loss, watch, report, settings, state, on_epoch):
     state.loss_curve.append(loss)
     if score is not None:
         state.validation_scores.append(score)
-    is_done = watch.is_done(loss, score)
-    report.epoch(state.n_epochs, loss, score, is_done)
+    state.is_finished = watch.is_done(loss, score)
+    report.epoch(state.n_epochs, loss, score, state.is_finished)
     is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
-    return is_done or bool(is_asked)
+    return state.is_finished or bool(is_asked)
 
 
 def _diverged(settings, state, found):

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from skattn._training.optimizers import Optimizer
 
 SMALL_SET = 64
@@ -82,6 +84,10 @@ class TrainingState:
         Loss or score of the last real improvement, higher is better.
     n_flat_epochs : int
         Epochs since then.
+    is_finished : bool
+        Whether the plan ended before its last update, because training stood still.
+    kept_score, kept_parameters : float, ndarray or None
+        While training with early stopping: the best score, and the parameters that reached it.
     loss_curve, validation_scores : list of float
         One entry an epoch; scores only where there is validation.
     """
@@ -95,6 +101,9 @@ class TrainingState:
     rate_scale: float = 1.0
     reference: float = -math.inf
     n_flat_epochs: int = 0
+    is_finished: bool = False
+    kept_score: float = -math.inf
+    kept_parameters: np.ndarray | None = None
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
 
@@ -116,7 +125,7 @@ class TrainingState:
     def begin_plan(self, start, n_updates):
         """Begin the schedule anew and forget plateaus; averages of gradients are kept."""
         self.plan_start, self.plan_updates = start, n_updates
-        self.rate_scale, self.reference, self.n_flat_epochs = 1.0, -math.inf, 0
+        self.rate_scale, self.reference, self.n_flat_epochs, self.is_finished = 1.0, -math.inf, 0, False
 
 
 def resolve_batch_size(batch_size, n_samples):

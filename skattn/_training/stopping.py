@@ -14,7 +14,7 @@ class Watch:
     """Follows one call of `train`, from before its first epoch to its end.
 
     With early stopping and validation data it follows the validation score, else the training loss.
-    Counters live in the `TrainingState`, so that a resumed training stops where an unbroken one does.
+    Counters and what is kept live in the `TrainingState`, so that a resumed training stops where an unbroken one does.
 
     Parameters
     ----------
@@ -32,9 +32,7 @@ class Watch:
         self.schedule = SCHEDULES[settings.learning_rate]
         self.patience = max(settings.n_iter_no_change, math.ceil(MIN_PATIENCE / n_batches))
         self.of_score = settings.early_stopping and validation is not None
-        self.best_score = -math.inf
-        self.best_parameters = None
-        if self.of_score and state.n_epochs > 0:
+        if self.of_score and state.n_epochs > 0 and state.kept_parameters is None:
             # What an earlier call learned must not be lost to a worse continuation.
             self._keep_best(self.score())
 
@@ -67,15 +65,17 @@ class Watch:
         return not self._divide_rate()
 
     def restore_best(self):
-        """Put the best parameters back into the network, if a score chose any."""
-        if self.best_parameters is not None:
-            self.network.parameters[:] = self.best_parameters
+        """Put the best parameters back into the network, if a score chose any; they are not kept any longer."""
+        state = self.state
+        if state.kept_parameters is not None:
+            self.network.parameters[:] = state.kept_parameters
+        state.kept_score, state.kept_parameters = -math.inf, None
 
     def _keep_best(self, score):
         """Of equal scores the later wins: it has been trained for longer."""
-        if score >= self.best_score:
-            self.best_score = score
-            self.best_parameters = self.network.parameters.copy()
+        if score >= self.state.kept_score:
+            self.state.kept_score = score
+            self.state.kept_parameters = self.network.parameters.copy()
 
     def _divide_rate(self):
         """Go on with a smaller rate where the schedule says so; False when there is none left."""

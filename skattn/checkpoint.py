@@ -1,0 +1,296 @@
+"""Write down after each epoch all that a fit goes on from, and go on from it; nothing in the file is ever run."""
+
+import hashlib
+import io
+import json
+import reprlib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn import __version__
+from skattn._storage import refuse_newer, refuse_unwritable, remove_old_drafts, replace_file
+from skattn._training.settings import TrainingState
+from skattn.sequences import Sequences
+
+if TYPE_CHECKING:
+    from skattn.fitting import Model, Samples
+
+FREE = {"checkpoint", "n_jobs", "verbose"}
+"""Parameters that change no bit of the result, so they may differ from those of the fit in the file."""
+
+LARGEST = 2**53
+"""Counters in a file are below it: compiled code takes them as 64-bit numbers."""
+
+_ARRAYS = {"optimizer", "kept_parameters"}
+_VALUES = {field.name: field.type for field in fields(TrainingState) if field.name not in _ARRAYS}
+_DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+class Checkpoint:
+    """The file of one fit, from before its first work to its last epoch.
+
+    It is what `numpy.savez` writes, the arrays that training goes on from and a header in JSON, followed by
+    a digest of it all, so that a single wrong bit is noticed. It is read without pickle.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+        Whose `checkpoint` is the path.
+
+    Raises
+    ------
+    OSError
+        If no file can be written there.
+    ValueError
+        If what is there is no whole checkpoint, was written by a newer version, or belongs to a fit of
+        another estimator or with other parameters.
+    """
+
+    def __init__(self, estimator: Any):
+        self.path = Path(estimator.checkpoint)
+        refuse_unwritable(self.path)
+        remove_old_drafts(self.path)
+        self._found = self._read() if self.path.exists() else None
+        self._begun_with: dict[str, dict[str, Any]] = {}
+        self._settle("estimator", {"the estimator": type(estimator).__name__})
+        parameters = estimator.get_params(deep=False)
+        self._takes_any_seed = parameters["random_state"] is None
+        self._settle("parameters", {name: value for name, value in parameters.items() if name not in FREE})
+
+    def settle_seed(self, drawn: int) -> int:
+        """Give the seed of the fit in the file, which must be the one drawn where `random_state` says any.
+
+        Raises
+        ------
+        ValueError
+            If `random_state` is an instance in another state than it was.
+        """
+        if self._found is None:
+            return drawn
+        seed: int = self._found["state"]["seed"]
+        if seed != drawn and not self._takes_any_seed:
+            self._refuse(["random_state is in another state than it was, and draws another seed"])
+        return seed
+
+    def settle_data(self, samples: "Samples", validation: "Samples | None", start: "Model | None") -> None:
+        """Take note of what a fit learns from and goes on from, which must be as for the fit in the file.
+
+        Parameters
+        ----------
+        samples : Samples
+            All that count, before some are held out.
+        validation : Samples or None
+            Those that the user gave.
+        start : Model or None
+            The fitted model, where there is a warm start.
+
+        Raises
+        ------
+        ValueError
+            If anything differs.
+        """
+        self._settle("data", {"the objective": samples.objective, **_describe(samples, "X", "y")})
+        self._settle("weight", {"sample_weight": _digest(samples.weight)})
+        self._settle("validation", _describe(validation, "X_val", "y_val") if validation else {})
+        self._settle("start", {"the model that warm_start goes on from": _digest_model(start) if start else None})
+
+    def restore(self, model: "Model", optimizer: Any) -> None:
+        """Bring a model to where the fit in the file was.
+
+        Parameters
+        ----------
+        model : Model
+            Of the right network; changed in place.
+        optimizer : Optimizer
+            A new one of the right kind and size.
+
+        Raises
+        ------
+        ValueError
+            If the arrays in the file are not those of such a network.
+        """
+        found, network, state = self._found, model.network, model.state
+        if found is None:
+            return
+        arrays = found["arrays"]
+        wanted = {"parameters", *(f"optimizer.{name}" for name in optimizer.vectors)}
+        if arrays.keys() - {"kept_parameters"} != wanted or not all(
+            array.shape == network.parameters.shape and array.dtype == network.dtype and np.isfinite(array).all()
+            for array in arrays.values()
+        ):
+            raise self._damaged("its arrays are not those of this network")
+        network.parameters[:] = arrays["parameters"]
+        optimizer.vectors = {name: arrays[f"optimizer.{name}"] for name in optimizer.vectors}
+        optimizer.n_steps = found["n_steps"]
+        for name, value in found["state"].items():
+            setattr(state, name, value)
+        state.optimizer, state.kept_parameters = optimizer, arrays.get("kept_parameters")
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a fit to go on with."""
+        return self._found is not None
+
+    def save(self, model: "Model") -> None:
+        """Put what the model goes on from in place of what the file holds.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file is then as it was.
+        """
+        header = {
+            "skattn": __version__,
+            "begun_with": self._begun_with,
+            "state": _values_of(model.state),
+            "n_steps": model.state.optimizer.n_steps if model.state.optimizer else 0,
+        }
+        buffer, arrays = io.BytesIO(), _arrays_of(model)
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        np.savez(buffer, **arrays)
+        content = buffer.getvalue()
+        replace_file(self.path, content + hashlib.sha256(content).digest())
+
+    def _read(self) -> dict[str, Any]:
+        """The header of the file, checked value by value, and its arrays, which only a network can judge."""
+        raw = self.path.read_bytes()
+        content, digest = raw[:-_DIGEST_SIZE], raw[-_DIGEST_SIZE:]
+        if hashlib.sha256(content).digest() != digest:
+            raise self._damaged("its digest is not that of its content")
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            found = {**json.loads(arrays.pop("header").tobytes()), "arrays": arrays}
+        except Exception as error:  # whatever a stranger's file makes the readers raise
+            raise self._damaged("it does not hold a header and arrays") from error
+        refuse_newer(str(found.get("skattn")), f"The checkpoint {self.path}", "give another path")
+        if not _is_sound(found):
+            raise self._damaged("its header is not that of a fit")
+        return found
+
+    def _damaged(self, why: str) -> ValueError:
+        return ValueError(
+            f"{self.path} is no whole checkpoint of skattn: {why}; give another path, or delete the file to begin anew."
+        )
+
+    def _settle(self, part: str, now: dict[str, Any]) -> None:
+        """Take note of what a fit begins with; refuse it where the fit in the file began with something else."""
+        now = _plain(now)
+        if self._found is not None:
+            before = self._found["begun_with"].get(part, {})
+            if before != now:
+                self._refuse(_differences(before, now))
+        self._begun_with[part] = now
+
+    def _refuse(self, differences: list[str]) -> NoReturn:
+        raise ValueError(
+            f"The fit in the checkpoint {self.path} began otherwise: {', '.join(differences)}. To go on with it, fit "
+            "as then; to begin anew, give another path or delete the file. Every fit needs a file of its own, also "
+            "each of a search or of cross-validation."
+        )
+
+
+def _values_of(state: TrainingState) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in _VALUES}
+
+
+def _arrays_of(model: "Model") -> dict[str, Any]:
+    """All vectors that move while training, by the names that they have in the file."""
+    state = model.state
+    vectors = state.optimizer.vectors if state.optimizer else {}
+    arrays = {"parameters": model.network.parameters, **{f"optimizer.{name}": vectors[name] for name in vectors}}
+    return arrays if state.kept_parameters is None else {**arrays, "kept_parameters": state.kept_parameters}
+
+
+def _is_sound(found: dict[str, Any]) -> bool:
+    """Whether the values of a header are of the right kind and agree with each other."""
+    state, begun_with = found.get("state"), found.get("begun_with")
+    if not isinstance(begun_with, dict) or not all(isinstance(part, dict) for part in begun_with.values()):
+        return False
+    if not isinstance(state, dict) or state.keys() != _VALUES.keys() or not _is_value(found.get("n_steps"), int):
+        return False
+    if not all(_is_value(state[name], kind) for name, kind in _VALUES.items()) or state["plan_updates"] is None:
+        return False
+    return (
+        state["seed"] <= np.iinfo(np.int32).max
+        and 0 < state["n_updates"] - state["plan_start"] <= state["plan_updates"]
+        and 0 < state["n_epochs"] == len(state["loss_curve"])
+    )
+
+
+def _is_value(value: Any, kind: Any) -> bool:
+    if isinstance(value, list):
+        return kind is list and all(isinstance(item, float) for item in value)
+    if isinstance(value, int):
+        return isinstance(value, kind) and 0 <= value < LARGEST
+    return isinstance(value, kind)
+
+
+def _describe(samples: "Samples", x: str, y: str) -> dict[str, Any]:
+    """What there is to learn from, in numbers that can be told and digests of the rest."""
+    data = samples.data
+    return {
+        f"the number of samples of {x}": data.n_samples,
+        f"the number of steps of {x}": int(data.lengths.sum()),
+        f"the number of features of {x}": data.n_features,
+        f"the dtype of {x}": data.values.dtype.name,
+        f"the lengths of the sequences of {x}": _digest(data.lengths),
+        f"the values of {x}": _digest_steps(data),
+        f"the classes of {y}": None if samples.classes is None else [repr(c) for c in samples.classes.tolist()],
+        f"the values of {y}": None if samples.target is None else _digest(samples.target),
+    }
+
+
+def _digest_model(model: "Model") -> str:
+    """One number that another model, or the same one trained further, would not have."""
+    network, target = model.network, model.target
+    scaling = [network.mean, network.scale, *(part for part in (target.mean, target.scale) if part is not None)]
+    values = np.frombuffer(json.dumps(_values_of(model.state)).encode(), np.uint8)
+    return _digest(values, *_arrays_of(model).values(), *scaling)
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _digest_steps(data: Sequences) -> str:
+    """The digest of all valid steps, whatever lies between them, and without a copy of all."""
+    digest = hashlib.sha256()
+    for start, length in zip(data.starts.tolist(), data.lengths.tolist(), strict=True):
+        digest.update(data.values[start : start + length].tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as they come back from JSON, so that they can be compared with those in a file."""
+    return {name: json.loads(json.dumps(_simple(value))) for name, value in values.items()}
+
+
+def _simple(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {repr(_simple(key)): _simple(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_simple(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState):
+        return "a RandomState"  # its state is compared by what it draws
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Say what differs: where numbers can be told, those alone, for digests then differ as well."""
+    names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    told = [name for name in names if not any(str(part.get(name)).startswith("sha256:") for part in (before, now))]
+    if told:
+        return [f"{name} is {reprlib.repr(now.get(name))} and was {reprlib.repr(before.get(name))}" for name in told]
+    return [f"{name} is not what it was" for name in names]
