@@ -70,6 +70,20 @@ def test_a_training_stopped_pickled_and_resumed_has_the_same_bits(optimizer, lea
     assert state.loss_curve == whole_state.loss_curve
 
 
+@pytest.mark.parametrize("moment", [1, 5, None])
+def test_early_stopping_resumed_stops_where_an_unbroken_one_does(moment):
+    """None: after its last epoch, when nothing is left to do."""
+    settings = Settings("sgd", 2.0, "constant", max_iter=200, early_stopping=True, n_iter_no_change=5)
+    copies = []
+    network, state = LinearNetwork(N_FEATURES, N_CLASSES), TrainingState(seed=7)
+    whole = {"network": network, "state": state, "settings": settings, "validation": validation()}
+    fit(**whole, on_epoch=lambda *_: copies.append(pickle.dumps((network, state))))
+    resumed, resumed_state = pickle.loads(copies[-1 if moment is None else moment - 1])
+    fit(**whole | {"network": resumed, "state": resumed_state}, plan="resume")
+    assert 5 < state.n_epochs == resumed_state.n_epochs < 200
+    np.testing.assert_array_equal(resumed.parameters, network.parameters)
+
+
 def test_the_seed_decides_the_batches():
     same, _ = fit(state=TrainingState(seed=7))
     again, _ = fit(state=TrainingState(seed=7))

@@ -89,6 +89,13 @@ def test_the_best_parameters_are_restored():
     assert count_epochs(settings, scores=[0.1, 0.9, *[0.5] * 20]) == (9, 0.9)
 
 
+def test_nothing_is_kept_beyond_the_end():
+    """What another call's samples score is no measure for the next one's."""
+    state = TrainingState(0)
+    count_epochs(Settings(early_stopping=True), scores=[0.1, 0.9, 0.5], state=state)
+    assert (-np.inf, None) == (state.kept_score, state.kept_parameters)
+
+
 def test_of_equal_scores_the_later_parameters_are_kept():
     settings = Settings(early_stopping=True)
     network = ScriptedNetwork()

@@ -32,7 +32,7 @@ class Watch:
         self.schedule = SCHEDULES[settings.learning_rate]
         self.patience = max(settings.n_iter_no_change, math.ceil(MIN_PATIENCE / n_batches))
         self.of_score = settings.early_stopping and validation is not None
-        if self.of_score and state.n_epochs > 0 and state.kept_parameters is None:
+        if self.of_score and state.n_epochs > 0:
             # What an earlier call learned must not be lost to a worse continuation.
             self._keep_best(self.score())
 
