@@ -5,29 +5,27 @@ import io
 import json
 import reprlib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skattn import __version__
+from skattn._network.checks import check_fields, check_vector, check_whole, damaged
 from skattn._storage import refuse_newer, refuse_unwritable, remove_old_drafts, replace_file
+from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.settings import TrainingState
+from skattn.fitting import Model, Samples
+from skattn.persistence import read_training, write_training
 from skattn.sequences import Sequences
-
-if TYPE_CHECKING:
-    from skattn.fitting import Model, Samples
 
 FREE = {"checkpoint", "n_jobs", "verbose"}
 """Parameters that change no bit of the result, so they may differ from those of the fit in the file."""
 
-LARGEST = 2**53
-"""Counters in a file are below it: compiled code takes them as 64-bit numbers."""
+PARTS = ("estimator", "parameters", "data", "weight", "validation", "start")
+"""What a fit begins with, each compared in turn with what the fit in the file began with."""
 
-_ARRAYS = {"optimizer", "kept_parameters"}
-_VALUES = {field.name: field.type for field in fields(TrainingState) if field.name not in _ARRAYS}
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
@@ -59,7 +57,7 @@ class Checkpoint:
         self._begun_with: dict[str, dict[str, Any]] = {}
         self._settle("estimator", {"the estimator": type(estimator).__name__})
         parameters = estimator.get_params(deep=False)
-        self._takes_any_seed = parameters["random_state"] is None
+        self._takes_any_seed, self._optimizer = parameters["random_state"] is None, parameters["optimizer"]
         self._settle("parameters", {name: value for name, value in parameters.items() if name not in FREE})
 
     def settle_seed(self, drawn: int) -> int:
@@ -72,12 +70,12 @@ class Checkpoint:
         """
         if self._found is None:
             return drawn
-        seed: int = self._found["state"]["seed"]
+        seed: int = self._found["training"]["seed"]
         if seed != drawn and not self._takes_any_seed:
             self._refuse(["random_state is in another state than it was, and draws another seed"])
         return seed
 
-    def settle_data(self, samples: "Samples", validation: "Samples | None", start: "Model | None") -> None:
+    def settle_data(self, samples: Samples, validation: Samples | None, start: Model | None) -> None:
         """Take note of what a fit learns from and goes on from, which must be as for the fit in the file.
 
         Parameters
@@ -99,44 +97,30 @@ class Checkpoint:
         self._settle("validation", _describe(validation, "X_val", "y_val") if validation else {})
         self._settle("start", {"the model that warm_start goes on from": _digest_model(start) if start else None})
 
-    def restore(self, model: "Model", optimizer: Any) -> None:
-        """Bring a model to where the fit in the file was.
-
-        Parameters
-        ----------
-        model : Model
-            Of the right network; changed in place.
-        optimizer : Optimizer
-            A new one of the right kind and size.
+    def restore(self, model: Model) -> bool:
+        """Bring a model that has not been trained to where the fit in the file was; False where there is none.
 
         Raises
         ------
         ValueError
-            If the arrays in the file are not those of such a network.
+            If what is in the file does not belong to such a model.
         """
-        found, network, state = self._found, model.network, model.state
-        if found is None:
-            return
-        arrays = found["arrays"]
-        wanted = {"parameters", *(f"optimizer.{name}" for name in optimizer.vectors)}
-        if arrays.keys() - {"kept_parameters"} != wanted or not all(
-            array.shape == network.parameters.shape and array.dtype == network.dtype and np.isfinite(array).all()
-            for array in arrays.values()
-        ):
-            raise self._damaged("its arrays are not those of this network")
-        network.parameters[:] = arrays["parameters"]
-        optimizer.vectors = {name: arrays[f"optimizer.{name}"] for name in optimizer.vectors}
-        optimizer.n_steps = found["n_steps"]
-        for name, value in found["state"].items():
-            setattr(state, name, value)
-        state.optimizer, state.kept_parameters = optimizer, arrays.get("kept_parameters")
+        if self._found is None:
+            return False
+        arrays, training, network = dict(self._found["arrays"]), dict(self._found["training"]), model.network
+        try:
+            parameters = check_vector("parameters", arrays.pop("parameters"), network.parameters.size, network.dtype)
+            training["kept_parameters"] = arrays.pop("kept_parameters", None)
+            training["optimizer"] = {**training["optimizer"], "vectors": arrays}
+            state = read_training(training, network)
+            _check_plan(state, self._optimizer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(str(error)) from error
+        network.parameters[:] = parameters
+        model.state = state
+        return True
 
-    @property
-    def is_there(self) -> bool:
-        """Whether there is a fit to go on with."""
-        return self._found is not None
-
-    def save(self, model: "Model") -> None:
+    def save(self, model: Model) -> None:
         """Put what the model goes on from in place of what the file holds.
 
         Raises
@@ -144,20 +128,19 @@ class Checkpoint:
         OSError
             If it cannot be written; the file is then as it was.
         """
-        header = {
-            "skattn": __version__,
-            "begun_with": self._begun_with,
-            "state": _values_of(model.state),
-            "n_steps": model.state.optimizer.n_steps if model.state.optimizer else 0,
-        }
-        buffer, arrays = io.BytesIO(), _arrays_of(model)
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        np.savez(buffer, **arrays)
+        training = write_training(model.state)
+        arrays = {**training["optimizer"].pop("vectors"), "parameters": model.network.parameters}
+        kept = training.pop("kept_parameters")
+        if kept is not None:
+            arrays["kept_parameters"] = kept
+        header = {"skattn": __version__, "begun_with": self._begun_with, "training": training}
+        buffer = io.BytesIO()
+        np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         content = buffer.getvalue()
         replace_file(self.path, content + hashlib.sha256(content).digest())
 
     def _read(self) -> dict[str, Any]:
-        """The header of the file, checked value by value, and its arrays, which only a network can judge."""
+        """What the file holds, which only a network can judge."""
         raw = self.path.read_bytes()
         content, digest = raw[:-_DIGEST_SIZE], raw[-_DIGEST_SIZE:]
         if hashlib.sha256(content).digest() != digest:
@@ -166,11 +149,18 @@ class Checkpoint:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             found = {**json.loads(arrays.pop("header").tobytes()), "arrays": arrays}
+            written_by = str(found["skattn"])
         except Exception as error:  # whatever a stranger's file makes the readers raise
             raise self._damaged("it does not hold a header and arrays") from error
-        refuse_newer(str(found.get("skattn")), f"The checkpoint {self.path}", "give another path")
-        if not _is_sound(found):
-            raise self._damaged("its header is not that of a fit")
+        refuse_newer(written_by, f"The checkpoint {self.path}", "give another path")
+        try:
+            check_fields("header", found, ("skattn", "begun_with", "training", "arrays"))
+            # The seed draws the validation samples, so it is needed before there is a network.
+            check_whole("seed", found["training"]["seed"], most=np.iinfo(np.int32).max)
+            for part, begun_with in check_fields("begun_with", found["begun_with"], PARTS).items():
+                check_fields(part, begun_with, (), begun_with)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(str(error)) from error
         return found
 
     def _damaged(self, why: str) -> ValueError:
@@ -182,7 +172,7 @@ class Checkpoint:
         """Take note of what a fit begins with; refuse it where the fit in the file began with something else."""
         now = _plain(now)
         if self._found is not None:
-            before = self._found["begun_with"].get(part, {})
+            before = self._found["begun_with"][part]
             if before != now:
                 self._refuse(_differences(before, now))
         self._begun_with[part] = now
@@ -195,43 +185,15 @@ class Checkpoint:
         )
 
 
-def _values_of(state: TrainingState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in _VALUES}
+def _check_plan(state: TrainingState, optimizer: str) -> None:
+    """Counters must agree with each other and with the parameters of the fit."""
+    if type(state.optimizer) is not OPTIMIZERS[optimizer]:
+        raise damaged("optimizer", state.optimizer, optimizer)
+    check_whole("plan_updates", state.plan_updates, least=state.n_plan_updates)
+    check_whole("n_epochs", state.n_epochs, len(state.loss_curve), len(state.loss_curve))
 
 
-def _arrays_of(model: "Model") -> dict[str, Any]:
-    """All vectors that move while training, by the names that they have in the file."""
-    state = model.state
-    vectors = state.optimizer.vectors if state.optimizer else {}
-    arrays = {"parameters": model.network.parameters, **{f"optimizer.{name}": vectors[name] for name in vectors}}
-    return arrays if state.kept_parameters is None else {**arrays, "kept_parameters": state.kept_parameters}
-
-
-def _is_sound(found: dict[str, Any]) -> bool:
-    """Whether the values of a header are of the right kind and agree with each other."""
-    state, begun_with = found.get("state"), found.get("begun_with")
-    if not isinstance(begun_with, dict) or not all(isinstance(part, dict) for part in begun_with.values()):
-        return False
-    if not isinstance(state, dict) or state.keys() != _VALUES.keys() or not _is_value(found.get("n_steps"), int):
-        return False
-    if not all(_is_value(state[name], kind) for name, kind in _VALUES.items()) or state["plan_updates"] is None:
-        return False
-    return (
-        state["seed"] <= np.iinfo(np.int32).max
-        and 0 < state["n_updates"] - state["plan_start"] <= state["plan_updates"]
-        and 0 < state["n_epochs"] == len(state["loss_curve"])
-    )
-
-
-def _is_value(value: Any, kind: Any) -> bool:
-    if isinstance(value, list):
-        return kind is list and all(isinstance(item, float) for item in value)
-    if isinstance(value, int):
-        return isinstance(value, kind) and 0 <= value < LARGEST
-    return isinstance(value, kind)
-
-
-def _describe(samples: "Samples", x: str, y: str) -> dict[str, Any]:
+def _describe(samples: Samples, x: str, y: str) -> dict[str, Any]:
     """What there is to learn from, in numbers that can be told and digests of the rest."""
     data = samples.data
     return {
@@ -246,12 +208,14 @@ def _describe(samples: "Samples", x: str, y: str) -> dict[str, Any]:
     }
 
 
-def _digest_model(model: "Model") -> str:
+def _digest_model(model: Model) -> str:
     """One number that another model, or the same one trained further, would not have."""
     network, target = model.network, model.target
     scaling = [network.mean, network.scale, *(part for part in (target.mean, target.scale) if part is not None)]
-    values = np.frombuffer(json.dumps(_values_of(model.state)).encode(), np.uint8)
-    return _digest(values, *_arrays_of(model).values(), *scaling)
+    training = write_training(model.state)
+    vectors = training["optimizer"].pop("vectors").values() if training["optimizer"] else ()
+    values = np.frombuffer(json.dumps(training).encode(), np.uint8)
+    return _digest(network.parameters, values, *vectors, *scaling)
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from sklearn.utils import check_random_state
 from skattn._network.network import Network
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES, Target
-from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.standardise import step_mean_and_scale
-from skattn.checkpoint import Checkpoint
 from skattn.parameters import resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_target, split_validation
 from skattn.weighting import read_sample_weight
+
+if TYPE_CHECKING:
+    from skattn.checkpoint import Checkpoint
 
 
 @dataclass(eq=False)
@@ -71,7 +72,7 @@ def fit_model(
     y_val: Any = None,
     n_epochs: int | None = None,
     plan: str = "new",
-    checkpoint: Checkpoint | None = None,
+    checkpoint: "Checkpoint | None" = None,
 ) -> Model:
     """Read samples and train on them.
 
@@ -110,9 +111,8 @@ def fit_model(
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model)
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
-    if checkpoint and checkpoint.is_there:
+    if checkpoint and checkpoint.restore(model):
         plan = "resume"
-        checkpoint.restore(model, OPTIMIZERS[estimator.optimizer](model.network.parameters.size, model.network.dtype))
     train(
         model.network,
         *_encode(learned, model),

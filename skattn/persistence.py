@@ -87,15 +87,20 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
 
 def _write_model(model: Model) -> dict[str, Any]:
     """All that a fit left behind, as plain values and arrays."""
-    training, optimizer = dict(vars(model.state)), model.state.optimizer
-    training["optimizer"] = None if optimizer is None else _write_optimizer(optimizer)
     return {
         "network": model.network.__getstate__(),
-        "training": training,
+        "training": write_training(model.state),
         "objective": model.objective,
         "target": dict(vars(model.target)),
         "classes": model.classes,
     }
+
+
+def write_training(state: TrainingState) -> dict[str, Any]:
+    """Turn what training goes on from into plain values and arrays, which are not copied."""
+    training = dict(vars(state))
+    training["optimizer"] = None if state.optimizer is None else _write_optimizer(state.optimizer)
+    return training
 
 
 def _write_optimizer(optimizer: Optimizer) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _read_model(state: Any) -> Model:
     if OBJECTIVES[objective].loss != network.architecture.loss:
         raise damaged("loss", network.architecture.loss, f"that of the objective {objective!r}")
     target = _read_target(state["target"], objective, network.architecture)
-    training = _read_training(state["training"], network)
+    training = read_training(state["training"], network)
     return Model(network, training, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
 
 
@@ -169,25 +174,48 @@ def _read_plan(name: str, value: Any) -> int | None:
     return None if value is None else check_whole(name, value, least=1)
 
 
-# What each attribute of a `TrainingState` must be; its optimiser has checks of its own.
+def _read_switch(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise damaged(name, value, "True or False")
+    return value
+
+
+# What each attribute of a `TrainingState` must be; its arrays have checks of their own.
 _TRAINING_CHECKS: dict[str, Any] = {
     **dict.fromkeys(("seed", "n_epochs", "n_updates", "plan_start", "n_flat_epochs"), check_whole),
     "plan_updates": _read_plan,
     "rate_scale": partial(check_number, least=0, most=1),
-    "reference": partial(check_number, most=float(np.finfo(np.float64).max)),
+    **dict.fromkeys(("reference", "kept_score"), partial(check_number, most=float(np.finfo(np.float64).max))),
+    "is_finished": _read_switch,
     **dict.fromkeys(("loss_curve", "validation_scores"), _read_numbers),
 }
 
 
-def _read_training(values: Any, network: Network) -> TrainingState:
-    """Counters in range, and an optimiser that belongs to the network's parameters."""
-    values = check_fields("training", values, ("seed",), (*_TRAINING_CHECKS, "optimizer"))
-    optimizer = values.pop("optimizer", None)
+def read_training(values: Any, network: Network) -> TrainingState:
+    """Turn what `write_training` gave back into what training goes on from.
+
+    Parameters
+    ----------
+    values : dict
+        What is missing, besides the seed, keeps its default.
+    network : Network
+        Whose parameters it must belong to.
+
+    Raises
+    ------
+    ValueError
+        If something is unknown, of the wrong kind, out of range, or does not fit the network.
+    """
+    values = check_fields("training", values, ("seed",), (*_TRAINING_CHECKS, "optimizer", "kept_parameters"))
+    optimizer, kept = values.pop("optimizer", None), values.pop("kept_parameters", None)
     state = TrainingState(**{name: _TRAINING_CHECKS[name](name, value) for name, value in values.items()})
     if state.plan_start > state.n_updates:
         raise damaged("plan_start", state.plan_start, f"at most n_updates={state.n_updates}")
     if optimizer is not None:
         state.optimizer = _read_optimizer(optimizer, network)
+    if kept is not None:
+        state.kept_parameters = check_vector("kept_parameters", kept, network.parameters.size, network.dtype)
     return state
 
 

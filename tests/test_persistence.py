@@ -206,7 +206,7 @@ def test_what_came_later_has_its_default(model):
 
 
 def test_each_thing_that_training_goes_on_from_is_checked():
-    assert {field.name for field in fields(TrainingState)} == {*_TRAINING_CHECKS, "optimizer"}
+    assert {field.name for field in fields(TrainingState)} == {*_TRAINING_CHECKS, "optimizer", "kept_parameters"}
 
 
 def test_copies_are_independent(model):
@@ -264,7 +264,10 @@ def damages(model):
     yield (*training, "plan_start"), model.__getstate__()["_model"]["training"]["n_updates"] + 1
     yield from (((*training, "plan_updates"), value) for value in (0, -1, 1.5, "7"))
     yield from (((*training, "rate_scale"), value) for value in (-1, 2, *NO_NUMBERS))
-    yield from (((*training, "reference"), value) for value in (float("inf"), *NO_NUMBERS))
+    for name in ("reference", "kept_score"):
+        yield from (((*training, name), value) for value in (float("inf"), *NO_NUMBERS))
+    yield from (((*training, "is_finished"), value) for value in (None, 0, 1.0, "yes"))
+    yield from (((*training, "kept_parameters"), value) for value in (0, "all", np.ones(3), np.ones((1, 3))))
     yield from (((*training, "loss_curve"), value) for value in (None, 7, (1.0,), ["a"], [None], np.ones(3)))
     yield from (((*training, "optimizer"), value) for value in (7, {}, {"name": "adamw"}, []))
     optimizer = (*training, "optimizer")
