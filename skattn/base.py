@@ -1,7 +1,8 @@
-"""Fit, transform, attention weights, fitted attributes, pickling: what the three estimators share."""
+"""Fit, transform, attention weights, fitted attributes, saving: what the three estimators share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
 from skattn.fitting import Model, fit_model
 from skattn.functional import attention_weights
+from skattn.interchange import load_weights, save_weights
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
@@ -140,6 +142,62 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
+
+    def save_weights(self, path: str | PathLike[str]) -> None:
+        """Write the weights, and all that predictions need besides, into a safetensors file.
+
+        It holds numbers and words only, for other programs and for people who must not load pickles. Needs
+        ``pip install "skattn[interchange]"``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that stands there is replaced at once: whatever happens, the old or the new one is whole.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        ValueError
+            If a class label is neither a word nor a number nor a boolean.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The tensors have the names of `weights_`, and besides ``input.mean``, ``input.scale`` and, for values,
+        ``target.mean``, ``target.scale``: the network takes ``(x - mean) / scale``. What the optimiser keeps is
+        not in the file.
+        """
+        save_weights(self, self._fitted, path)
+
+    def load_weights(self, path: str | PathLike[str]) -> Self:
+        """Become the fitted estimator that `save_weights` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        self : object
+            Predictions have the same bits. `partial_fit` and `warm_start` go on with a new optimiser.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is not installed.
+        ValueError
+            If the file is damaged or no such file, a later version wrote it, or it is of another network than
+            the parameters of this estimator ask for. The estimator is then as it was before.
+        OSError
+            If the file cannot be read.
+        """
+        self._validate_params()
+        attributes = load_weights(self, path)
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(attributes)
+        return self
 
     @available_if(_has_columns)
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

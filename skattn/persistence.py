@@ -75,7 +75,7 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
         raise damaged(f"This {kind.__name__}", state, "attributes by name")
     attributes = dict(state)
     written_by = attributes.pop(VERSION, "0")
-    if not isinstance(written_by, str):
+    if not isinstance(written_by, str) or not written_by[:1].isdecimal():
         raise damaged(VERSION, written_by, "a version")
     refuse_newer(written_by, f"This {kind.__name__}")
     if "_model" in attributes:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     KERNELS: {KERNELS},
 }
 OUTSIDE = {
-    TOP: {"numpy", "scipy", "sklearn", "joblib"},
+    TOP: {"numpy", "scipy", "sklearn", "joblib", "safetensors"},
     NETWORK: {"numpy"},
     TRAINING: {"numpy"},
     KERNELS: {"numpy", "numba", "llvmlite", "joblib"},
@@ -137,6 +137,6 @@ def test_importing_the_package_imports_no_library():
 def test_every_module_imports_without_an_extra():
     modules = [".".join(["skattn", *Path(name).with_suffix("").parts]).removesuffix(".__init__") for name in NAMES]
     code = f"import importlib, sys; [importlib.import_module(name) for name in {modules}]"
-    code += "; print(*{'torch', 'matplotlib'} & set(sys.modules))"
+    code += "; print(*{'torch', 'matplotlib', 'safetensors', 'skops'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "" == run.stdout.strip()

@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from files.write import RESULTS, describe, name_columns, write
+from files.write import RESULTS, describe, name_columns, read, write
 from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, target_of
 
 import skattn
@@ -23,7 +23,8 @@ from skattn.fitting import Model
 from skattn.persistence import _TRAINING_CHECKS, TRUSTED_TYPES
 
 X = make_ragged()
-FILES = sorted((Path(__file__).parent / "files").glob("*/*.joblib"))
+FORMS = (".joblib", ".skops", ".safetensors")
+FILES = sorted(path for path in (Path(__file__).parent / "files").glob("*/*.*") if path.suffix in FORMS)
 
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
@@ -162,17 +163,17 @@ def assert_as_written(model, record):
         np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_files_of_earlier_versions_are_read(path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = joblib.load(path)
+        model = read(path)
     assert_as_written(model, dict(np.load(path.with_suffix(".npz"))))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_models_of_earlier_versions_go_on_learning(path):
-    model = joblib.load(path)
+    model = read(path)
     X = name_columns(model, np.load(path.with_suffix(".npz"))["X"])
     y, n_iter = model.predict(X) if hasattr(model, "predict") else None, model.n_iter_
     model.set_params(early_stopping=False)
@@ -183,13 +184,16 @@ def test_models_of_earlier_versions_go_on_learning(path):
 def test_each_release_has_its_files():
     folders = {path.parent.name for path in FILES}
     assert "0.1.0" in folders
-    assert {3} == {sum(path.parent.name == folder for path in FILES) for folder in folders}
+    for folder in folders:
+        names = {path.name for path in FILES if path.parent.name == folder}
+        forms = FORMS[:1] if folder == "0.1.0" else FORMS
+        assert names == {name + form for name in ("classifier", "regressor", "transformer") for form in forms}
 
 
 def test_what_this_version_writes_is_read(tmp_path):
     write(tmp_path)
-    for path in sorted(tmp_path.glob("*.joblib")):
-        assert_as_written(joblib.load(path), dict(np.load(path.with_suffix(".npz"))))
+    for path in sorted(path for path in tmp_path.iterdir() if path.suffix in FORMS):
+        assert_as_written(read(path), dict(np.load(path.with_suffix(".npz"))))
 
 
 def test_what_came_later_has_its_default(model):
@@ -286,7 +290,7 @@ def damages(model):
     yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
     yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
     yield from ((("feature_names_in_",), value) for value in (["a"], np.array(["a"]), np.arange(3), "abc"))
-    yield from ((("_skattn_version",), value) for value in (None, 7, ["0.1.0"]))
+    yield from ((("_skattn_version",), value) for value in (None, 7, ["0.1.0"], "", "new"))
 
 
 def alter(state, path, value):
@@ -347,7 +351,7 @@ def test_an_estimator_takes_no_model_of_another_kind(model):
 
 
 def test_a_damaged_file_of_version_010_is_refused():
-    state = joblib.load(FILES[0].parent.parent / "0.1.0" / "classifier.joblib").__getstate__()
+    state = joblib.load(FILES[0].parents[1] / "0.1.0" / "classifier.joblib").__getstate__()
     network = state["_model"]["network"]
     old = {**network, "architecture": Architecture(**network["architecture"] | {"d_model": 2**40})}
     with pytest.raises(ValueError, match="architecture is .* damaged"):

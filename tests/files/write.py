@@ -9,12 +9,15 @@ the folder of that version for good:
 import json
 import sys
 from pathlib import Path
+from zipfile import ZIP_DEFLATED
 
 import joblib
 import numpy as np
+import skops.io
 
 import skattn
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.persistence import TRUSTED_TYPES
 
 RESULTS = ("transform", "predict", "predict_proba", "decision_function")
 ATTRIBUTES = ("objective_", "classes_", "loss_curve_", "validation_scores_", "n_iter_", "n_features_in_")
@@ -58,6 +61,11 @@ def make_transformer():
 
 
 MAKERS = {"classifier": make_classifier, "regressor": make_regressor, "transformer": make_transformer}
+KINDS = {
+    "classifier": SelfAttentionClassifier,
+    "regressor": SelfAttentionRegressor,
+    "transformer": SelfAttentionTransformer,
+}
 
 
 def describe(model):
@@ -80,14 +88,26 @@ def name_columns(model, X):
 
 
 def write(folder):
-    """Write each model as a .joblib file, and its input, results and attributes as .npz beside it."""
+    """Write each model in every form, and its input, results and attributes as .npz beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in MAKERS.items():
         model, X = make()
         joblib.dump(model, folder / f"{name}.joblib")
+        skops.io.dump(model, folder / f"{name}.skops", compression=ZIP_DEFLATED)
+        model.save_weights(folder / f"{name}.safetensors")
         named = name_columns(model, X)
         results = {result: getattr(model, result)(named) for result in RESULTS if hasattr(model, result)}
         np.savez_compressed(folder / f"{name}.npz", X=X, **results, **describe(model))
+
+
+def read(path):
+    """Read a model in whatever form it is."""
+    if path.suffix == ".joblib":
+        return joblib.load(path)
+    if path.suffix == ".skops":
+        return skops.io.load(path, trusted=TRUSTED_TYPES)
+    parameters = json.loads(str(np.load(path.with_suffix(".npz"))["parameters"]))
+    return KINDS[path.stem](**parameters).load_weights(path)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,254 @@
+"""Weights in a safetensors file: tensors by name and a description, for other programs and for wary readers.
+
+The file holds numbers and words only, so reading one runs no code, whoever wrote it. A digest finds damage; it is no
+signature, for whoever alters a file on purpose can compute it as well.
+"""
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn import __version__
+from skattn._network.checks import check_architecture, check_choice, check_fields, damaged
+from skattn._network.network import Architecture, Network
+from skattn._storage import refuse_newer, replace_file
+from skattn._training.objectives import OBJECTIVES
+from skattn.fitting import Model
+from skattn.parameters import resolve_architecture
+from skattn.persistence import VERSION, read_state
+
+_DESCRIPTION = "skattn"
+"""Name of the metadata that is ours: one text, so that the same model gives the same bytes."""
+
+_FIELDS = (
+    *("version", "estimator", "parameters", "architecture", "dtype", "objective", "target", "classes"),
+    *("steps_in", "n_features_in", "feature_names_in", "training", "sha256"),
+)
+_INPUT, _TARGET = ("input.mean", "input.scale"), ("target.mean", "target.scale")
+# How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
+_TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
+# May differ between the estimator and the file: neither is part of what is computed from weights.
+_FREE = {"dropout", "hidden_fraction"}
+# Bytes that labels may take; a file could ask for words of any width.
+_MOST_LABELS = 1 << 24
+
+
+def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model's tensors and what they mean.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    model : Model
+        What its last fit left behind.
+    path : str or path-like
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed.
+    ValueError
+        If a class label is neither a word nor a number.
+    OSError
+        If the file cannot be written; what stood there before is then as it was.
+    """
+    library = _safetensors()
+    network, target = model.network, model.target
+    tensors = {**network.weights, **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
+    if target.mean is not None:
+        tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    names = getattr(estimator, "feature_names_in_", None)
+    description = {
+        "version": __version__,
+        "estimator": _name(type(estimator)),
+        "parameters": {name: _plain(value) for name, value in estimator.get_params(deep=False).items()},
+        "architecture": asdict(network.architecture),
+        "dtype": network.dtype.name,
+        "objective": model.objective,
+        "target": {"n_outputs": target.n_outputs, "is_column": target.is_column},
+        "classes": None if model.classes is None else _write_labels(model.classes),
+        "steps_in": [bool(estimator._steps_in[0]), int(estimator._steps_in[1])],
+        "n_features_in": int(estimator.n_features_in_),
+        "feature_names_in": None if names is None else names.tolist(),
+        "training": {name: getattr(model.state, name) for name in _TRAINING},
+    }
+    # As it will be read: keys are words, and pairs are lists.
+    description = json.loads(json.dumps(description, allow_nan=False))
+    description["sha256"] = _digest(tensors, description)
+    replace_file(path, library.save(tensors, {_DESCRIPTION: json.dumps(description)}))
+
+
+def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read tensors for an estimator whose parameters ask for the network that they are of.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+        It is left as it is.
+    path : str or path-like
+
+    Returns
+    -------
+    attributes : dict
+        What a fit would have set on the estimator.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed.
+    ValueError
+        If the file is damaged, is no such file, was written by a later version, or is of another network than
+        the estimator's parameters ask for.
+    OSError
+        If the file cannot be read.
+    """
+    tensors, description = _read(path)
+    kind = _name(type(estimator))
+    if description["estimator"] != kind:
+        raise ValueError(
+            f"{path} holds the weights of a {description['estimator']}, and this is a {kind}; load it into the former."
+        )
+    dtype = check_choice("dtype", description["dtype"], ("float32", "float64"))
+    objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
+    n_numbers = sum(tensor.size for tensor in tensors.values())
+    network = Network(_match(estimator, description, n_numbers), dtype)
+    with_target = _TARGET if objective == "squared_error" else ()
+    check_fields("tensors", tensors, (*network.weights, *_INPUT, *with_target))
+    for name, weight in network.weights.items():
+        if tensors[name].dtype != weight.dtype or tensors[name].shape != weight.shape:
+            raise damaged(name, tensors[name], f"numbers in {weight.dtype} of shape {weight.shape}")
+        weight[...] = tensors[name]
+    classes, names = description["classes"], description["feature_names_in"]
+    state = {
+        VERSION: description["version"],
+        "_steps_in": tuple(description["steps_in"]) if isinstance(description["steps_in"], list) else None,
+        "n_features_in_": description["n_features_in"],
+        "_model": {
+            "network": network.__getstate__() | {name[6:]: tensors[name] for name in _INPUT},
+            "training": check_fields("training", description["training"], _TRAINING),
+            "objective": objective,
+            "target": check_fields("target", description["target"], ("n_outputs", "is_column"))
+            | {name[7:]: tensors[name] for name in with_target},
+            "classes": None if classes is None else _read_labels("classes", classes),
+        },
+    }
+    if names is not None:
+        state["feature_names_in_"] = _read_labels("feature_names_in", {"dtype": "object", "values": names})
+    return read_state(state, type(estimator))
+
+
+def _safetensors() -> ModuleType:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError('Weights are kept by safetensors; pip install "skattn[interchange]".') from error
+    return safetensors.numpy
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Tensors and description of a file that is whole."""
+    library, content = _safetensors(), Path(path).read_bytes()
+    from safetensors import SafetensorError
+
+    try:
+        tensors = library.load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        description = json.loads(header["__metadata__"][_DESCRIPTION])
+        version = description["version"]
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is no file of save_weights, or is damaged ({type(error).__name__}: {error}); give one that "
+            "save_weights wrote, or take another copy of it."
+        ) from error
+    if isinstance(version, str):
+        refuse_newer(version, f"The file {path}")
+    description = check_fields("description", description, _FIELDS)
+    if description["sha256"] != _digest(tensors, description):
+        raise ValueError(f"{path} is damaged: its digest is not that of its content; take another copy of it.")
+    return tensors, description
+
+
+def _digest(tensors: dict[str, NDArray[Any]], description: dict[str, Any]) -> str:
+    """SHA-256 of the description and of each tensor's name, type, shape and bytes."""
+    text = json.dumps({name: description[name] for name in _FIELDS if name != "sha256"}, sort_keys=True)
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, tensor.dtype.str, tensor.shape]).encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def _match(estimator: Any, description: dict[str, Any], n_numbers: int) -> Architecture:
+    """The network that the estimator asks for, where the file is of the same; else an error names what differs."""
+    values = check_architecture(description["architecture"], n_numbers)
+    sizes = {name: values[name] for name in ("loss", "n_features", "n_outputs", "max_steps")}
+    asked = resolve_architecture(estimator, **sizes)
+    there, wanted = ({k: v for k, v in a.items() if k not in _FREE} for a in (values, asdict(asked)))
+    for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
+        if getattr(estimator, name, "auto") != "auto":
+            there[name], wanted[name] = found, getattr(estimator, name)
+    steps_in = description["steps_in"]
+    if isinstance(steps_in, list) and steps_in[:1] == [True]:
+        there["n_step_features"], wanted["n_step_features"] = steps_in[-1], estimator.n_step_features
+    differing = [name for name in wanted if wanted[name] != there[name]]
+    if differing:
+        found, asks = (", ".join(f"{name}={d[name]!r}" for name in differing) for d in (there, wanted))
+        kind = type(estimator).__name__
+        raise ValueError(f"The weights are of {kind}({found}), and this one has {asks}; set what differs as it was.")
+    return asked
+
+
+def _name(kind: type) -> str:
+    """The class of this package that an estimator is of, or derived from."""
+    return next(base.__name__ for base in kind.__mro__ if base.__module__.startswith("skattn."))
+
+
+def _plain(value: Any) -> Any:
+    """A parameter for people to read."""
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_plain else repr(value)
+
+
+def _write_labels(labels: NDArray[Any]) -> dict[str, Any]:
+    """Labels as a list, with the type of their array."""
+    values = labels.tolist()
+    plain = {"dtype": labels.dtype.str if labels.dtype.kind == "U" else labels.dtype.name, "values": values}
+    try:
+        is_kept = np.array_equal(_read_labels("classes", json.loads(json.dumps(plain))), labels)
+    except (TypeError, ValueError):
+        is_kept = False
+    if not is_kept:
+        raise ValueError(
+            f"classes_ are {labels.dtype}, {values[0]!r} among them, and a file of weights keeps words, numbers and "
+            "booleans only; make them such, or save the estimator with joblib."
+        )
+    return plain
+
+
+def _read_labels(name: str, plain: Any) -> NDArray[Any]:
+    """Labels as they were before `_write_labels`."""
+    plain = check_fields(name, plain, ("dtype", "values"))
+    values, word = plain["values"], plain["dtype"]
+    if not isinstance(values, list) or not all(type(value) in (str, int, float, bool) for value in values):
+        raise damaged(name, values, "a list of words, numbers or booleans")
+    try:
+        dtype = np.dtype(word if isinstance(word, str) else "V")
+        if dtype.kind not in "biufUO" or dtype.itemsize * len(values) > _MOST_LABELS:
+            raise TypeError(dtype)
+        labels = np.empty(len(values), dtype)
+        labels[:] = values
+        if labels.tolist() != values:
+            raise ValueError(dtype)
+    except (TypeError, ValueError, OverflowError, SyntaxError) as error:
+        raise damaged(name, plain, "labels of one type") from error
+    return labels
