@@ -28,8 +28,13 @@ def samples_of(X: Any) -> list[Any] | None:
         return None
     n_axes = [_count_axes(sample) for sample in X]
     deepest = max(n_axes, default=2)
-    is_table = deepest == 1 and (min(n_axes) == 0 or len({len(sample) for sample in X}) == 1)
+    is_table = deepest == 1 and (min(n_axes) == 0 or len({_length(sample) for sample in X}) == 1)
     return None if deepest == 0 or is_table else list(X)
+
+
+def _length(sample: Any) -> int:
+    """Length of an array or a list; a sparse one has a shape only."""
+    return int(sample.shape[0]) if hasattr(sample, "shape") else len(sample)
 
 
 def _column_of(X: Any) -> Any:
@@ -43,9 +48,9 @@ def _column_of(X: Any) -> Any:
     return X if hasattr(X, "to_list") and len(getattr(X, "shape", ())) == 1 else None
 
 
-def _count_axes(item: Any) -> int:
-    """Count the axes of an array or a nested list, looking at first entries only."""
+def _count_axes(item: Any, most: int = 8) -> int:
+    """Count the axes of an array or a nested list, looking at first entries only, and no deeper than `most`."""
     is_array_of_arrays = isinstance(item, np.ndarray) and item.dtype.kind == "O" and item.ndim == 1
     if isinstance(item, (list, tuple)) or is_array_of_arrays:
-        return 1 + (_count_axes(item[0]) if len(item) else 0)
+        return 1 + (_count_axes(item[0], most - 1) if len(item) and most else 0)
     return len(getattr(item, "shape", ()))

@@ -58,10 +58,17 @@ def refuse_entry(entries: Any, error: Exception, *, sample: int | None = None) -
 
     `entries` is X itself, or what it holds at `sample`.
     """
+    if isinstance(error, OverflowError):
+        error = ValueError(f"{error}: X holds a whole number that no float can hold; scale or clip it.")
     try:
         entries = np.asarray(entries, dtype=object)
     except ValueError:
         raise error from None
+    if entries.ndim > 3:
+        raise ValueError(
+            f"{'X' if sample is None else f'Sample {sample} of X'} is nested {entries.ndim} deep; a "
+            "sequence is (n_steps, n_features), and X a list of these or an array of 2 or 3 axes."
+        ) from error
     axes = ("sample", "column") if entries.ndim == 2 and sample is None else ("sample", "step", "feature")
     for index, entry in np.ndenumerate(entries):
         if np.iscomplexobj(entry) or not index:
@@ -79,6 +86,9 @@ def refuse_entry(entries: Any, error: Exception, *, sample: int | None = None) -
         except (TypeError, ValueError) as reason:
             message = f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first."
             raise type(reason)(message) from error
+        except OverflowError as reason:
+            message = f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first."
+            raise ValueError(message) from error
     raise error
 
 
@@ -86,8 +96,8 @@ def refuse_masked(X: Any, who: str) -> None:
     """Refuse a masked array, whose mask would be lost."""
     if np.ma.is_masked(X):
         raise ValueError(
-            f"{who} has masked entries, which would be read as values; fill them, or use .filled(np.nan) "
-            "where they are padding."
+            f"{who} has masked entries, which would be read as values; fill them in, leave them out, or use "
+            ".filled(np.nan) where they are steps of padding."
         )
 
 

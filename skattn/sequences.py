@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from skattn._samples import samples_of
@@ -108,7 +109,7 @@ def _read_array(X: Any, estimator: Any, reset: bool, dtype: str) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
     array = _check_array(X, estimator)
     is_rows = array.ndim == 2
-    width = estimator.n_step_features if is_rows else array.shape[2]
+    width = int(estimator.n_step_features) if is_rows else array.shape[2]
     if not reset:
         _match(estimator, X, width, is_rows)
     n_samples = len(array)
@@ -129,15 +130,19 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
         # Nothing is left to check, and one sequence at a time should cost little more than its arithmetic.
         return X
     refuse_masked(X, "X")
+    if hasattr(X, "columns") and len(X.columns) == 0:
+        raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: X.")
     try:
         array = check_array(X, allow_nd=True, ensure_all_finite=False, estimator=estimator, input_name="X")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         refuse_entry(X, error)
     if array.ndim > 3:
         raise ValueError(
             f"Found array with dim {array.ndim} (shape={array.shape}), while dim <= 3 is required: "
             "(n_samples, n_steps, n_features). Flatten each step's features into one axis."
         )
+    if array.dtype.kind == "O":
+        refuse_entry(X, ValueError(wrong_dtype(array.dtype, "X")))
     if array.dtype.kind not in "fiub":
         raise ValueError(wrong_dtype(array.dtype, "X"))
     refuse_empty_axes(array.shape, "X")
@@ -148,7 +153,8 @@ def _read_ragged(samples: list[Any], estimator: Any, reset: bool, dtype: str) ->
     """Read sequences of their own lengths, and lay them one after another."""
     if not samples:
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
-    arrays = [_read_sample(sample, i, estimator.n_step_features) for i, sample in enumerate(samples)]
+    n_step_features = int(estimator.n_step_features)
+    arrays = [_read_sample(sample, i, n_step_features) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
         if steps.shape[1] != width:
@@ -161,8 +167,10 @@ def _read_ragged(samples: list[Any], estimator: Any, reset: bool, dtype: str) ->
     n_steps = np.array([len(steps) for steps in arrays], dtype=np.int64)
     starts = np.cumsum(n_steps) - n_steps
     target = _real_dtype({steps.dtype for steps in arrays}, dtype)
+    # Left to itself NumPy lays Fortran-ordered samples, such as frames hold, in Fortran order.
+    values = np.empty((int(n_steps.sum()), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
-        values = np.concatenate(arrays, dtype=target, casting="unsafe")
+        np.concatenate(arrays, out=values, casting="unsafe")
     lengths = valid_lengths(values, starts, n_steps)
     if reset:
         _record(estimator, None, width, False)
@@ -173,12 +181,14 @@ def _read_sample(sample: Any, number: int, n_step_features: int) -> NDArray[Any]
     """Make one ragged sample an array of shape (n_steps, n_features)."""
     who = f"Sample {number} of X"
     refuse_masked(sample, who)
+    if issparse(sample):
+        raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
     try:
         steps = np.asarray(sample)
         if steps.dtype == object:
             # A nested list with missing entries, or an array of arrays as read back from Parquet.
             steps = np.array(steps.tolist(), dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         refuse_entry(sample, type(error)(f"{who}: {error}"), sample=number)
     if steps.dtype.kind not in "fiub":
         refuse_entry(steps, ValueError(wrong_dtype(steps.dtype, who)), sample=number)

@@ -44,6 +44,7 @@ def samples_in(read):
 
 def assert_same_samples(expected, read):
     assert len(expected) == read.n_samples
+    assert read.values.flags.c_contiguous, "compiled code reads one row after another"
     for steps, got in zip(expected, samples_in(read), strict=True):
         np.testing.assert_array_equal(steps, got)
 
@@ -76,6 +77,7 @@ SAME_SEQUENCES = {
     "data frames": lambda r: [pd.DataFrame(steps) for steps in r],
     "polars frames": lambda r: [pl.DataFrame(steps) for steps in r],
     "Fortran order": lambda r: [np.asfortranarray(steps) for steps in r],
+    "all in Fortran order, of several features": lambda r: tuple(np.array(steps, order="F") for steps in r),
     "strided": lambda r: [np.repeat(steps, 2, axis=0)[::2] for steps in r],
     "big-endian": lambda r: [steps.astype(">f8") for steps in r],
     "trailing NaN steps": lambda r: [np.vstack([s, np.full((2, N_FEATURES), np.nan)]) for s in r],
@@ -424,6 +426,54 @@ def test_objects_are_refused_with_their_place():
         read(X)
 
 
+@pytest.mark.parametrize(
+    "make, place",
+    [
+        (lambda huge: [[huge, 1], [2, 3]], "X"),
+        (lambda huge: np.array([[1, huge], [2, 3]], dtype=object), "sample 0, column 1"),
+        (lambda huge: np.full((2, 3, 2), huge, dtype=object), "sample 0, step 0, feature 0"),
+        (lambda huge: [np.ones((2, 1)), [[1.0], [huge]]], "sample 1, step 1, feature 0"),
+    ],
+)
+def test_numbers_that_no_float_holds_are_refused(make, place):
+    with pytest.raises(ValueError, match=place):
+        read(make(10**400))
+
+
+def _endless():
+    endless = []
+    endless.append(endless)
+    return endless
+
+
+def _deep():
+    deep = [1.0]
+    for _ in range(3000):
+        deep = [deep]
+    return deep
+
+
+@pytest.mark.parametrize("make", [_endless, _deep])
+def test_nests_without_end_are_refused(make):
+    with pytest.raises(ValueError, match="is nested .* deep"):
+        read(make())
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame(), pl.DataFrame(), pd.DataFrame(index=range(3))])
+def test_frames_without_columns_are_refused(frame):
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        read(frame)
+
+
+def test_words_among_categories_are_refused_with_their_place():
+    with pytest.raises(ValueError, match="'x' at sample 0, column 0"):
+        read(pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": [1, 2]}))
+
+
+def test_the_width_of_a_step_may_be_a_small_integer_of_numpys():
+    assert 100 == read(np.ones((2, 300)), Reader(n_step_features=np.uint8(3))).n_steps
+
+
 def test_an_entry_that_is_no_sequence_is_refused(ragged):
     ragged[2] = None
     for X in (ragged, object_array(ragged), pd.Series(ragged)):
@@ -449,6 +499,14 @@ def test_dates_are_refused():
     for X in (dates, [dates[:2], dates]):
         with pytest.raises((TypeError, ValueError), match="holds no real numbers|holds .*date"):
             read(X)
+
+
+@pytest.mark.parametrize("rows", [np.eye(3), np.ones(3)])
+def test_sparse_samples_are_refused(rows):
+    with pytest.raises(TypeError, match=r"Sample 0 of X is sparse.*toarray"):
+        read([sparse.coo_array(rows), sparse.coo_array(rows)] + [np.ones((2, 2))])
+    with pytest.raises(TypeError, match="[Ss]parse|float"):
+        read([sparse.coo_array(rows), sparse.coo_array(rows)])
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
