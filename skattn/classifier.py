@@ -151,7 +151,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """Several labels a sample or one, as at first."""
         if current is not None:
             return current
-        return "binary_cross_entropy" if y is not None and is_multilabel(y) else "cross_entropy"
+        with np.errstate(invalid="ignore"):  # NaN is refused with words
+            return "binary_cross_entropy" if y is not None and is_multilabel(y) else "cross_entropy"
 
     def _weigh_classes(
         self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]

@@ -10,6 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skattn._step_checks import refuse_masked
+
 
 def choose_objective(y: Any) -> str:
     """Tell from y what is to be learned.
@@ -32,7 +34,7 @@ def choose_objective(y: Any) -> str:
     if y is None:
         return "reconstruction"
     with np.errstate(invalid="ignore"):  # NaN is refused with words
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        kind = _in_order(lambda: type_of_target(y, input_name="y", raise_unknown=True), "y")
     if kind not in _OBJECTIVE_OF_KIND:
         raise ValueError(
             f"y is {kind}, several columns of whole numbers, which may be classes or values; give values "
@@ -114,11 +116,12 @@ def read_target(
 
 def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Labels to indices into the sorted classes."""
+    refuse_masked(y, name)
     labels = column_or_1d(y, warn=True)
     _refuse_not_finite(labels, name)
+    known = sorted_classes(labels, name) if classes is None else classes
     check_classification_targets(labels)
-    known = np.unique(labels) if classes is None else classes
-    indices = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    indices = _in_order(lambda: np.minimum(np.searchsorted(known, labels), len(known) - 1), name)
     is_unknown = known[indices] != labels
     if np.any(is_unknown):
         sample = int(np.flatnonzero(is_unknown)[0])
@@ -128,6 +131,40 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
             "them."
         )
     return indices.astype(np.int64, copy=False), known
+
+
+def sorted_classes(labels: Any, name: str) -> NDArray[Any]:
+    """Different labels in their order.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_labels,)
+    name : str
+        What errors call them.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or a number is NaN or infinite.
+    TypeError
+        If they have no order.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.size == 0:
+        raise ValueError(f"{name} has shape {labels.shape}, and one axis of labels is wanted; list each once.")
+    _refuse_not_finite(labels, name)
+    return _in_order(lambda: np.unique(labels), name)
+
+
+def _in_order(compare: Callable[[], Any], name: str) -> Any:
+    """What `compare` gives; labels such as words among numbers have no order."""
+    try:
+        return compare()
+    except TypeError as error:
+        raise TypeError(
+            f"{name} holds labels that cannot be compared with each other, or with those known: {error}. Make all "
+            "labels of one kind, for example all of them words."
+        ) from error
 
 
 def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -187,9 +224,20 @@ def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
     ValueError
         If a value is no number, NaN or infinite.
     """
-    array = check_array(
-        values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=name
-    )
+    refuse_masked(values, name)
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", "f") in "MmV":
+        raise ValueError(f"{name} has dtype {dtype}, which holds no real numbers; convert it to floats.")
+    try:
+        array = check_array(
+            values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=name
+        )
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{name} cannot be read as numbers: {error}") from error
+    except OverflowError as error:
+        raise ValueError(f"{name} holds a number that no float64 can hold ({error}); scale or clip it.") from error
     _refuse_not_finite(array, name)
     return array
 

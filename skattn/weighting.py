@@ -22,6 +22,7 @@ def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64
     Returns
     -------
     weight : ndarray of shape (n_samples,), float64
+        Only their ratios count: extreme ones are brought near 1 together.
 
     Raises
     ------
@@ -43,7 +44,14 @@ def read_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64
         )
     if not weight.any():
         raise ValueError("All sample weights are zero: nothing to learn from; leave sample_weight out.")
-    return weight
+    return near_one(weight)
+
+
+def near_one(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring weights that sums and products could carry out of range near 1, by a power of 2 that rounds nothing."""
+    if 1e-100 < weight.max() < 1e100:
+        return weight
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def weigh_classes(
@@ -87,7 +95,9 @@ def weigh_classes(
             raise ValueError(
                 f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".'
             )
-    weight = weight * factors[indices]
+    # What a few samples of little weight stand against may be beyond all floats.
+    with np.errstate(over="ignore"):
+        weight = weight * near_one(np.minimum(factors, np.finfo(np.float64).max))[indices]
     if not weight.any():
         raise ValueError(f"class_weight={class_weight!r} gives all samples zero weight; name another class.")
-    return weight
+    return near_one(weight)

@@ -11,6 +11,7 @@ from skattn.targets import (
     choose_objective,
     keep_present,
     read_target,
+    sorted_classes,
     split_validation,
 )
 
@@ -134,3 +135,37 @@ def test_the_seed_decides_the_share():
 def test_nothing_left_to_train_on_is_refused():
     with pytest.raises(ValueError, match="n_samples=1.*X_val"):
         split_validation(1, None, 0.1, seed=3)
+
+
+def test_numbers_that_no_float_holds_are_refused():
+    with pytest.raises(ValueError, match="y holds a number that no float64 can hold"):
+        read_target([10**400, 1, 2], "squared_error", 3)
+
+
+@pytest.mark.parametrize("objective", ["cross_entropy", "squared_error"])
+def test_masked_targets_are_refused(objective):
+    with pytest.raises(ValueError, match="y has masked entries"):
+        read_target(np.ma.masked_equal([0, 1, 2], 1), objective, 3)
+
+
+@pytest.mark.parametrize("y", [np.zeros(3, "M8[D]"), np.zeros(3, "m8[s]"), np.zeros(3, [("a", float)])])
+def test_dates_and_records_are_no_values(y):
+    with pytest.raises(ValueError, match="holds no real numbers"):
+        read_target(y, "squared_error", 3)
+
+
+@pytest.mark.parametrize("y", [["a", None, "b"], ["a", 1, "b"], [object(), object(), object()]])
+def test_labels_without_an_order_are_refused(y):
+    with pytest.raises(TypeError, match="y holds labels that cannot be compared.*Make all labels of one kind"):
+        read_target(np.array(y, dtype=object), "cross_entropy", 3)
+
+
+@pytest.mark.parametrize("classes, message", [([], "one axis of labels"), ([[0, 1]], "one axis"), ([0, np.nan], "NaN")])
+def test_classes_without_sense_are_refused(classes, message):
+    with pytest.raises(ValueError, match=message):
+        sorted_classes(classes, "classes")
+
+
+def test_words_that_are_no_values_are_called_by_their_name():
+    with pytest.raises(ValueError, match="y cannot be read as numbers: could not convert string to float: 'a'"):
+        read_target(["a", "b"], "squared_error", 2)

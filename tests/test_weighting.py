@@ -55,3 +55,22 @@ def test_classes_without_a_weight_of_their_own_weigh_1():
 def test_unusable_class_weights_are_refused(class_weight):
     with pytest.raises(ValueError, match="class_weight"):
         weigh_classes(class_weight, INDICES, CLASSES, np.ones(4))
+
+
+@pytest.mark.parametrize("largest", [1.7e308, 1e-300])
+def test_only_ratios_of_extreme_weights_are_kept(largest):
+    weight = read_sample_weight(np.array([1.0, 0.25, 0.5]) * largest, 3)
+    assert 0.5 <= weight.max() <= 1
+    np.testing.assert_allclose(weight / weight[0], [1, 0.25, 0.5], rtol=1e-15)
+
+
+def test_extreme_classes_of_extreme_samples_neither_overflow_nor_vanish():
+    indices, classes = np.array([0, 1, 1]), np.array(["a", "b"])
+    for extreme in (1e300, 1e-300):
+        weight = weigh_classes({"a": extreme, "b": 2 * extreme}, indices, classes, np.array([1.0, 1.0, 0.5]))
+        np.testing.assert_allclose(weight / weight[0], [1, 2, 1], rtol=1e-15)
+
+
+def test_masked_weights_are_refused():
+    with pytest.raises(ValueError, match="sample_weight has masked entries"):
+        read_sample_weight(np.ma.masked_equal([1, 2, 3], 2), 3)
