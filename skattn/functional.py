@@ -65,9 +65,9 @@ def attention(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or ``n_heads`` is no multiple of the heads of `key`.
+        If shapes do not fit each other, ``n_heads`` is no multiple of the heads of `key`, or an option is out of range.
     TypeError
-        If an array holds no real numbers.
+        If an array holds no real numbers, or is masked.
 
     Notes
     -----
@@ -184,7 +184,9 @@ def _pair(window):
 
 def _array(array, name):
     """Give an array of real numbers with four axes, the last contiguous."""
-    array = np.asarray(array)
+    if np.ma.isMaskedArray(array):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; say what is valid by `lengths`.")
+    array = _as_array(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {array.dtype}; real numbers are wanted.")
     if array.ndim != 4 or 0 in array.shape:
@@ -197,6 +199,13 @@ def _array(array, name):
     aligned = all(stride % array.itemsize == 0 for stride in array.strides) and array.dtype.isnative
     plain = array.shape[3] == 1 or array.strides[3] == array.itemsize
     return array if aligned and plain else np.array(array, array.dtype.newbyteorder("="), order="C")
+
+
+def _as_array(given, name):
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
 
 
 def _arrays(query, key, value):
@@ -235,7 +244,7 @@ def _lengths(lengths, n_samples, n_steps, n_keys):
 
 
 def _length(lengths, most, n_samples, name):
-    given = np.asarray(lengths)
+    given = _as_array(lengths, f"lengths of {name}")
     if given.dtype.kind not in "iu" or given.ndim > 1 or given.size not in (1, n_samples):
         raise ValueError(
             f"lengths of {name} have shape {given.shape} and hold {given.dtype}; wanted is a whole number for "
@@ -244,6 +253,16 @@ def _length(lengths, most, n_samples, name):
     if given.min() < 0 or given.max() > most:
         raise ValueError(f"lengths of {name} go from {given.min()} to {given.max()}; the array has {most} steps.")
     return np.ascontiguousarray(np.broadcast_to(given, n_samples), np.int64)
+
+
+def _finite(scale):
+    try:
+        number = float(scale) if np.ndim(scale) == 0 else np.nan
+    except (TypeError, ValueError, OverflowError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f"scale={scale!r} is no finite number; leave it out for 1 / sqrt(d_head).")
+    return number
 
 
 class _Call:
@@ -259,7 +278,7 @@ class _Call:
         query_lengths, key_lengths = _lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
         self._point(heads.QUERY_LENGTHS, query_lengths)
         self._point(heads.KEY_LENGTHS, key_lengths)
-        self._point(heads.SCALE, np.array([d_head**-0.5 if scale is None else scale], self.dtype))
+        self._point(heads.SCALE, np.array([d_head**-0.5 if scale is None else _finite(scale)], self.dtype))
         scratch = attention_kernels.scratch_size(d_head, self.value.shape[3])
         self._point(heads.SCRATCH, np.empty(scratch * self.workers, self.dtype))
         self._arguments[heads.SCRATCH_SIZE] = scratch

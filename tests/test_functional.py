@@ -321,3 +321,34 @@ def test_no_argument_is_altered():
     attention_weights(*arrays[:2])
     for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_masked_arrays_are_refused():
+    query, key, value = draw(SHAPES["grouped"])
+    with pytest.raises(TypeError, match="key is a masked array"):
+        attention(query, np.ma.masked_greater(key, 0), value)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, "wide", [1.0, 2.0], 1j, 10**400])
+def test_a_scale_that_is_no_finite_number_is_refused(scale):
+    with pytest.raises(ValueError, match="scale=.* is no finite number"):
+        attention(*draw(SHAPES["grouped"]), scale=scale)
+
+
+def test_what_is_no_array_is_called_by_its_name():
+    query, key, value = draw(SHAPES["grouped"])
+    with pytest.raises(ValueError, match="value is no array"):
+        attention(query, key, [[[[1.0], [1.0, 2.0]]]])
+    with pytest.raises(ValueError, match="lengths of queries is no array"):
+        attention(query, key, value, lengths=[[1], [1, 2]])
+
+
+@pytest.mark.parametrize("n_jobs", [1.5, "all"])
+def test_a_part_of_a_thread_is_refused(n_jobs):
+    with pytest.raises(TypeError, match="n_jobs=.* is no whole number"):
+        attention(*draw(SHAPES["grouped"]), n_jobs=n_jobs)
+
+
+def test_numbers_of_threads_may_be_small_integers_of_numpys():
+    arrays = draw(SHAPES["grouped"])
+    np.testing.assert_array_equal(attention(*arrays, n_jobs=np.int8(2)), attention(*arrays, n_jobs=2))

@@ -9,9 +9,9 @@ for each query; the backward pass computes the weights again, so that no array g
 
 import math
 
-from .jit import Bool, Int, Ints, Real, Reals, kernel, real
+from .jit import Int, Ints, Real, Reals, kernel, real
 from .matmul import matmul, transpose
-from .simd import LOWEST, at, lanes_of
+from .simd import at, lanes_of
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked
 from .step import GRANULE, N_PARTS, N_STEPS, PART, part_begin
 
@@ -126,8 +126,8 @@ def attend_forward(
             matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
             fresh = False
         _finish(
-            mixed, highest, total, fresh, width, n_queries, d_value, at(target, first * target_row), target_row,
-            at(top, first), at(inverse, first),
+            mixed, highest, total, first, n_keys, left, right, width, n_queries, d_value,
+            at(target, first * target_row), target_row, at(top, first), at(inverse, first),
         )  # fmt: skip
 
 
@@ -136,7 +136,10 @@ def _finish(
     mixed: Reals,
     highest: Reals,
     total: Reals,
-    empty: Bool,
+    first: Int,
+    n_keys: Int,
+    left: Int,
+    right: Int,
     width: Int,
     n_queries: Int,
     d_value: Int,
@@ -146,8 +149,9 @@ def _finish(
     inverse: Reals,
 ):
     """Divide by the sums and turn the block back; a query that may attend to nothing gets 0."""
+    empty = max(0, first - left) >= min(n_keys, first + n_queries + right)
     for q in range(n_queries):
-        nothing = empty or highest[q] <= real(0.5 * LOWEST)
+        nothing = max(0, first + q - left) >= min(n_keys, first + q + right + 1)
         top[q] = real(0) if nothing else highest[q]
         inverse[q] = real(0) if nothing else real(1) / total[q]
         total[q] = inverse[q]

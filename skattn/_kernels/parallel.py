@@ -5,6 +5,7 @@ computes depends on its number alone, so results do not depend on how many worke
 """
 
 import multiprocessing
+import operator
 import os
 import threading
 
@@ -114,8 +115,8 @@ def n_workers(n_jobs=None):
         As in scikit-learn; None is what the surrounding joblib context says, the share of a worker inside one, or else
         every core that this process may use.
     """
-    if n_jobs is None:
-        n_jobs = _share()
+    # A small integer of NumPy's overflows in joblib's arithmetic.
+    n_jobs = _share() if n_jobs is None else _whole(n_jobs)
     if _forked or n_jobs == 1:
         return 1
     _launch()
@@ -148,6 +149,13 @@ def _take_threads(wanted):
         if granted > 1:
             _at_work[me] = granted
     return granted
+
+
+def _whole(n_jobs):
+    try:
+        return operator.index(n_jobs)
+    except TypeError:
+        raise TypeError(f"n_jobs={n_jobs!r} is no whole number; give a number of threads, -1 or None.") from None
 
 
 def run(kernel, dtype, arguments, n_items, workers):

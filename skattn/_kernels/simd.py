@@ -44,8 +44,8 @@ _MANTISSA = {"float": 23, "double": 52}
 _SMALLEST = {"float": -126.0, "double": -1022.0}
 # Bytes that come from memory together.
 _LINE = 64
-# Stands for minus infinity among scores: differences of two of these stay finite.
-LOWEST = -1e38
+# Stand for minus infinity among scores, below any number: the difference of two of these is 0.
+LOWEST = {"float": -3.4028234663852886e38, "double": -1.7976931348623157e308}
 
 
 def _machine():

@@ -28,7 +28,9 @@ def mask_columns(typing_context, scores, row, n_keys, first_key, first_query, le
             place = builder.mul(loop.index, row)
             key = whole.splat(builder.add(first_key, loop.index))
             inside = builder.and_(builder.icmp_signed(">=", key, begin), builder.icmp_signed("<=", key, end))
-            emit.store(builder.select(inside, emit.load(scores, place), emit.constant(LOWEST)), scores, place)
+            emit.store(
+                builder.select(inside, emit.load(scores, place), emit.constant(LOWEST[emit.kind])), scores, place
+            )
         return context.get_dummy_value()
 
     return signature, generate
@@ -53,7 +55,7 @@ def _emit_absorb(builder, masked, scores, row, n_keys, top, total, mixed, mixed_
     emit = Emitter(builder, scores.type)
     zero = emit.index(0)
     largest, sums = cgutils.alloca_once(builder, emit.vector), cgutils.alloca_once(builder, emit.vector)
-    builder.store(emit.constant(LOWEST), largest)
+    builder.store(emit.constant(LOWEST[emit.kind]), largest)
     builder.store(emit.constant(0.0), sums)
     with cgutils.for_range(builder, n_keys) as loop:
         score = emit.load(scores, builder.mul(loop.index, row))
