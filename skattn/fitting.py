@@ -12,9 +12,9 @@ from skattn._network.network import Network
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.standardise import step_mean_and_scale
-from skattn.parameters import resolve_architecture, resolve_settings
+from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
-from skattn.targets import keep_present, read_target, split_validation
+from skattn.targets import keep_present, read_target, sorted_classes, split_validation
 from skattn.weighting import read_sample_weight
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     dtype = model.network.dtype if model else estimator.dtype
     data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
     objective = estimator._choose_objective(y, model.objective if model else None)
-    known = model.classes if model else None if classes is None else np.unique(classes)
+    known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
@@ -217,6 +217,7 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
         n_outputs=target.n_outputs,
         max_steps=data.max_length,
     )
+    refuse_too_large(architecture, data.values.dtype)
     network = Network(architecture, data.values.dtype)
     network.initialise(np.random.default_rng(seed))
     network.mean[:], network.scale[:] = step_mean_and_scale(data, samples.weight)

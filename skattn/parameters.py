@@ -24,6 +24,9 @@ FEEDFORWARD_RATIO = 2
 
 _AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+# Wider or deeper networks than any machine carries are a slip of the pen.
+_WIDTH = Interval(Integral, 1, 1 << 24, closed="both")
+_DEPTH = Interval(Integral, 1, 10_000, closed="both")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -168,13 +171,13 @@ class SelfAttentionParameters(BaseEstimator):
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "d_model": [_AT_LEAST_1],
-        "n_heads": [_AT_LEAST_1],
-        "n_kv_heads": [_AT_LEAST_1, None],
-        "d_head": [_AT_LEAST_1, None],
-        "d_value": [_AT_LEAST_1, None],
-        "n_layers": [_AT_LEAST_1],
-        "d_feedforward": [_AT_LEAST_0, StrOptions({"auto"}), None],
+        "d_model": [_WIDTH],
+        "n_heads": [_WIDTH],
+        "n_kv_heads": [_WIDTH, None],
+        "d_head": [_WIDTH, None],
+        "d_value": [_WIDTH, None],
+        "n_layers": [_DEPTH],
+        "d_feedforward": [Interval(Integral, 0, 1 << 24, closed="both"), StrOptions({"auto"}), None],
         "position": [StrOptions(set(POSITIONS))],
         "causal": ["boolean"],
         "window": [_AT_LEAST_0, tuple, list, None],
@@ -235,7 +238,7 @@ def resolve_architecture(
     d_head = _resolve_d_head(parameters)
     d_feedforward = parameters.d_feedforward
     if isinstance(d_feedforward, str):
-        d_feedforward = FEEDFORWARD_RATIO * parameters.d_model
+        d_feedforward = FEEDFORWARD_RATIO * int(parameters.d_model)
     return Architecture(
         n_features=n_features,
         n_outputs=n_outputs,
@@ -256,10 +259,52 @@ def resolve_architecture(
     )
 
 
+def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any]) -> None:
+    """Refuse a network that this machine's memory cannot hold, before the system ends the process over it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : dtype
+        Of its numbers.
+
+    Raises
+    ------
+    ValueError
+        If parameters with their gradients, or the longest sequence on its way, need more than all memory.
+    """
+    a = architecture
+    heads, values = (a.n_heads + a.n_kv_heads) * a.d_head, (a.n_heads + a.n_kv_heads) * a.d_value
+    n_parameters = a.n_layers * a.d_model * (heads + values + 2 * a.d_feedforward)
+    n_parameters += a.d_model * (a.n_features + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
+    a_step = a.n_features + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
+    # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
+    needed = (5 * n_parameters + 2 * a_step * a.max_steps) * dtype.itemsize
+    if needed > _memory():
+        raise ValueError(
+            f"A network of {n_parameters:.2g} parameters for sequences of up to {a.max_steps} steps needs at least "
+            f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {_memory() / 2**30:.3g}; lower d_model "
+            f"(now {a.d_model}), d_feedforward, d_head, d_value, n_heads or n_layers."
+        )
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory; no limit where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
 def resolve_settings(parameters: SelfAttentionParameters) -> Settings:
     """Hand the learning parameters on under their own names."""
     known = set(parameters.get_params(deep=False))
-    return Settings(**{f.name: getattr(parameters, f.name) for f in fields(Settings) if f.name in known})
+    return Settings(**{f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known})
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's, which neither overflows nor rounds what it is multiplied with."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def resolve_window(window: int | tuple[int | None, int | None] | None, causal: bool) -> tuple[int | None, int | None]:

@@ -2,7 +2,9 @@
 
 import inspect
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from problems import ESTIMATORS
 
@@ -10,6 +12,7 @@ from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentio
 from skattn.parameters import (
     FEEDFORWARD_RATIO,
     SelfAttentionParameters,
+    refuse_too_large,
     resolve_architecture,
     resolve_settings,
     resolve_window,
@@ -151,3 +154,43 @@ def test_help_is_whole(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_every_parameter_has_its_constraint(estimator):
     assert set(estimator().get_params()) == set(estimator._parameter_constraints)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"d_model": np.int8(100)}, {"d_feedforward": np.int8(100)}, {"n_heads": np.uint8(4), "d_head": np.uint8(200)}],
+)
+def test_small_integers_of_numpys_do_not_overflow(parameters):
+    assert resolve(**{name: int(value) for name, value in parameters.items()}) == resolve(**parameters)
+
+
+def test_settings_are_plain_numbers():
+    parameters = {"batch_size": np.uint8(200), "max_iter": np.int8(100), "tol": np.float32(0.5), "n_jobs": np.int8(2)}
+    settings = resolve_settings(SelfAttentionParameters(**parameters))
+    for name, value in parameters.items():
+        assert type(value.item()) is type(getattr(settings, name)) and value == getattr(settings, name)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"d_model": 1 << 24}, {"d_head": 1 << 24}, {"n_layers": 10_000, "d_model": 1 << 14}]
+)
+def test_networks_that_no_memory_holds_are_refused(parameters):
+    with pytest.raises(ValueError, match=r"needs at least .* GiB in float32, and this machine has .*; lower d_model"):
+        refuse_too_large(resolve(**parameters), np.dtype("float32"))
+
+
+def test_long_sequences_need_memory_too():
+    architecture = replace(resolve(position="none"), max_steps=1 << 40)
+    with pytest.raises(ValueError, match="sequences of up to 1099511627776 steps"):
+        refuse_too_large(architecture, np.dtype("float32"))
+
+
+def test_where_memory_is_not_told_nothing_is_too_large(monkeypatch):
+    monkeypatch.delattr("os.sysconf", raising=False)
+    refuse_too_large(resolve(d_model=1 << 24), np.dtype("float32"))
+
+
+@pytest.mark.parametrize("name, value", [("d_model", 2**62), ("n_layers", 10**9), ("n_heads", 10**30)])
+def test_sizes_beyond_any_machine_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"'{name}' parameter .* must be an int in the range"):
+        SelfAttentionRegressor(**{name: value}).fit(np.ones((2, 3, 1)), [0.0, 1.0])
