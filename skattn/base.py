@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._network.layers import POOLINGS
+from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
 from skattn.fitting import Model, fit_model
@@ -101,11 +102,17 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X_new : ndarray of shape (n_samples, n_features_out)
             One vector for each sequence. With ``pooling=None``: one for each step, of shape
             (n_samples, n_steps, d_model), NaN where padded.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be read, differs from that of `fit` in its features, or leads to numbers beyond the largest
+            float. So do all methods that take X.
         """
         network, data = self._fitted.network, self._read_fitted(X)
         if network.architecture.pooling is not None:
-            return network.forward(data, "features", n_jobs=self.n_jobs)
-        steps = network.forward(data, "steps", n_jobs=self.n_jobs)
+            return self._carry(data, "features")
+        steps = self._carry(data, "steps")
         padded = np.full((data.n_samples, data.n_steps, steps.shape[1]), np.nan, dtype=steps.dtype)
         padded[np.arange(data.n_steps) < data.lengths[:, np.newaxis]] = steps
         return padded
@@ -133,15 +140,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         n_layers = network.architecture.n_layers
         if not -n_layers <= layer < n_layers:
             raise ValueError(f"layer={layer} is none of the {n_layers} layers; try layer=-1, the last.")
-        queries, keys = (
-            network.forward(data, f"layers.{layer % n_layers}.{name}", n_jobs=self.n_jobs) for name in ("query", "key")
-        )
+        queries, keys = (self._carry(data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
         bounds = np.cumsum(data.lengths)[:-1]
         options = {"window": network.architecture.window, "n_jobs": self.n_jobs}
-        return [
+        weights = [
             attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
+        for of_sample in weights:
+            refuse_overflow(of_sample, network, data)
+        return weights
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write the weights, and all that predictions need besides, into a safetensors file.
@@ -288,8 +296,12 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""
-        data = self._read_fitted(X)
-        return self._fitted.network.forward(data, "outputs", n_jobs=self.n_jobs)
+        return self._carry(self._read_fitted(X), "outputs")
+
+    def _carry(self, data: Sequences, name: str) -> NDArray[Any]:
+        """What stands in a slot of the network, all of it finite."""
+        network = self._fitted.network
+        return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network, data)
 
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""

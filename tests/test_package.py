@@ -39,6 +39,7 @@ TESTED_ELSEWHERE = {
     "_loaders": "datasets",
     "_storage": "storage",
     "checks": "persistence",
+    "_overflow": "numbers",
 }
 
 

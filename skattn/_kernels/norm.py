@@ -32,6 +32,9 @@ def norm_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Rea
         for j in range(width):
             variance += (source[j] - mean) * (source[j] - mean)
         inverse = real(1) / math.sqrt(variance * share + real(EPSILON))
+        if inverse == real(0):
+            # The squares overflowed. Zeros would pass for a result; what is not a number is noticed.
+            inverse = real(math.nan)
         spread[t] = inverse
         for j in range(width):
             centred = (source[j] - mean) * inverse

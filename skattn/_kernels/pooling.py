@@ -66,7 +66,8 @@ def max_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Real
     for t in range(1, call[N_STEPS]):
         source = at(values, place[row[1]] + t * width)
         for j in range(width):
-            target[j] = source[j] if source[j] > target[j] else target[j]
+            # What is not a number is the largest, lest it pass unnoticed.
+            target[j] = source[j] if source[j] > target[j] or source[j] != source[j] else target[j]
 
 
 @kernel

@@ -4,6 +4,8 @@ Everything that these kernels need stands in one array of numbers and addresses,
 its entries.
 """
 
+import numpy as np
+
 from . import activation, attention, embedding, linear, loss, norm, pooling
 from .jit import Int, Ints, Reals, ints, invoke_backward, invoke_forward, kernel, real, reals
 from .simd import at
@@ -164,14 +166,18 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
 
 @kernel
 def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
-    """Standardise a sequence into its slot, and take its weight and target."""
+    """Standardise a sequence into its slot, and take its weight and target.
+
+    In double precision: the difference of two large numbers of float32 may overflow, and their quotient by a small one.
+    """
     width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
     source = at(reals(arguments[VALUES]), ints(arguments[STARTS])[sample] * width)
     mean, scale = reals(arguments[MEAN]), reals(arguments[SCALE])
     target = at(values, place[INPUT])
     for t in range(n_steps):
         for j in range(width):
-            target[t * width + j] = (source[t * width + j] - mean[j]) / scale[j]
+            centred = np.float64(source[t * width + j]) - np.float64(mean[j])
+            target[t * width + j] = real(centred / np.float64(scale[j]))
     wanted = at(values, place[WANTED])
     if arguments[SAMPLE_WEIGHTS]:
         wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]

@@ -13,6 +13,9 @@ from skattn._training.stopping import Watch
 
 __all__ = ["Settings", "TrainingState", "resolve_batch_size", "resolve_max_iter", "train"]
 
+LARGE = 1e3
+"""Size of a weight from which on training may have diverged; features being standardised, few exceed 10."""
+
 N_LINES = 20
 """Lines that ``verbose=1`` prints at most, besides the first and the last epoch."""
 
@@ -97,6 +100,7 @@ def train(
             stacklevel=3,
         )
     watch.restore_best()
+    _refuse_overflow(network, data, target, settings, state)
 
 
 def _prepare_samples(network, data, target, weight):
@@ -183,6 +187,17 @@ def _finish_epoch(loss, watch, report, settings, state, on_epoch):
     report.epoch(state.n_epochs, loss, score, state.is_finished)
     is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
     return state.is_finished or bool(is_asked)
+
+
+def _refuse_overflow(network, data, target, settings, state):
+    """After its last update nobody has looked at what the network computes; worth a look if weights are large."""
+    largest = np.abs(network.parameters).max()
+    if largest < LARGE:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = network.losses(data, target, n_jobs=settings.n_jobs)
+    if not np.isfinite(losses).all():
+        raise _diverged(settings, state, f"weights as large as {largest:.2g}, and a loss that is not finite")
 
 
 def _diverged(settings, state, found):

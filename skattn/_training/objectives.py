@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skattn._training.standardise import mean_and_scale
+from skattn._training.standardise import mean_and_scale, standardised
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _encode_columns(y, target):
 
 def _encode_values(y, target):
     """Values in standard deviations from their mean."""
-    return (_as_columns(y) - target.mean) / target.scale
+    return standardised(_as_columns(y), target.mean, target.scale)
 
 
 def _encode_nothing(y, target):
@@ -160,8 +160,24 @@ def _predict_indicators(outputs, target):
 
 
 def _predict_values(outputs, target):
-    values = (outputs * target.scale + target.mean).astype(outputs.dtype, copy=False)
+    """In the precision of the outputs, or in float64 where that cannot tell values a deviation apart."""
+    with np.errstate(over="ignore"):
+        values = outputs * target.scale + target.mean
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"A prediction exceeds float64: y at fit had a mean of up to {np.abs(target.mean).max():g} and a standard "
+            f"deviation of up to {target.scale.max():g}; scale y before fit."
+        )
+    if _holds(outputs.dtype, values, target):
+        values = values.astype(outputs.dtype, copy=False)
     return values[:, 0] if target.is_column else values
+
+
+def _holds(dtype, values, target):
+    """Whether a precision has room for values, and for a thousandth of their deviation beside their mean."""
+    limits = np.finfo(dtype)
+    is_fine = np.all(target.scale >= 1000 * limits.eps * np.abs(target.mean)) and np.all(target.scale >= limits.tiny)
+    return is_fine and np.abs(values).max() <= limits.max
 
 
 def _predict_outputs(outputs, target):

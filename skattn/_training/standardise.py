@@ -16,17 +16,34 @@ def mean_and_scale(columns, weight=None):
     Returns
     -------
     mean, scale : ndarray of shape (n_columns,), float64
-        `scale` is the standard deviation; 1 where a column is constant.
+        `scale` is the standard deviation, at least the smallest normal number. Where a column is constant, `mean` is
+        exactly that number and `scale` 1; where it is all but constant, `scale` is no less than any deviation.
     """
     columns = np.asarray(columns, dtype=np.float64)
     # Numbers near 1 are squared, so that neither 1e200 nor 1e-200 leaves the range; powers of 2 are exact.
-    _, exponent = np.frexp(np.abs(columns).max(axis=0))
+    lowest, highest = columns.min(axis=0), columns.max(axis=0)
+    _, exponent = np.frexp(np.maximum(-lowest, highest))
     unit = np.ldexp(columns, -exponent)
-    mean = np.average(unit, axis=0, weights=weight)
+    # The mean of equal numbers may differ from them by rounding, which in large numbers is much.
+    mean = np.where(lowest == highest, unit[0], np.average(unit, axis=0, weights=weight))
     deviation = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
-    # A constant comes out as rounding errors of the mean: no scale at all.
+    # Deviations that may be rounding errors of the mean are no scale at all.
     is_constant = deviation <= len(unit) * np.finfo(np.float64).eps * np.abs(mean)
-    return np.ldexp(mean, exponent), np.where(is_constant, 1.0, np.ldexp(deviation, exponent))
+    scale = np.maximum(np.ldexp(deviation, exponent), np.finfo(np.float64).tiny)
+    with np.errstate(over="ignore"):  # that of large numbers which differ is not asked for
+        farthest = np.maximum(highest - np.ldexp(mean, exponent), np.ldexp(mean, exponent) - lowest)
+    return np.ldexp(mean, exponent), np.where(is_constant, np.maximum(farthest, 1.0), scale)
+
+
+def standardised(columns, mean, scale):
+    """``(columns - mean) / scale`` by halves: the difference of two numbers near the largest overflows.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_rows, n_columns), float64
+    mean, scale : ndarray of shape (n_columns,), float64
+    """
+    return (columns * 0.5 - mean * 0.5) / (scale * 0.5)
 
 
 def step_mean_and_scale(data, weight=None):
@@ -41,9 +58,11 @@ def step_mean_and_scale(data, weight=None):
     Returns
     -------
     mean, scale : ndarray of shape (n_features,), float64
+        `scale` is no less than the smallest normal number of the values' precision.
     """
     step_weight = None if weight is None else np.repeat(weight, data.lengths)
-    return mean_and_scale(data.values[valid_rows(data)], step_weight)
+    mean, scale = mean_and_scale(data.values[valid_rows(data)], step_weight)
+    return mean, np.maximum(scale, np.finfo(data.values.dtype).tiny)
 
 
 def valid_rows(data):

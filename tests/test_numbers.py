@@ -1,0 +1,371 @@
+"""Numbers near the ends of their range: what comes is right, or an error that says what was too much."""
+
+import numpy as np
+import pytest
+import reference
+from cases import make_batch, make_network
+from problems import ESTIMATORS, SMALL, make_array, rise, target_of
+
+from skattn import (
+    SelfAttentionClassifier,
+    SelfAttentionRegressor,
+    SelfAttentionTransformer,
+    attention,
+    attention_weights,
+)
+from skattn._overflow import refuse_overflow
+from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.standardise import mean_and_scale, standardised, step_mean_and_scale
+from skattn.functional import attention_backward
+
+X = make_array()
+TINY = dict(SMALL, d_model=6, d_feedforward=5, pooling="mean_max")
+
+
+def assert_right(estimator, sequences):
+    """Features are what the reference makes of the learned weights, in float64."""
+    network = estimator._model.network
+    features = estimator.transform(sequences)
+    for got, steps in zip(features[:5], sequences, strict=False):
+        steps = np.asarray(steps, network.dtype).astype(np.float64)
+        # The reference subtracts before it divides; halves keep that in range.
+        given = (steps / 2, network.mean.astype(float) / 2, network.scale.astype(float) / 2)
+        truth = reference.forward(network.weights, network.architecture, *given)["features"]
+        np.testing.assert_allclose(got, truth, atol=2e-4 if network.dtype == np.float32 else 1e-10)
+
+
+# Features
+
+
+@pytest.mark.parametrize("dtype, unit", [
+    ("float32", 1e-30), ("float32", 1e30), ("float64", 1e-30), ("float64", 1e30), ("float64", 1e-300),
+    ("float64", 1e300), ("float32", 8e37), ("float64", 4e307),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_the_unit_of_x_does_not_matter(kind, dtype, unit):
+    scaled = (np.clip(X, -4, 4) * unit).astype(dtype)
+    estimator = kind(**TINY).fit(scaled, target_of(kind(), X))
+    assert_right(estimator, scaled)
+    plain = kind(**TINY).fit(np.clip(X, -4, 4).astype(dtype), target_of(kind(), X))
+    atol = 1e-3 if dtype == "float32" else 1e-9
+    np.testing.assert_allclose(estimator.transform(scaled), plain.transform(np.clip(X, -4, 4)), atol=atol)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_features_of_very_different_units_learn_together(dtype):
+    units = np.array([1e-30, 1.0, 1e30])
+    mixed = (X * units).astype(dtype)
+    y = rise(X)  # told by the feature of 1e-30
+    regressor = SelfAttentionRegressor(**dict(TINY, max_iter=300, learning_rate_init=0.01)).fit(mixed, y)
+    assert regressor.score(mixed, y) > 0.9
+    assert_right(regressor, mixed)
+
+
+def either_sign(number):
+    """Sequences of a number with either sign, and what the first is."""
+    X = np.where(np.random.default_rng(0).random((23, 5, 1)) < 0.3, -number, number)
+    return X, [float(steps[0, 0] > 0) for steps in X]
+
+
+@pytest.mark.parametrize("number", [np.finfo(np.float32).max, 0.5 * np.finfo(np.float64).max])
+def test_the_largest_numbers_of_either_sign_are_told_apart(number):
+    """The difference of two of float32 overflows."""
+    X, y = either_sign(number)
+    regressor = SelfAttentionRegressor(**dict(TINY, max_iter=200, learning_rate_init=0.01)).fit(X, y)
+    assert_right(regressor, X)
+    assert regressor.score(X, y) > 0.9
+
+
+def test_numbers_whose_difference_no_float64_holds_are_refused():
+    X, y = either_sign(np.finfo(np.float64).max)
+    with pytest.raises(ValueError, match="loss=nan.* scale X and y or clip"):
+        SelfAttentionRegressor(**TINY).fit(X, y)
+    transformer = SelfAttentionTransformer(**TINY).fit(X / 4)
+    transformer._model.network.mean[:] = 1.5e308
+    with pytest.raises(ValueError, match="X holds .*e.308 at sample .* scale or clip X"):
+        transformer.transform(X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_denormal_numbers_are_finite_features(dtype):
+    smallest = np.nextafter(np.zeros(1, dtype), np.ones(1, dtype))[0]
+    X = smallest * np.random.default_rng(0).integers(-3, 4, (23, 5, 2)).astype(dtype)
+    assert_right(SelfAttentionTransformer(**TINY).fit(X), X)
+    rare = np.zeros_like(X)
+    rare[0, 0] = smallest  # a deviation that rounds to 0
+    assert_right(SelfAttentionTransformer(**TINY).fit(rare), rare)
+
+
+@pytest.mark.parametrize("constant", [0.0, -0.0, 0.1, 1e-310, 3e38, -1e-45])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_constant_sequences_give_the_same_features(constant, dtype):
+    X = np.full((11, 5, 3), constant, dtype)
+    transformer = SelfAttentionTransformer(**TINY).fit(X)
+    assert_right(transformer, X)
+    assert 1 == len(np.unique(transformer.transform(X), axis=0))
+
+
+def test_a_constant_feature_beside_others_changes_nothing_else():
+    weight = np.random.default_rng(0).uniform(1, 2, len(X))
+    expected = (
+        SelfAttentionTransformer(**TINY)
+        .fit(np.insert(X, 3, 0.0, axis=2), sample_weight=weight)
+        .transform(np.insert(X, 3, 0.0, axis=2))
+    )
+    for constant in (0.1, 1e20, 1e200):
+        with_constant = np.insert(X, 3, constant, axis=2)
+        transformer = SelfAttentionTransformer(**TINY).fit(with_constant, sample_weight=weight)
+        np.testing.assert_array_equal(transformer.transform(with_constant), expected)
+
+
+def test_an_all_but_constant_feature_is_not_blown_up():
+    """Its deviations may be rounding errors: they are no more than 1 afterwards."""
+    almost = np.insert(X, 3, 1e20, axis=2)
+    almost[5, 2, 3] = np.nextafter(1e20, 2e20)
+    transformer = SelfAttentionTransformer(**TINY).fit(almost)
+    network = transformer._model.network
+    assert np.abs((almost - network.mean) / network.scale)[..., 3].max() <= 1
+    assert_right(transformer, almost)
+
+
+def test_minus_zero_is_zero():
+    zeros = np.where(X > 0, 0.0, X)
+    transformer = SelfAttentionTransformer(**TINY).fit(zeros)
+    np.testing.assert_array_equal(transformer.transform(zeros), transformer.transform(np.where(X > 0, -0.0, X)))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "u1", "i1", "?", "i8", "u8"])
+def test_other_numbers_are_read_as_the_floats_nearest_to_them(dtype):
+    limits = {"?": (0, 2), "f2": (-60000, 60000)}.get(dtype) or (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    whole = np.random.default_rng(0).uniform(*limits, size=X.shape).astype(dtype)
+    floats = whole.astype(np.float32 if np.dtype(dtype).itemsize < 4 else np.float64)
+    transformer = SelfAttentionTransformer(**TINY).fit(whole)
+    np.testing.assert_array_equal(transformer.transform(whole), transformer.transform(floats))
+    assert_right(transformer, whole)
+
+
+# Later X that is far from that of fit
+
+
+@pytest.mark.parametrize("dtype, far", [("float32", 1e25), ("float32", 3e38), ("float64", 1e160), ("float64", 1e308)])
+@pytest.mark.parametrize("method", ["transform", "attention_weights"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "attention", None])
+def test_values_too_far_from_fit_are_refused_with_their_place(dtype, far, method, pooling):
+    transformer = SelfAttentionTransformer(**dict(TINY, pooling=pooling)).fit(X.astype(dtype))
+    away = X.astype(dtype)
+    away[3, 2, 1] = far
+    with pytest.raises(ValueError, match=r"at sample 3, step 2, feature 1, which is .* standard deviations"):
+        getattr(transformer, method)(away)
+    assert np.isfinite(transformer.transform(X.astype(dtype))).all()
+
+
+@pytest.mark.parametrize("dtype, far", [("float32", 1e15), ("float64", 1e100)])
+def test_values_far_from_fit_are_right_as_long_as_they_can_be(dtype, far):
+    transformer = SelfAttentionTransformer(**TINY).fit(X.astype(dtype))
+    away = X.astype(dtype)
+    away[:, 2, 1] = far
+    assert_right(transformer, away)
+
+
+def test_the_place_is_found_among_ragged_sequences():
+    network, batch = make_network(), make_batch((2, 3, 5), gap=2)
+    batch.values[batch.starts[1] + 2, 0] = 1e200
+    with pytest.raises(ValueError, match="X holds 1e.200 at sample 1, step 2, feature 0"):
+        refuse_overflow(np.array([np.nan]), network, batch)
+
+
+# Targets
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_of_y_does_not_matter(unit, dtype):
+    y, inputs = rise(X), X.astype(dtype)
+    plain = SelfAttentionRegressor(**TINY).fit(inputs, y).predict(inputs)
+    scaled = SelfAttentionRegressor(**TINY).fit(inputs, y * unit).predict(inputs)
+    np.testing.assert_allclose(scaled / unit, plain, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("offset, expected", [(0, np.float32), (1e3, np.float32), (1e9, np.float64)])
+def test_predictions_have_the_digits_that_y_needs(offset, expected):
+    y, inputs = rise(X), X.astype(np.float32)
+    predicted = SelfAttentionRegressor(**TINY).fit(inputs, y + offset).predict(inputs)
+    assert expected == predicted.dtype
+    plain = SelfAttentionRegressor(**TINY).fit(inputs, y).predict(inputs)
+    np.testing.assert_allclose(predicted - offset, plain, atol=0.02)  # Adam makes much of a gradient near 0
+    assert len(np.unique(predicted)) > 20
+
+
+def test_the_largest_targets_of_either_sign_are_told_apart():
+    """Their difference overflows."""
+    y = np.where(rise(X) > 0, -1e308, 1e308)
+    regressor = SelfAttentionRegressor(**dict(TINY, max_iter=300, learning_rate_init=0.01)).fit(X, y)
+    assert (np.sign(regressor.predict(X)) == np.sign(y)).all()
+
+
+def test_a_prediction_beyond_all_floats_is_refused():
+    target = Target(1, np.array([1e308]), np.array([1e308]))
+    with pytest.raises(ValueError, match="A prediction exceeds float64.* scale y"):
+        OBJECTIVES["squared_error"].predict(np.array([[7.0]]), target)
+
+
+def test_targets_are_standardised_by_halves():
+    y = np.array([[1.7e308], [1.7e308], [1.7e308], [-1.7e308]])
+    result = standardised(y, *mean_and_scale(y))
+    np.testing.assert_allclose(result[:, 0], [1 / 3**0.5] * 3 + [-(3**0.5)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_scale_is_below_the_smallest_normal_number(dtype):
+    batch = make_batch((50, 50), dtype=dtype)
+    batch.values[:] = 0
+    batch.values[0] = np.nextafter(np.zeros(1, dtype), np.ones(1, dtype))
+    assert np.finfo(dtype).tiny == step_mean_and_scale(batch)[1].min()
+
+
+# Weights of samples
+
+
+@pytest.mark.parametrize("unit", [1e-307, 1e-30, 1e30, 1e307])
+def test_the_unit_of_weights_does_not_matter(unit):
+    weight = np.random.default_rng(0).uniform(1, 2, len(X))
+    plain = SelfAttentionRegressor(**TINY).fit(X, rise(X), weight).predict(X)
+    scaled = SelfAttentionRegressor(**TINY).fit(X, rise(X), weight * unit).predict(X)
+    np.testing.assert_allclose(scaled, plain, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_of_very_different_weights_learn_what_weighs_most(dtype):
+    weight = np.where(np.arange(len(X)) % 2, 1e30, 1e-30)
+    y = np.arange(len(X)) % 2 + 1.0
+    regressor = SelfAttentionRegressor(**TINY, dtype=dtype).fit(X, y, weight)
+    np.testing.assert_allclose(regressor.predict(X), 2, rtol=1e-5)
+
+
+# Parameters
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("learning_rate_init", [1e-300, 1e-30, 1.0, 1e3, 1e30, 1e300])
+@pytest.mark.parametrize("alpha", [0.0, 1e30])
+def test_any_learning_rate_gives_finite_results_or_says_that_training_diverged(
+    dtype, optimizer, learning_rate_init, alpha
+):
+    chosen = {"optimizer": optimizer, "learning_rate_init": learning_rate_init, "alpha": alpha, "dtype": dtype}
+    classifier = SelfAttentionClassifier(**TINY | chosen)
+    try:
+        classifier.fit(X, target_of(classifier, X))
+    except ValueError as error:
+        assert "Training diverged" in str(error) and "learning_rate_init" in str(error)
+        assert not hasattr(classifier, "_model")
+    else:
+        probabilities = classifier.predict_proba(X)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+        assert np.isfinite(classifier.predict_log_proba(X)).all()
+
+
+@pytest.mark.parametrize("learning_rate_init", [1e30, 1e100])
+def test_the_last_update_is_looked_at_too(learning_rate_init):
+    """One epoch ends with weights that nobody has computed with."""
+    chosen = {"learning_rate_init": learning_rate_init, "max_iter": 1, "dtype": "float32"}
+    with pytest.raises(ValueError, match="Training diverged"):
+        SelfAttentionTransformer(**TINY | chosen).fit(X)
+
+
+def test_weights_that_overflow_later_are_refused():
+    transformer = SelfAttentionTransformer(**TINY, dtype="float32").fit(X)
+    transformer._model.network.parameters *= 1e20
+    with pytest.raises(ValueError, match="exceeds float32: its weights are as large as .* diverged"):
+        transformer.transform(X)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_almost_everything_may_be_dropped(kind):
+    assert_right(kind(**dict(TINY, dropout=1 - 2**-53)).fit(X, target_of(kind(), X)), X)
+
+
+# Attention
+
+
+def scores_up_to(size, shape=(2, 3, 37, 8), seed=0):
+    """Queries, keys, values in float32 whose scores reach `size`."""
+    generator = np.random.default_rng(seed)
+    query, key, value = (generator.normal(size=shape).astype(np.float32) for _ in range(3))
+    largest = np.abs(np.einsum("bhqd,bhkd->bhqk", query, key)).max() / np.sqrt(shape[-1])
+    return query * np.float32(size / largest), key, value
+
+
+@pytest.mark.parametrize("window", [(None, None), (None, 0), (5, 3)])
+@pytest.mark.parametrize("size", [1e2, 1e3, 1e4])
+def test_large_scores_in_float32_err_by_their_own_rounding(size, window):
+    """A score is a sum of 8 products: it errs by 8 half-ulps of its size, and an output by twice that times a value."""
+    arrays = scores_up_to(size)
+    exact = [array.astype(np.float64) for array in arrays]
+    truth = np.array([reference.attention(*sample, window) for sample in zip(*exact, strict=True)])
+    truth_weights = np.array([reference.attention_weights(*sample, window) for sample in zip(*exact[:2], strict=True)])
+    bound = 8 * np.finfo(np.float32).eps * size
+    output, weights = attention(*arrays, window=window), attention_weights(*arrays[:2], window=window)
+    assert np.abs(weights - truth_weights).max() <= bound
+    assert np.abs(output - truth).max() <= 2 * bound * np.abs(arrays[2]).max()
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+    gradients = attention_backward(*arrays, np.ones_like(output), window=window)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("score", [0.0, 1.0, -1e4, 1e30, -1e30])
+def test_equal_scores_give_the_mean(score, dtype):
+    query = np.full((1, 1, 19, 1), score, dtype)
+    value = np.random.default_rng(0).normal(size=(1, 1, 19, 3)).astype(dtype)
+    output = attention(query, np.ones_like(query), value, scale=1.0)
+    atol = 1e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(output, np.broadcast_to(value.mean(axis=2, keepdims=True), output.shape), atol=atol)
+
+
+@pytest.mark.parametrize("dtype, huge", [("float32", 1e4), ("float32", 2e38), ("float64", 1e4), ("float64", 1e308)])
+@pytest.mark.parametrize("n_keys", [5, 70, 200])
+def test_a_single_huge_score_takes_all(dtype, huge, n_keys):
+    key = np.zeros((1, 1, n_keys, 1), dtype)
+    key[0, 0, 3] = huge
+    value = np.random.default_rng(0).normal(size=(1, 1, n_keys, 3)).astype(dtype)
+    query = np.ones((1, 1, n_keys, 1), dtype)
+    np.testing.assert_array_equal(attention(query, key, value, scale=1.0)[0, 0, 0], value[0, 0, 3])
+    # And where it is out of sight, those that are seen share.
+    seen = attention(query, key, value, scale=1.0, window=(0, None))[0, 0, 4]
+    np.testing.assert_allclose(seen, value[0, 0, 4:].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype, low", [("float32", -2e38), ("float64", -1e40), ("float64", -1e308)])
+@pytest.mark.parametrize("window", [(None, None), (None, 0), (1, 1)])
+def test_scores_as_low_as_numbers_go_are_scores_all_the_same(dtype, low, window):
+    """They are neither out of bounds nor less than what is."""
+    query = np.full((1, 1, 67, 1), low, dtype)
+    value = np.random.default_rng(0).normal(size=(1, 1, 67, 3)).astype(dtype)
+    output = attention(query, np.ones_like(query), value, scale=1.0, window=window)
+    expected = attention(np.zeros_like(query), np.ones_like(query), value, scale=1.0, window=window)
+    np.testing.assert_array_equal(output, expected)
+    weights = attention_weights(query, np.ones_like(query), scale=1.0, window=window)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_a_network_of_large_scores_agrees_with_the_reference():
+    """Scores reach 1e4 within the network: each errs by the rounding of what it is summed from."""
+    transformer = SelfAttentionTransformer(**dict(TINY, pooling="mean"), dtype="float32").fit(X)
+    network = transformer._model.network
+    for name in ("layers.0.query.weight", "layers.0.key.weight"):
+        network.weights[name][...] *= 70
+    largest, errors = 0, []
+    for steps, got in zip(X, transformer.transform(X), strict=True):
+        given = (steps.astype(np.float32).astype(float), network.mean.astype(float), network.scale.astype(float))
+        truth, rough = (
+            reference.forward(network.weights, network.architecture, *given, dtype=dtype)
+            for dtype in (np.float64, np.float32)
+        )
+        scores = reference.scaled_scores(
+            *(reference.split_heads(truth[f"layers.0.{name}"], 2) for name in ("query", "key"))
+        )
+        largest = max(largest, np.abs(scores).max())
+        errors.append((np.abs(got - truth["features"]).max(), np.abs(rough["features"] - truth["features"]).max()))
+    assert largest > 1e4
+    assert max(error for error, _ in errors) <= 1e-5 + 4 * max(plain for _, plain in errors)
