@@ -1,0 +1,272 @@
+"""Judge a case: run it, and compare what came with the plain reference, or with what an error must be."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import reference
+from sklearn.base import clone
+from strategies import EITHER, REFUSED, RIGHT, ArrayCase
+
+from skattn import SelfAttentionRegressor, attention, attention_weights
+from skattn.functional import attention_backward
+
+ERRORS = (ValueError, TypeError)
+# Words of errors that come from deep inside, and tell a user nothing.
+NO_HELP = (
+    "math domain error", "cannot convert float NaN", "ufunc '", "truth value", "only integer scalar",
+    "has no len", "not subscriptable", "not iterable", "unhashable", "could not broadcast",
+    "object has no attribute", "buffer", "Unable to allocate", "maximum recursion",
+)  # fmt: skip
+CHECKED_SAMPLES = 3
+LARGE = 100  # weights of a network that went astray
+
+
+def judge(case):
+    """Run a case; "right" or "refused", or an AssertionError that says what is wrong."""
+    with warnings.catch_warnings(), np.errstate(all="warn", under="ignore"):
+        warnings.simplefilter("ignore")
+        # What overflows unnoticed is a warning of NumPy's.
+        warnings.simplefilter("error", RuntimeWarning)
+        return _judge_arrays(case) if isinstance(case, ArrayCase) else _judge_estimator(case)
+
+
+def _judge_estimator(case):
+    estimator = case.estimator(**case.parameters)
+    given = (case.X, case.y, case.options)
+    verdict = _call(estimator, case.method, given, case.expected, case.X, case.y, **case.options)
+    if verdict == "right" and case.plain is not None:
+        _compare_with_plain(estimator, case)
+        _compare_with_reference(estimator, case.plain)
+        _check_score(estimator, case)
+    for method, X, y, expected in case.later:
+        estimator = _go_on(estimator, method, X, y, expected, case)
+    return verdict if not case.later else _verdict_of(case)
+
+
+def _verdict_of(case):
+    return "refused" if case.later[-1][3] == REFUSED else "right"
+
+
+def _go_on(estimator, method, X, y, expected, case):
+    """One later call."""
+    if not hasattr(estimator, "_model") and method not in ("fit", "partial_fit", "set_params"):
+        return estimator
+    if method == "set_params":
+        return estimator.set_params(**X)
+    if method == "pickle":
+        read = pickle.loads(pickle.dumps(estimator))
+        assert pickle.dumps(vars(read)) is not None
+        return read
+    arguments = (X, y) if method in ("fit", "partial_fit") else (X,)
+    verdict = _call(estimator, method, (X, y), expected, *arguments)
+    if verdict == "right" and method in ("fit", "partial_fit") and case.plain is not None:
+        _compare_with_reference(estimator, case.plain)
+    return estimator
+
+
+def _call(estimator, method, given, expected, *arguments, **options):
+    """Call a method: "right", or "refused" with words that help and nothing changed."""
+    before, state = _print_of(given), _state_of(estimator)
+    try:
+        result = getattr(estimator, method)(*arguments, **options)
+    except ERRORS as error:
+        assert expected != RIGHT, f"{method} refused what is sound: {error!r}"
+        _check_words(error)
+        assert state == _state_of(estimator), f"{method} failed and left another state behind"
+        verdict = "refused"
+    else:
+        assert expected != REFUSED, f"{method} took what it must refuse"
+        if method == "transform":
+            padding = estimator.pooling is None
+            assert np.isfinite(result).all() or padding, "features that are not finite"
+        verdict = "right"
+    assert before == _print_of(given), f"{method} changed what it was given"
+    return verdict
+
+
+def _check_words(error):
+    words = str(error)
+    assert len(words) > 20, f"an error without words: {error!r}"
+    assert not any(phrase in words for phrase in NO_HELP), f"an error that does not help: {error!r}"
+
+
+class _Printer(pickle.Pickler):
+    """Writes what frames hold; pickles of their own show caches as well."""
+
+    def reducer_override(self, value):
+        if isinstance(value, pd.DataFrame | pd.Series):
+            return str, (f"{value.shape} {value.dtypes} {value.index}",), None, iter(value.to_numpy(object).tolist())
+        return NotImplemented
+
+
+def _print_of(given):
+    """Bytes that tell whether anything was changed."""
+    try:
+        file = io.BytesIO()
+        _Printer(file).dump(given)
+        return file.getvalue()
+    except (TypeError, AttributeError, pickle.PicklingError, RecursionError):
+        return [_print_of(part) for part in given] if isinstance(given, tuple) else repr(type(given))
+
+
+def _state_of(estimator):
+    return pickle.dumps(vars(estimator))
+
+
+def _results(estimator, X):
+    """All that a fitted estimator says about X."""
+    names = ("transform", "predict", "predict_proba", "predict_log_proba", "decision_function", "attention_weights")
+    results = {name: getattr(estimator, name)(X) for name in names if hasattr(estimator, name)}
+    for name, result in results.items():
+        assert len(result) == len(results["transform"]), name
+    return results
+
+
+def _compare_with_plain(estimator, case):
+    """The same as for the same sequences, given plainly as a list of float arrays."""
+    before = _print_of(case.X)
+    results, expected = _results(estimator, case.X), _results(estimator, case.plain)
+    assert before == _print_of(case.X), "X was changed"
+    for name, result in results.items():
+        for steps, got, wanted in zip(case.plain, result, expected[name], strict=True):
+            if name == "transform" and estimator.pooling is None:
+                got, wanted = got[: len(steps)], wanted[: len(steps)]  # X may be padded further
+            np.testing.assert_array_equal(got, wanted, err_msg=f"{name} of the same sequences given plainly")
+    if estimator.random_state is None or "X_val" in case.options:
+        return
+    other = getattr(clone(estimator), case.method)(case.plain, case.y, **copy.copy(case.options))
+    for name, weight in estimator.weights_.items():
+        np.testing.assert_array_equal(other.weights_[name], weight, err_msg=f"{name}, learned from a plain list")
+
+
+def _compare_with_reference(estimator, plain):
+    """Every result is what the reference makes of the learned weights, in float64."""
+    network = estimator._model.network
+    results = _results(estimator, plain)
+    if np.abs(network.parameters).max() > LARGE:
+        plain = []  # a rounding error decides who attends to what
+    for i, steps in enumerate(plain[:CHECKED_SAMPLES]):
+        truth, rough = (
+            _reference_results(estimator, network, np.asarray(steps, network.dtype), dtype)
+            for dtype in (np.float64, np.float32)
+        )
+        for name, wanted in truth.items():
+            got = results[name][i]
+            if name == "transform" and network.architecture.pooling is None:
+                assert np.isnan(got[len(steps) :]).all(), "padding that is not NaN"
+                got = got[: len(steps)]
+            got = got - np.log(np.exp(got).sum()) if name == "outputs" else got
+            _assert_close(got, wanted, rough[name], network.dtype, name)
+    if "predict_proba" in results and estimator.objective_ == "cross_entropy":
+        np.testing.assert_allclose(results["predict_proba"].sum(axis=1), 1, rtol=1e-5)
+        assert np.isin(results["predict"], estimator.classes_).all()
+    if isinstance(estimator, SelfAttentionRegressor):
+        assert results["predict"].ndim == (1 if estimator._model.target.is_column else 2)
+    numbers = {name: result for name, result in results.items() if name not in ("transform", "predict")}
+    assert all(np.isfinite(value).all() for result in numbers.values() for value in result), "not finite"
+
+
+def _reference_results(estimator, network, steps, dtype):
+    """What the public methods should give for one sequence."""
+    weights, target = network.weights, estimator._model.target
+    with np.errstate(all="ignore"):
+        all_of_it = reference.forward(weights, network.architecture, steps, network.mean, network.scale, dtype=dtype)
+        a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
+        query = reference.split_heads(all_of_it[at + "query"], a.n_heads)
+        key = reference.split_heads(all_of_it[at + "key"], a.n_kv_heads)
+        result = {
+            "transform": all_of_it["steps"] if a.pooling is None else all_of_it["features"],
+            "attention_weights": reference.attention_weights(query, key, a.window),
+        }
+        outputs = all_of_it["outputs"]
+        if isinstance(estimator, SelfAttentionRegressor):
+            values = outputs * target.scale + target.mean
+            result["predict"] = values[0] if target.is_column else values
+        elif hasattr(estimator, "predict_proba") and estimator.objective_ == "cross_entropy":
+            result["predict_log_proba"] = outputs - reference.cross_entropy(outputs, [0]) - outputs[0]
+            result["predict_proba"] = np.exp(result["predict_log_proba"])
+        elif hasattr(estimator, "predict_proba"):
+            result["decision_function"] = outputs
+    return result
+
+
+def _assert_close(got, wanted, rough, dtype, name):
+    """In float64 to 7 digits; in float32 it may err a few times as much as the plain float32 computation."""
+    wanted, rough = np.asarray(wanted, np.float64), np.asarray(rough, np.float64)
+    if not np.isfinite(wanted).all() or (dtype == np.float32 and not np.isfinite(rough).all()):
+        return
+    size = np.abs(wanted).max(initial=1e-300)
+    allowed = 1e-7 * (1 + size) if dtype == np.float64 else 10 * np.abs(rough - wanted).max() + 1e-4 * (1 + size)
+    error = np.abs(np.asarray(got, np.float64) - wanted).max()
+    assert error <= allowed, f"{name} errs by {error:.2g}, where {allowed:.2g} is allowed: {got} for {wanted}"
+
+
+def _check_score(estimator, case):
+    if hasattr(estimator, "score") and case.expected == RIGHT and case.kind != "several calls":
+        assert np.isfinite(estimator.score(case.X, case.y)), "a score that is not finite"
+
+
+def _judge_arrays(case):
+    """Attention, its weights and gradients; against the reference, sample by sample."""
+    before = _print_of(case.arrays)
+    try:
+        output, log_sum_exp = attention(*case.arrays, **case.options, return_log_sum_exp=True)
+    except ERRORS as error:
+        assert case.expected != RIGHT, f"attention refused what is sound: {error!r}"
+        _check_words(error)
+        assert before == _print_of(case.arrays), "attention changed what it was given"
+        return "refused"
+    assert case.expected != REFUSED, "attention took what it must refuse"
+    d_output = np.random.default_rng(0).normal(size=output.shape).astype(output.dtype)
+    weights = attention_weights(*case.arrays[:2], **case.options)
+    gradients = attention_backward(*case.arrays, d_output, **case.options)
+    assert before == _print_of(case.arrays), "attention changed what it was given"
+    query, key, value = (np.asarray(array, np.float64) for array in case.arrays)
+    window = _bounds(case.options)
+    for i, (n_steps, n_keys) in enumerate(_lengths(case, query, key)):
+        inside = query[i, :, :n_steps], key[i, :, :n_keys], value[i, :, :n_keys]
+        scale = case.options.get("scale")
+        _compare_heads(output[i], reference.attention(*inside, window, scale), "output")
+        _compare_heads(weights[i], reference.attention_weights(*inside[:2], window, scale), "weights")
+        lse = reference.log_sum_exp(*inside[:2], window, scale)
+        np.testing.assert_array_equal(np.isfinite(log_sum_exp[i, :, :n_steps]), np.isfinite(lse))
+        d_inside = d_output[i, :, :n_steps].astype(np.float64)
+        expected = reference.attention_gradient(*inside, d_inside, window, scale)
+        for gradient, wanted, name in zip(gradients, expected, ("d_query", "d_key", "d_value"), strict=True):
+            _compare_heads(gradient[i], wanted, name)
+    return "right"
+
+
+def _bounds(options):
+    left, right = options.get("window") or (None, None)
+    far = 10**9  # beyond any sequence, within int64
+    left, right = (None if side is None else min(int(side), far) for side in (left, right))
+    return left, 0 if options.get("causal") else right
+
+
+def _lengths(case, query, key):
+    """Valid queries and keys of each sample."""
+    lengths = case.options.get("lengths")
+    if lengths is None:
+        return [(query.shape[2], key.shape[2])] * len(query)
+    if not isinstance(lengths, tuple):
+        lengths = lengths, lengths
+    return list(zip(*(np.broadcast_to(one, len(query)) for one in lengths), strict=True))
+
+
+def _compare_heads(got, wanted, name):
+    """Close where there is something to see, and 0 beyond."""
+    inside = got[:, : wanted.shape[1], : wanted.shape[2]].astype(np.float64)
+    size = np.abs(wanted).max(initial=0)
+    tolerance = (1e-9 if got.dtype == np.float64 else 1e-2) * (1 + size)
+    np.testing.assert_allclose(inside, wanted, rtol=0, atol=tolerance, err_msg=name)
+    beyond = got.copy()
+    beyond[:, : wanted.shape[1], : wanted.shape[2]] = 0
+    assert not beyond.any(), f"{name} beyond the lengths"
+
+
+__all__ = ["judge", "EITHER"]

@@ -1,0 +1,27 @@
+"""Whatever is passed, the result is right, or an error says what is wrong before anything changes."""
+
+import pytest
+import strategies
+from hypothesis import HealthCheck, given, settings
+from judge import judge
+
+# The same cases every time; `examples/stress_fuzz.py` draws others, and many more.
+FEW = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("kind", strategies.STRATEGIES)
+def test_any_case_is_right_or_refused(kind):
+    @FEW
+    @given(strategies.STRATEGIES[kind])
+    def check(case):
+        judge(case)
+
+    check()
+
+
+def test_a_wrong_judgement_is_noticed():
+    """What must be refused and is not, and the other way round."""
+    for expected in ("refused", "right"):
+        case = strategies.ArrayCase([[[[[1.0]]]]] * 3, {"window": (0, 0) if expected == "refused" else 5}, expected, [])
+        with pytest.raises(AssertionError):
+            judge(case)
