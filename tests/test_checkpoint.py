@@ -1,6 +1,7 @@
 """A fit that was killed goes on from its file and ends with the same bits; any other file is refused with words."""
 
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -597,3 +598,16 @@ def test_what_killed_processes_left_long_ago_is_removed(path):
     os.utime(draft, (0, 0))
     fitted(SelfAttentionRegressor(**SMALL, checkpoint=path), X)
     assert [path] == list(path.parent.iterdir())
+
+
+STRESS = Path(__file__).parent.parent / "examples" / "stress_kill.py"
+
+
+@pytest.mark.skipif(not STRESS.exists(), reason="the examples are not here")
+def test_a_process_killed_at_a_random_moment_leaves_a_file_that_is_gone_on_with(tmp_path):
+    specification = importlib.util.spec_from_file_location("stress_kill", STRESS)
+    stress = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(stress)
+    outcomes = stress.kill_and_resume(3, tmp_path, seed=1)
+    assert ["", "", ""] == [outcome["failed"] for outcome in outcomes]
+    assert any(outcome["epochs"] for outcome in outcomes)
