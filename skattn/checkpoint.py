@@ -56,9 +56,14 @@ class Checkpoint:
         self._found = self._read() if self.path.exists() else None
         self._begun_with: dict[str, dict[str, Any]] = {}
         self._settle("estimator", {"the estimator": type(estimator).__name__})
-        parameters = estimator.get_params(deep=False)
-        self._takes_any_seed, self._optimizer = parameters["random_state"] is None, parameters["optimizer"]
-        self._settle("parameters", {name: value for name, value in parameters.items() if name not in FREE})
+        if self._found is not None:
+            # Parameters that came after the file was written were as they are by default.
+            self._found["begun_with"]["parameters"] = {
+                **_parameters_of(type(estimator)()),
+                **self._found["begun_with"]["parameters"],
+            }
+        self._settle("parameters", _parameters_of(estimator))
+        self._takes_any_seed, self._optimizer = estimator.random_state is None, estimator.optimizer
 
     def settle_seed(self, drawn: int) -> int:
         """Give the seed of the fit in the file, which must be the one drawn where `random_state` says any.
@@ -170,7 +175,6 @@ class Checkpoint:
 
     def _settle(self, part: str, now: dict[str, Any]) -> None:
         """Take note of what a fit begins with; refuse it where the fit in the file began with something else."""
-        now = _plain(now)
         if self._found is not None:
             before = self._found["begun_with"][part]
             if before != now:
@@ -191,6 +195,12 @@ def _check_plan(state: TrainingState, optimizer: str) -> None:
         raise damaged("optimizer", state.optimizer, optimizer)
     check_whole("plan_updates", state.plan_updates, least=state.n_plan_updates)
     check_whole("n_epochs", state.n_epochs, len(state.loss_curve), len(state.loss_curve))
+
+
+def _parameters_of(estimator: Any) -> dict[str, Any]:
+    """Those that decide what comes out."""
+    parameters = estimator.get_params(deep=False)
+    return _plain({name: value for name, value in parameters.items() if name not in FREE})
 
 
 def _describe(samples: Samples, x: str, y: str) -> dict[str, Any]:

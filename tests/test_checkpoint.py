@@ -542,6 +542,21 @@ def test_a_file_of_a_newer_version_is_refused_with_both_named(version, killed):
     refused(model, path, f"was written by skattn {version}, and this is skattn {skattn.__version__}.*another path")
 
 
+def test_a_file_of_an_older_version_has_the_defaults_of_what_came_later(killed):
+    path, model = killed
+    expected = fitted(clone(model).set_params(checkpoint=None), X)
+
+    def grow_old(header, arrays):
+        header["skattn"] = "0.1.0"
+        del header["begun_with"]["parameters"]["causal"]
+        del header["training"]["n_flat_epochs"]
+
+    forge(path, grow_old)
+    with pytest.raises(ValueError, match="began otherwise: causal is True and was False"):
+        fitted(clone(model).set_params(causal=True), X)
+    assert_same_bits(results_of(fitted(model, X), X), results_of(expected, X))
+
+
 def test_a_file_says_which_version_wrote_it(killed):
     assert skattn.__version__ == header_of(killed[0])["skattn"]
 
