@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,7 +127,11 @@ def kill_and_resume(n_rounds, folder, *, seed=0, report=False):
         path = Path(folder) / f"{i % len(FITS)}.ckpt"
         if name not in whole:
             whole[name] = fit(name)
-        outcomes.append(kill_once(name, path, whole[name], generator))
+        try:
+            outcomes.append(kill_once(name, path, whole[name], generator))
+        except (EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            outcomes.append({"fit": name, "killed": True, "epochs": 0, "drafts": 0, "failed": f"damaged: {error}"})
+            path.unlink(missing_ok=True)
         if report:
             print(f"{i + 1}/{n_rounds} {outcomes[-1]}", file=sys.stderr, flush=True)
     return outcomes
@@ -134,18 +139,19 @@ def kill_and_resume(n_rounds, folder, *, seed=0, report=False):
 
 def kill_once(name, path, whole, generator):
     """Kill one fit at a random moment, between where its file is and its end, and look at what it left."""
-    before = count_epochs(path)
-    if before == whole.n_iter_:
+    if count_epochs(path) == whole.n_iter_:
         path.unlink()
-        before = 0
-    moment = generator.integers(before, whole.n_iter_), generator.uniform(0, 0.02)
+    moment = generator.integers(count_epochs(path), whole.n_iter_), generator.uniform(0, 0.02)
     command = [sys.executable, __file__, "--child", name, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said = process.stdout.readline()
-        while process.poll() is None and count_epochs(path) < moment[0]:
-            time.sleep(0.001)
-        time.sleep(moment[1])
-        process.kill()
+        # No file that can be seen, or is left, may ever be less than whole.
+        try:
+            while process.poll() is None and count_epochs(path) < moment[0]:
+                time.sleep(0.001)
+            time.sleep(moment[1])
+        finally:
+            process.kill()
     drafts = list(path.parent.glob(f".{path.name}.*.part"))
     for draft in drafts:
         draft.unlink()
