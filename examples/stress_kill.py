@@ -4,8 +4,8 @@ Stress: a fit is killed, and goes on
 
 Fits in processes of their own, with a `checkpoint`, are killed by SIGKILL at random moments. After each kill
 the file, if there is one, must load, and a fit that goes on from it must end with the same bits as one that
-was never killed. The next process goes on from the killed one's file, so fits are killed several times. Then
-the same fits run on a full disk. Prints what was tried, how often, and what failed::
+was never killed. The next process goes on from the killed one's file, unless little was left to do, so fits are
+killed several times. Then the same fits run on a full disk. Prints what was tried, how often, and what failed::
 
     python examples/stress_kill.py --rounds 100
 
@@ -139,8 +139,8 @@ def kill_and_resume(n_rounds, folder, *, seed=0, report=False):
 
 def kill_once(name, path, whole, generator):
     """Kill one fit at a random moment, between where its file is and its end, and look at what it left."""
-    if count_epochs(path) == whole.n_iter_:
-        path.unlink()
+    if count_epochs(path) > 0.7 * whole.n_iter_:
+        path.unlink()  # so that early epochs are met as often as late ones
     moment = generator.integers(count_epochs(path), whole.n_iter_), generator.uniform(0, 0.02)
     command = [sys.executable, __file__, "--child", name, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
