@@ -21,6 +21,7 @@ from skattn._network.checks import check_architecture, check_choice, check_field
 from skattn._network.network import Architecture, Network
 from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES
+from skattn.checkpoint import FREE
 from skattn.fitting import Model
 from skattn.parameters import resolve_architecture
 from skattn.persistence import VERSION, read_state
@@ -66,11 +67,11 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     if target.mean is not None:
         tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    names = getattr(estimator, "feature_names_in_", None)
+    names, parameters = getattr(estimator, "feature_names_in_", None), estimator.get_params(deep=False)
     description = {
         "version": __version__,
         "estimator": _name(type(estimator)),
-        "parameters": {name: _plain(value) for name, value in estimator.get_params(deep=False).items()},
+        "parameters": {name: _plain(value) for name, value in parameters.items() if name not in FREE},
         "architecture": asdict(network.architecture),
         "dtype": network.dtype.name,
         "objective": model.objective,
