@@ -8,12 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
+from ._kernels.ahead import N_AHEAD, dose
 
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
 # Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
 _MOST_KEY_PARTS, _KEYS_A_PART = 8, 1024
-# Runs of heads that threads take one after another.
-_MOST_RUNS = 256
+# Runs of heads that a thread takes one after another, about: enough that threads end together, and long enough that
+# most heads are fetched while the one before is computed.
+_RUNS_A_WORKER = 16
 _QUERIES_A_PART = 4 * attention_kernels.QUERIES
 
 Window = tuple[int | None, int | None] | None
@@ -232,8 +234,8 @@ def _arrays(query, key, value):
 def _lengths(lengths, n_samples, n_steps, n_keys):
     """Give the valid steps of queries and of keys of each sample."""
     if lengths is None:
-        pair = (n_steps, n_keys)
-    elif isinstance(lengths, tuple) and len(lengths) == 2 and np.ndim(lengths[0]) == 1:
+        return tuple(np.full(n_samples, most, np.int64) for most in (n_steps, n_keys))
+    if isinstance(lengths, tuple) and len(lengths) == 2 and np.ndim(lengths[0]) == 1:
         pair = lengths
     else:
         pair = (lengths, lengths)
@@ -282,13 +284,15 @@ class _Call:
         scratch = attention_kernels.scratch_size(d_head, self.value.shape[3])
         self._point(heads.SCRATCH, np.empty(scratch * self.workers, self.dtype))
         self._arguments[heads.SCRATCH_SIZE] = scratch
+        self._point(heads.AHEAD, np.zeros((self.workers, N_AHEAD), np.int64))
+        self._arguments[heads.ITEMSIZE] = self.query.itemsize
         self._arguments[heads.N_HEADS], self._arguments[heads.N_KV_HEADS] = self.n_heads, self.key.shape[1]
         self._arguments[heads.N_QUERIES], self._arguments[heads.D_HEAD] = self.n_steps, d_head
         self._arguments[heads.N_SAMPLES], self._arguments[heads.N_KEYS] = self.n_samples, self.key.shape[2]
         self._arguments[heads.WIDTH] = self.value.shape[3]
         self._arguments[heads.LEFT] = attention_kernels.bound(left)
         self._arguments[heads.RIGHT] = attention_kernels.bound(right)
-        full = int(query_lengths.min()) == self.n_steps and int(key_lengths.min()) == self.key.shape[2]
+        full = lengths is None or query_lengths.min() == self.n_steps and key_lengths.min() == self.key.shape[2]
         # Beyond a sample's length nothing is written.
         self._new = np.empty if full else np.zeros
         self.output = self._new((self.n_samples, self.n_heads, self.n_steps, self.value.shape[3]), self.dtype)
@@ -302,21 +306,30 @@ class _Call:
 
     def _point(self, entry, array):
         self._kept.append(array)
-        self._arguments[entry] = array.ctypes.data
+        self._arguments[entry] = array.__array_interface__["data"][0]
 
     def _array(self, entry, array):
         self._point(entry, array)
         self._arguments[entry + 1 : entry + 4] = [stride // array.itemsize for stride in array.strides[:3]]
 
     def forward(self):
-        n_parts = max(1, self.n_steps // _QUERIES_A_PART)
-        self._arguments[heads.N_PARTS] = n_parts
-        n_items = self._runs(self.n_samples * self.n_heads) * n_parts
+        n_heads = self.n_samples * self.n_heads
+        # Whole heads where there are enough: parts on different cores would each bring the keys and values near.
+        n_parts = min(-(-_RUNS_A_WORKER * self.workers // n_heads), self.n_steps // _QUERIES_A_PART)
+        self._arguments[heads.N_PARTS] = n_parts = max(1, n_parts)
+        n_items = self._runs(n_heads) * n_parts
+        self._dose(heads.QUERY, heads.KEY, heads.VALUE, heads.OUTPUT)
         parallel.run(heads.heads_forward_item, self.dtype, self._arguments, n_items, self.workers)
+
+    def _dose(self, *entries):
+        """Say how many lines of the next head are fetched at a time."""
+        n_blocks = -(-self.n_steps // attention_kernels.QUERIES) * -(-self.key.shape[2] // attention_kernels.KEYS)
+        n_numbers = sum(int(self._arguments[entry + 3]) for entry in entries) * max(self.n_steps, self.key.shape[2])
+        self._arguments[heads.DOSE] = dose(n_numbers * self.query.itemsize, n_blocks)
 
     def _runs(self, n_heads):
         """Cut all heads into runs; gives how many there are."""
-        run = -(-n_heads // _MOST_RUNS)
+        run = max(1, n_heads // (_RUNS_A_WORKER * self.workers))
         self._arguments[heads.RUN] = run
         return -(-n_heads // run)
 
@@ -333,6 +346,7 @@ class _Call:
         for entry, gradient in zip((heads.D_QUERY, heads.D_KEY, heads.D_VALUE), gradients, strict=True):
             self._array(entry, gradient)
         n_items = self._runs(n_kv_heads) * n_parts
+        self._dose(*range(heads.QUERY, heads.WEIGHTS, 4))
         parallel.run(heads.heads_backward_item, self.dtype, self._arguments, n_items, self.workers)
         for part in d_queries[1:]:
             gradients[0][...] += part

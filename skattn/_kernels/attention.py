@@ -9,11 +9,12 @@ for each query; the backward pass computes the weights again, so that no array g
 
 import math
 
-from .jit import Int, Ints, Real, Reals, kernel, real
+from .ahead import fetch_some
+from .jit import Bool, Int, Ints, Real, Reals, kernel, real
 from .matmul import matmul, transpose
-from .simd import at, lanes_of
-from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked
-from .step import GRANULE, N_PARTS, N_STEPS, PART, part_begin
+from .simd import at, lanes_of, transpose_tile
+from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
+from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, part_begin
 
 FIELDS = (
     "query",
@@ -31,7 +32,7 @@ FIELDS = (
 # `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
 
 QUERIES = GRANULE
-KEYS = 64
+KEYS = 128
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 
@@ -69,6 +70,7 @@ def attend_forward(
     right: Int,
     scale: Real,
     scratch: Reals,
+    ahead: Ints,
 ):
     """Attend from the queries `begin` to `end` of one head; rows of each array lie `..._row` numbers apart."""
     lanes = lanes_of(query)
@@ -81,6 +83,7 @@ def attend_forward(
         n_queries = min(end - first, QUERIES)
         width = (n_queries + lanes - 1) // lanes * lanes
         last = first + n_queries - 1
+        fetch_some(ahead)
         transpose(
             at(query, first * query_row),
             query_row,
@@ -95,38 +98,23 @@ def attend_forward(
         fresh = True
         for k in range(start, stop, KEYS):
             n = min(stop - k, KEYS)
+            fetch_some(ahead)
             matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n, d_head, width, True)
             masked = k < last - left or k + n - 1 > first + right
             for q in range(0, width, lanes):
+                fetch_some(ahead)
+                block, before = at(scores, q), at(mixed, q)
                 if masked:
-                    mask_columns(at(scores, q), width, n, k, first + q, left, right)
-                    absorb_masked(
-                        at(scores, q),
-                        width,
-                        n,
-                        at(highest, q),
-                        at(total, q),
-                        at(mixed, q),
-                        width,
-                        d_value,
-                        fresh,
-                    )
+                    mask_columns(block, width, n, k, first + q, left, right)
+                    absorb_masked(block, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
                 else:
-                    absorb(
-                        at(scores, q),
-                        width,
-                        n,
-                        at(highest, q),
-                        at(total, q),
-                        at(mixed, q),
-                        width,
-                        d_value,
-                        fresh,
-                    )
+                    absorb(block, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
+            fetch_some(ahead)
             matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
             fresh = False
+        fetch_some(ahead)
         _finish(
-            mixed, highest, total, first, n_keys, left, right, width, n_queries, d_value,
+            mixed, highest, total, n_keys + left - first if n_keys > 0 else 0, width, n_queries, d_value,
             at(target, first * target_row), target_row, at(top, first), at(inverse, first),
         )  # fmt: skip
 
@@ -136,10 +124,7 @@ def _finish(
     mixed: Reals,
     highest: Reals,
     total: Reals,
-    first: Int,
-    n_keys: Int,
-    left: Int,
-    right: Int,
+    reach: Int,
     width: Int,
     n_queries: Int,
     d_value: Int,
@@ -148,22 +133,17 @@ def _finish(
     top: Reals,
     inverse: Reals,
 ):
-    """Divide by the sums and turn the block back; a query that may attend to nothing gets 0."""
-    empty = max(0, first - left) >= min(n_keys, first + n_queries + right)
-    for q in range(n_queries):
-        nothing = max(0, first + q - left) >= min(n_keys, first + q + right + 1)
-        top[q] = real(0) if nothing else highest[q]
-        inverse[q] = real(0) if nothing else real(1) / total[q]
-        total[q] = inverse[q]
-    for j in range(d_value):
-        column = at(mixed, j * width)
-        if empty:
-            for q in range(width):
-                column[q] = real(0)
-        else:
-            for q in range(n_queries):
-                column[q] *= total[q]
-    transpose(mixed, width, d_value, n_queries, target, target_row, d_value, real(1))
+    """Divide by the sums and turn the block back; queries from `reach` on have no key within their bounds and get 0."""
+    lanes = lanes_of(mixed)
+    if reach <= 0:
+        for i in range(d_value * width):
+            mixed[i] = real(0)
+    for q in range(0, width, lanes):
+        live = min(n_queries - q, lanes)
+        settle(at(highest, q), at(total, q), at(top, q), at(inverse, q), live, reach - q)
+        for j in range(0, d_value, lanes):
+            source, out, across = at(mixed, j * width + q), at(target, q * target_row + j), min(d_value - j, lanes)
+            transpose_tile(source, width, across, live, out, target_row, across, at(total, q))
 
 
 @kernel
@@ -191,12 +171,17 @@ def attend_backward(
     d_key: Reals,
     d_value_out: Reals,
     d_target: Reals,
+    begins: Bool,
     scratch: Reals,
+    ahead: Ints,
 ):
-    """Begin the gradient of the queries and add to those of keys and values; gradients lie as what they belong to.
+    """Begin the gradient of the queries, and begin or add to those of keys and values; they lie as what they are of.
 
     Only keys from `first_key` to `n_keys` are met: several workers can share a head, each with its own `d_query`.
     """
+    if begins and begin == end:
+        _clear(d_key, key_row, first_key, n_keys, d_head)
+        _clear(d_value_out, value_row, first_key, n_keys, d_value)
     lanes = lanes_of(query)
     turned = scratch
     d_turned = at(turned, QUERIES * d_head)
@@ -212,6 +197,7 @@ def attend_backward(
         last = first + n_queries - 1
         rows = at(query, first * query_row)
         d_rows = at(d_target, first * target_row)
+        fetch_some(ahead)
         transpose(rows, query_row, n_queries, d_head, turned, width, width, scale * real(LOG2_E))
         transpose(d_rows, target_row, n_queries, d_value, d_mixed, width, width, real(1))
         for q in range(width):
@@ -226,14 +212,25 @@ def attend_backward(
                 along += mixed_row[j] * d_row[j]
             expected[q] = along
         start, stop = max(first_key, first - left), min(n_keys, last + right + 1)
+        begins_keys = begins and first == begin
+        if begins_keys:
+            # The first block meets these not at all; those that it meets it writes.
+            edge = max(start, stop)
+            _clear(d_key, key_row, first_key, min(start, n_keys), d_head)
+            _clear(d_key, key_row, edge, n_keys, d_head)
+            _clear(d_value_out, value_row, first_key, min(start, n_keys), d_value)
+            _clear(d_value_out, value_row, edge, n_keys, d_value)
         fresh = True
         for k in range(start, stop, KEYS):
             n = min(stop - k, KEYS)
             keys, values = at(key, k * key_row), at(value, k * value_row)
+            fetch_some(ahead)
             matmul(keys, key_row, 1, turned, width, scores, width, n, d_head, width, True)
+            fetch_some(ahead)
             matmul(values, value_row, 1, d_mixed, width, d_scores, width, n, d_value, width, True)
             masked = k < last - left or k + n - 1 > first + right
             for q in range(0, width, lanes):
+                fetch_some(ahead)
                 block, d_block = at(scores, q), at(d_scores, q)
                 if masked:
                     mask_columns(block, width, n, k, first + q, left, right)
@@ -241,26 +238,26 @@ def attend_backward(
                 else:
                     recall(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
             d_values = at(d_value_out, k * value_row)
-            matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, False)
-            matmul(
-                d_scores,
-                width,
-                1,
-                rows,
-                query_row,
-                at(d_key, k * key_row),
-                key_row,
-                n,
-                n_queries,
-                d_head,
-                False,
-            )
+            fetch_some(ahead)
+            matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins_keys)
+            fetch_some(ahead)
+            d_keys = at(d_key, k * key_row)
+            matmul(d_scores, width, 1, rows, query_row, d_keys, key_row, n, n_queries, d_head, begins_keys)
+            fetch_some(ahead)
             matmul(keys, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
             fresh = False
         if fresh:
             for i in range(d_head * width):
                 d_turned[i] = real(0)
         transpose(d_turned, width, d_head, n_queries, at(d_query, first * query_row), query_row, d_head, real(1))
+
+
+@kernel
+def _clear(array: Reals, row: Int, begin: Int, end: Int, width: Int):
+    """Set some steps of one head to zeros."""
+    for t in range(begin, end):
+        for j in range(width):
+            array[t * row + j] = real(0)
 
 
 @kernel
@@ -279,6 +276,7 @@ def attention_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values
             at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
             at(values, place[row[4]] + head * d_value), n_heads * d_value,
             kept, at(kept, n_steps), begin, end, n_steps, d_head, d_value, row[10], row[11], scale, scratch,
+            at(call, AHEAD),
         )  # fmt: skip
 
 
@@ -302,11 +300,6 @@ def attention_backward(
     for shared in range(first, last):
         d_key = at(d_values, place[row[2]] + shared * d_head)
         d_shared = at(d_values, place[row[3]] + shared * d_value)
-        for t in range(n_steps):
-            for j in range(d_head):
-                d_key[t * n_kv_heads * d_head + j] = real(0)
-            for j in range(d_value):
-                d_shared[t * n_kv_heads * d_value + j] = real(0)
         for head in range(shared * group, (shared + 1) * group):
             kept = at(values, place[row[5]] + 2 * head * n_steps)
             attend_backward(
@@ -316,5 +309,5 @@ def attention_backward(
                 at(values, place[row[4]] + head * d_value), n_heads * d_value,
                 kept, at(kept, n_steps), 0, n_steps, 0, n_steps, d_head, d_value, row[10], row[11], scale,
                 at(d_values, place[row[1]] + head * d_head), d_key, d_shared,
-                at(d_values, place[row[4]] + head * d_value), scratch,
+                at(d_values, place[row[4]] + head * d_value), head == shared * group, scratch, at(call, AHEAD),
             )  # fmt: skip

@@ -1,20 +1,19 @@
 """Attention on plain arrays: one head of one sample an item, its queries cut into parts."""
 
+from .ahead import N_AHEAD, begin_list, enlist
 from .attention import KEYS, LOG2_E, QUERIES, attend_backward, attend_forward
 from .jit import Int, Ints, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
-from .simd import at, lanes_of, prefetch
+from .simd import at, lanes_of
 from .softmax import mask_columns, recall_masked
 
 # Of each array its address, then how many numbers lie between samples, heads and steps.
 QUERY, KEY, VALUE, OUTPUT, D_QUERY, D_KEY, D_VALUE, D_OUTPUT, WEIGHTS = range(0, 36, 4)
 (
     QUERY_LENGTHS, KEY_LENGTHS, TOP, INVERSE, N_HEADS, N_KV_HEADS, N_QUERIES, D_HEAD, WIDTH, LEFT, RIGHT, N_PARTS,
-    SCRATCH, SCRATCH_SIZE, SCALE, RUN, N_SAMPLES, N_KEYS, PART_SIZE, N_ARGUMENTS,
-) = range(36, 56)  # fmt: skip
-
-# Numbers of one head that are worth fetching while the head before is computed: more would push out what is in use.
-_FETCHED = 1 << 15
+    SCRATCH, SCRATCH_SIZE, SCALE, RUN, N_SAMPLES, N_KEYS, PART_SIZE, AHEAD, ITEMSIZE, DOSE,
+    N_ARGUMENTS,
+) = range(36, 59)  # fmt: skip
 
 
 @kernel
@@ -23,14 +22,14 @@ def heads_forward_item(arguments: Ints, item: Int, worker: Int):
     n_parts, n_heads = arguments[N_PARTS], arguments[N_HEADS]
     group, part, run = n_heads // arguments[N_KV_HEADS], item % n_parts, arguments[RUN]
     last = min((item // n_parts + 1) * run, arguments[N_SAMPLES] * n_heads)
+    ahead = _ahead(arguments, worker)
     for i in range(item // n_parts * run, last):
         head, sample = i % n_heads, i // n_heads
         shared = head // group
-        if i + 1 < last:
-            _fetch(arguments, QUERY, N_QUERIES, (i + 1) // n_heads, (i + 1) % n_heads)
-            _fetch(arguments, KEY, N_KEYS, (i + 1) // n_heads, (i + 1) % n_heads // group)
-            _fetch(arguments, VALUE, N_KEYS, (i + 1) // n_heads, (i + 1) % n_heads // group)
-            _fetch(arguments, OUTPUT, N_QUERIES, (i + 1) // n_heads, (i + 1) % n_heads)
+        begin_list(ahead, arguments[DOSE])
+        if i + 1 < last and arguments[DOSE]:
+            wraps = head + 1 == n_heads
+            _enlist_inputs(arguments, ahead, sample + wraps, 0 if wraps else head + 1, group)
         n_queries = ints(arguments[QUERY_LENGTHS])[sample]
         attend_forward(
             _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
@@ -40,7 +39,7 @@ def heads_forward_item(arguments: Ints, item: Int, worker: Int):
             _kept(arguments, TOP, sample, head), _kept(arguments, INVERSE, sample, head),
             _part_begin(n_queries, part, n_parts), _part_begin(n_queries, part + 1, n_parts),
             ints(arguments[KEY_LENGTHS])[sample], arguments[D_HEAD], arguments[WIDTH],
-            arguments[LEFT], arguments[RIGHT], _scale(arguments), _scratch(arguments, worker),
+            arguments[LEFT], arguments[RIGHT], _scale(arguments), _scratch(arguments, worker), ahead,
         )  # fmt: skip
 
 
@@ -53,19 +52,16 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
     n_heads, n_kv_heads, run = arguments[N_HEADS], arguments[N_KV_HEADS], arguments[RUN]
     group, n_parts, part = n_heads // n_kv_heads, arguments[N_PARTS], item % arguments[N_PARTS]
     last = min((item // n_parts + 1) * run, arguments[N_SAMPLES] * n_kv_heads)
+    ahead = _ahead(arguments, worker)
     for i in range(item // n_parts * run, last):
         shared, sample = i % n_kv_heads, i // n_kv_heads
-        if i + 1 < last and group == 1:
-            after, next_head = (i + 1) // n_heads, (i + 1) % n_heads
-            _fetch(arguments, QUERY, N_QUERIES, after, next_head)
-            _fetch(arguments, KEY, N_KEYS, after, next_head)
-            _fetch(arguments, VALUE, N_KEYS, after, next_head)
-            _fetch(arguments, OUTPUT, N_QUERIES, after, next_head)
-            _fetch(arguments, D_OUTPUT, N_QUERIES, after, next_head)
+        begin_list(ahead, arguments[DOSE])
+        if i + 1 < last and group == 1 and arguments[DOSE]:
+            wraps = shared + 1 == n_heads
+            _enlist_inputs(arguments, ahead, sample + wraps, 0 if wraps else shared + 1, group)
+            _enlist_gradients(arguments, ahead, sample + wraps, 0 if wraps else shared + 1)
         n_queries, n_keys = ints(arguments[QUERY_LENGTHS])[sample], ints(arguments[KEY_LENGTHS])[sample]
         begin, end = _part_begin(n_keys, part, n_parts), _part_begin(n_keys, part + 1, n_parts)
-        _clear(_begin(arguments, D_KEY, sample, shared), arguments[D_KEY + 3], begin, end, arguments[D_HEAD])
-        _clear(_begin(arguments, D_VALUE, sample, shared), arguments[D_VALUE + 3], begin, end, arguments[WIDTH])
         for head in range(shared * group, (shared + 1) * group):
             attend_backward(
                 _begin(arguments, QUERY, sample, head), arguments[QUERY + 3],
@@ -78,7 +74,7 @@ def heads_backward_item(arguments: Ints, item: Int, worker: Int):
                 at(_begin(arguments, D_QUERY, sample, head), part * arguments[PART_SIZE]),
                 _begin(arguments, D_KEY, sample, shared),
                 _begin(arguments, D_VALUE, sample, shared), _begin(arguments, D_OUTPUT, sample, head),
-                _scratch(arguments, worker),
+                head == shared * group, _scratch(arguments, worker), ahead,
             )  # fmt: skip
 
 
@@ -130,19 +126,35 @@ def heads_weights_item(arguments: Ints, item: Int, worker: Int):
 
 
 @kernel
-def _clear(array: Reals, row: Int, begin: Int, end: Int, width: Int):
-    """Set some steps of one head to zeros."""
-    for t in range(begin, end):
-        for j in range(width):
-            array[t * row + j] = real(0)
+def _ahead(arguments: Ints, worker: Int) -> Ints:
+    """Give a worker's list of what to fetch ahead."""
+    return at(ints(arguments[AHEAD]), worker * N_AHEAD)
 
 
 @kernel
-def _fetch(arguments: Ints, entry: Int, count: Int, sample: Int, head: Int):
-    """Ask for one head of one sample of an array, if it is short enough to wait in cache for its turn."""
-    size = arguments[count] * arguments[entry + 3]
-    if size <= _FETCHED:
-        prefetch(_begin(arguments, entry, sample, head), size)
+def _enlist_inputs(arguments: Ints, ahead: Ints, sample: Int, head: Int, group: Int):
+    """Put what the forward pass of a head reads and writes on the list."""
+    _enlist(arguments, ahead, QUERY, N_QUERIES, sample, head)
+    _enlist(arguments, ahead, OUTPUT, N_QUERIES, sample, head)
+    _enlist(arguments, ahead, KEY, N_KEYS, sample, head // group)
+    _enlist(arguments, ahead, VALUE, N_KEYS, sample, head // group)
+
+
+@kernel
+def _enlist_gradients(arguments: Ints, ahead: Ints, sample: Int, head: Int):
+    """Put the gradients of a head that shares nothing on the list."""
+    _enlist(arguments, ahead, D_OUTPUT, N_QUERIES, sample, head)
+    _enlist(arguments, ahead, D_QUERY, N_QUERIES, sample, head)
+    _enlist(arguments, ahead, D_KEY, N_KEYS, sample, head)
+    _enlist(arguments, ahead, D_VALUE, N_KEYS, sample, head)
+
+
+@kernel
+def _enlist(arguments: Ints, ahead: Ints, entry: Int, count: Int, sample: Int, head: Int):
+    """Put one head of an array on the list."""
+    start = sample * arguments[entry + 1] + head * arguments[entry + 2]
+    itemsize = arguments[ITEMSIZE]
+    enlist(ahead, arguments[entry] + start * itemsize, arguments[count] * arguments[entry + 3] * itemsize)
 
 
 @kernel
@@ -160,6 +172,8 @@ def _kept(arguments: Ints, entry: Int, sample: Int, head: Int) -> Reals:
 @kernel
 def _part_begin(n_steps: Int, part: Int, n_parts: Int) -> Int:
     """Give the first query, or key, of a part; parts begin where blocks of queries do."""
+    if n_parts == 1:
+        return n_steps * part
     blocks = (n_steps + QUERIES - 1) // QUERIES
     return min(part * blocks // n_parts * QUERIES, n_steps)
 

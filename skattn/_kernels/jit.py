@@ -29,7 +29,7 @@ Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
 # fastmath=True would fold NaN and infinity checks away.
 _FLAGS = {"contract", "reassoc", "nsz", "arcp", "afn"}
 # NumPy's divisions give infinity; Python's would look for zeros, and could not raise from here anyway.
-_OPTIONS = {"fastmath": _FLAGS, "error_model": "numpy"}
+_OPTIONS = {"fastmath": _FLAGS, "error_model": "numpy", "forceinline": True}
 _DTYPES = {"float32": types.float32, "float64": types.float64}
 _FOLDER = pathlib.Path(__file__).parent
 _lock = threading.RLock()

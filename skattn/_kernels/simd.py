@@ -42,28 +42,26 @@ _EXP2 = {
 }
 _MANTISSA = {"float": 23, "double": 52}
 _SMALLEST = {"float": -126.0, "double": -1022.0}
-# Bytes that come from memory together.
-_LINE = 64
 # Stand for minus infinity among scores, below any number: the difference of two of these is 0.
 LOWEST = {"float": -3.4028234663852886e38, "double": -1.7976931348623157e308}
 
 
 def _machine():
-    """Give (bits of a vector, whether it multiplies and adds in one step, vector registers) of this CPU."""
+    """Give of this CPU: bits of a vector, whether it multiplies and adds in one step, vector registers, has scalef."""
     features = cpu_features()
     wanted = os.environ.get("SKATTN_VECTOR_BITS", "native")
     if wanted != "native":
-        return int(wanted), False, 16
+        return int(wanted), False, 16, False
     if "avx512f" in features:
-        return 512, True, 32
+        return 512, True, 32, True
     if "avx2" in features and "fma" in features:
-        return 256, True, 16
+        return 256, True, 16, False
     if "neon" in features:
-        return 128, True, 32
-    return 128, False, 16
+        return 128, True, 32, False
+    return 128, False, 16, False
 
 
-VECTOR_BITS, _HAS_FMA, _REGISTERS = _machine()
+VECTOR_BITS, _HAS_FMA, _REGISTERS, _HAS_SCALEF = _machine()
 # Rows of the register tile by its width in vectors: accumulators, a row of vectors and a broadcast fit the registers.
 TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6} if _REGISTERS == 32 else {1: 8, 2: 6, 3: 4}
 
@@ -160,29 +158,47 @@ class Emitter:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         return self._call(f"llvm.fma.{self._suffix}", self.vector, a, b, c)
 
+    def any(self, mask):
+        """Give whether any lane of a mask is set."""
+        bits = self.builder.bitcast(mask, ir.IntType(self.lanes))
+        return self.builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(self.lanes), 0))
+
     def maximum(self, a, b):
         """Give the larger of two; where `b` is not a number, `b`."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
-    def exp2(self, x, *, exact_zero=False):
-        """Give ``2 ** x`` for x below 127 (1023): not a number stays so, the smallest normal number is the floor.
+    def exp2(self, xs, *, exact_zero=False):
+        """Give ``2 ** x`` of each x below 127 (1023): not a number stays so, the smallest normal number is the floor.
 
-        With `exact_zero` what lies below the floor gives 0.
+        With `exact_zero` what lies below the floor gives 0. Each is a chain of instructions that wait for each other,
+        so several at once, written side by side, keep the CPU busier than one after the other.
         """
-        builder = self.builder
-        bounded = self.maximum(self.constant(_SMALLEST[self.kind]), x)
-        whole = self._call(f"llvm.nearbyint.{self._suffix}", self.vector, bounded)
-        rest = builder.fsub(bounded, whole)
+        builder, floor = self.builder, self.constant(_SMALLEST[self.kind])
+        bounded = [self.maximum(floor, x) for x in xs]
+        wholes = [self._call(f"llvm.nearbyint.{self._suffix}", self.vector, x) for x in bounded]
+        rests = [builder.fsub(x, whole) for x, whole in zip(bounded, wholes, strict=True)]
         coefficients = _EXP2[self.kind]
-        power = self.constant(coefficients[-1])
+        powers = [self.constant(coefficients[-1])] * len(xs)
         for coefficient in coefficients[-2::-1]:
-            power = self.multiply_add(power, rest, self.constant(coefficient))
-        exponent = builder.shl(builder.fptosi(whole, self.integers), self._integer(_MANTISSA[self.kind]))
-        result = builder.bitcast(builder.add(builder.bitcast(power, self.integers), exponent), self.vector)
+            addend = self.constant(coefficient)
+            powers = [self.multiply_add(power, rest, addend) for power, rest in zip(powers, rests, strict=True)]
+        results = [self._scale(power, whole) for power, whole in zip(powers, wholes, strict=True)]
         if exact_zero:
-            below = builder.fcmp_ordered("<", x, self.constant(_SMALLEST[self.kind]))
-            result = builder.select(below, self.constant(0.0), result)
-        return result
+            below = [builder.fcmp_ordered("<", x, floor) for x in xs]
+            zero = self.constant(0.0)
+            results = [builder.select(low, zero, result) for low, result in zip(below, results, strict=True)]
+        return results
+
+    def _scale(self, power, whole):
+        """Give ``power * 2 ** whole`` for a whole number within the range of normal exponents."""
+        builder = self.builder
+        if _HAS_SCALEF and self.lanes * self.itemsize == 64:
+            name = "ps" if self.itemsize == 4 else "pd"
+            mask, rounding = ir.Constant(ir.IntType(self.lanes), -1), ir.Constant(ir.IntType(32), 4)
+            name = f"llvm.x86.avx512.mask.scalef.{name}.512"
+            return self._call(name, self.vector, power, whole, self.constant(0.0), mask, rounding)
+        exponent = builder.shl(builder.fptosi(whole, self.integers), self._integer(_MANTISSA[self.kind]))
+        return builder.bitcast(builder.add(builder.bitcast(power, self.integers), exponent), self.vector)
 
 
 @intrinsic
@@ -200,7 +216,7 @@ def exp2(typing_context, x):
     """Give ``2 ** x`` of a number, by straight-line code that loops over it turn into vectors."""
 
     def generate(context, builder, signature, arguments):
-        return Emitter(builder, arguments[0].type, width=0).exp2(arguments[0])
+        return Emitter(builder, arguments[0].type, width=0).exp2(arguments)[0]
 
     return x(x), generate
 
@@ -213,26 +229,6 @@ def lanes_of(typing_context, pointer):
         return ir.Constant(ir.IntType(64), Emitter(builder, arguments[0].type).lanes)
 
     return types.int64(pointer), generate
-
-
-@intrinsic
-def prefetch(typing_context, pointer, count):
-    """Ask for so many numbers to be brought near, without waiting for them."""
-
-    def generate(context, builder, signature, arguments):
-        pointer, count = arguments
-        step = _LINE // Emitter(builder, pointer.type).itemsize
-        integer = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        lines = builder.sdiv(builder.add(count, ir.IntType(64)(step - 1)), ir.IntType(64)(step))
-        with cgutils.for_range(builder, lines) as loop:
-            place = builder.gep(pointer, [builder.mul(loop.index, ir.IntType(64)(step))])
-            # For reading, into the second-level cache, as data.
-            builder.call(function, [place, integer(0), integer(2), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(pointer, types.int64), generate
 
 
 def _split(builder, vectors, distance):
@@ -252,33 +248,58 @@ def _split(builder, vectors, distance):
 
 @intrinsic
 def transpose_tile(typing_context, a, a_row, n_rows, n_columns, b, b_row, n_written, scale):
-    """Write the transpose of a square of lanes, times `scale`: ``B[c, r] = scale * A[r, c]``.
+    """Write the transpose of a square of lanes times `scale`, a number or a pointer to one for each column of A.
 
     Of A the first `n_rows` rows and `n_columns` columns are read, and zeros stand for the rest; of each of the
     `n_columns` rows of B the first `n_written` numbers are written.
     """
     integer = types.int64
-    signature = types.void(a, integer, integer, integer, b, integer, integer, a.dtype)
+    kind = a if isinstance(scale, types.CPointer) else a.dtype
+    signature = types.void(a, integer, integer, integer, b, integer, integer, kind)
 
     def generate(context, builder, signature, arguments):
-        a, a_row, n_rows, n_columns, b, b_row, n_written, scale = arguments
-        emit = Emitter(builder, a.type)
-        index, factor, zero = emit.index, emit.splat(scale), emit.index(0)
-        vectors = []
-        for r in range(emit.lanes):
-            live = builder.select(builder.icmp_signed("<", index(r), n_rows), n_columns, zero)
-            row = emit.masked_load(a, builder.mul(index(r), a_row), emit.first(live))
-            vectors.append(builder.fmul(row, factor))
-        distance = 1
-        while distance < emit.lanes:
-            vectors = _split(builder, vectors, distance)
-            distance *= 2
-        for c in range(emit.lanes):
-            live = builder.select(builder.icmp_signed("<", index(c), n_columns), n_written, zero)
-            emit.masked_store(vectors[c], b, builder.mul(index(c), b_row), emit.first(live))
+        a, _, n_rows, n_columns, _, _, n_written, _ = arguments
+        # No count is larger than the lanes, a power of two.
+        whole = ir.IntType(64)(Emitter(builder, a.type).lanes)
+        is_whole = builder.icmp_signed("==", builder.and_(builder.and_(n_rows, n_columns), n_written), whole)
+        with builder.if_else(is_whole) as (then, otherwise):
+            with then:
+                _emit_transposed(builder, *arguments, whole=True)
+            with otherwise:
+                _emit_transposed(builder, *arguments, whole=False)
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _emit_transposed(builder, a, a_row, n_rows, n_columns, b, b_row, n_written, scale, *, whole):
+    emit = Emitter(builder, a.type)
+    index, zero = emit.index, emit.index(0)
+    read, written = emit.first(n_columns), emit.first(n_written)
+    none = ir.Constant(read.type, [0] * emit.lanes)
+    if not isinstance(scale.type, ir.PointerType):
+        factor = emit.splat(scale)
+    else:
+        factor = emit.load(scale, zero) if whole else emit.masked_load(scale, zero, read)
+    vectors = []
+    for r in range(emit.lanes):
+        place = builder.mul(index(r), a_row)
+        if whole:
+            row = emit.load(a, place)
+        else:
+            row = emit.masked_load(a, place, builder.select(builder.icmp_signed("<", index(r), n_rows), read, none))
+        vectors.append(builder.fmul(row, factor))
+    distance = 1
+    while distance < emit.lanes:
+        vectors = _split(builder, vectors, distance)
+        distance *= 2
+    for c, vector in enumerate(vectors):
+        place = builder.mul(index(c), b_row)
+        if whole:
+            emit.store(vector, b, place)
+        else:
+            mask = builder.select(builder.icmp_signed("<", index(c), n_columns), written, none)
+            emit.masked_store(vector, b, place, mask)
 
 
 def tile(rows, vectors):

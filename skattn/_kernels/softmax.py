@@ -10,6 +10,11 @@ from numba.extending import intrinsic
 
 from .simd import LOWEST, Emitter
 
+# Keys whose scores are worked on side by side.
+_GROUP = 4
+# How far scores may rise above what powers are relative to, in powers of two: far from overflow, and seldom passed.
+_HEADROOM = 8.0
+
 
 @intrinsic
 def mask_columns(typing_context, scores, row, n_keys, first_key, first_query, left, right):
@@ -36,6 +41,33 @@ def mask_columns(typing_context, scores, row, n_keys, first_key, first_query, le
     return signature, generate
 
 
+def _by_groups(builder, emit, row, n_keys, body):
+    """Write a loop over keys, some of them side by side: ``body(where each one's scores are)``."""
+    index = emit.index
+    groups = builder.sdiv(n_keys, index(_GROUP))
+    with cgutils.for_range(builder, groups) as loop:
+        first = builder.mul(loop.index, index(_GROUP))
+        body([builder.mul(builder.add(first, index(i)), row) for i in range(_GROUP)])
+    with cgutils.for_range(builder, n_keys, start=builder.mul(groups, index(_GROUP))) as loop:
+        body([builder.mul(loop.index, row)])
+
+
+def _room(builder, emit, number):
+    """Make registers for running results, one for each key of a group."""
+    room = [cgutils.alloca_once(builder, emit.vector) for _ in range(_GROUP)]
+    for place in room:
+        builder.store(emit.constant(number), place)
+    return room
+
+
+def _fold(builder, room, join):
+    """Join running results into one."""
+    parts = [builder.load(place) for place in room]
+    while len(parts) > 1:
+        parts = [join(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
 def _absorb(masked):
     @intrinsic
     def absorb(typing_context, scores, row, n_keys, top, total, mixed, mixed_row, d_value, fresh):
@@ -54,29 +86,49 @@ def _absorb(masked):
 def _emit_absorb(builder, masked, scores, row, n_keys, top, total, mixed, mixed_row, d_value, fresh):
     emit = Emitter(builder, scores.type)
     zero = emit.index(0)
-    largest, sums = cgutils.alloca_once(builder, emit.vector), cgutils.alloca_once(builder, emit.vector)
-    builder.store(emit.constant(LOWEST[emit.kind]), largest)
-    builder.store(emit.constant(0.0), sums)
-    with cgutils.for_range(builder, n_keys) as loop:
-        score = emit.load(scores, builder.mul(loop.index, row))
-        builder.store(emit.maximum(builder.load(largest), score), largest)
+    # One running maximum, and one sum, would be a chain of instructions that wait for each other.
+    largest, sums = _room(builder, emit, LOWEST[emit.kind]), _room(builder, emit, 0.0)
+
+    def compare(places):
+        for room, place in zip(largest, places, strict=False):
+            builder.store(emit.maximum(builder.load(room), emit.load(scores, place)), room)
+
+    _by_groups(builder, emit, row, n_keys, compare)
+    highest = cgutils.alloca_once_value(builder, _fold(builder, largest, emit.maximum))
     with builder.if_then(builder.not_(fresh)):
-        before = emit.load(top, zero)
-        builder.store(emit.maximum(builder.load(largest), before), largest)
-        # Rescale: where the running maximum rose, earlier terms shrink.
-        shrink = emit.exp2(builder.fsub(before, builder.load(largest)), exact_zero=True)
-        builder.store(builder.fmul(emit.load(total, zero), shrink), sums)
+        _rescale(builder, emit, top, total, highest, sums[0], mixed, mixed_row, d_value)
+    highest = builder.load(highest)
+
+    def power(places):
+        powers = [builder.fsub(emit.load(scores, place), highest) for place in places]
+        powers = emit.exp2(powers, exact_zero=masked)
+        for room, place, power in zip(sums, places, powers, strict=False):
+            builder.store(builder.fadd(builder.load(room), power), room)
+            emit.store(power, scores, place)
+
+    _by_groups(builder, emit, row, n_keys, power)
+    emit.store(highest, top, zero)
+    emit.store(_fold(builder, sums, builder.fadd), total, zero)
+
+
+def _rescale(builder, emit, top, total, highest, sums, mixed, mixed_row, d_value):
+    """Raise the maximum that powers are relative to, where a block is far above it: earlier terms shrink.
+
+    Any number near the maximum serves as well as the maximum itself, and changing it costs a pass over `mixed`.
+    """
+    zero = emit.index(0)
+    before = emit.load(top, zero)
+    block = builder.load(highest)
+    rises = builder.fcmp_ordered(">", block, builder.fadd(before, emit.constant(_HEADROOM)))
+    raised = builder.select(rises, block, before)
+    builder.store(raised, highest)
+    builder.store(emit.load(total, zero), sums)
+    with builder.if_then(emit.any(rises)):
+        shrink = emit.exp2([builder.fsub(before, raised)], exact_zero=True)[0]
+        builder.store(builder.fmul(builder.load(sums), shrink), sums)
         with cgutils.for_range(builder, d_value) as loop:
             place = builder.mul(loop.index, mixed_row)
             emit.store(builder.fmul(emit.load(mixed, place), shrink), mixed, place)
-    highest = builder.load(largest)
-    with cgutils.for_range(builder, n_keys) as loop:
-        place = builder.mul(loop.index, row)
-        power = emit.exp2(builder.fsub(emit.load(scores, place), highest), exact_zero=masked)
-        builder.store(builder.fadd(builder.load(sums), power), sums)
-        emit.store(power, scores, place)
-    emit.store(highest, top, zero)
-    emit.store(builder.load(sums), total, zero)
 
 
 # Turn one vector of queries' scores against a block of keys into powers of two, relative to the largest score so far;
@@ -84,6 +136,30 @@ def _emit_absorb(builder, masked, scores, row, n_keys, top, total, mixed, mixed_
 absorb = _absorb(masked=False)
 # The same for scores among which some are masked: those give exactly 0.
 absorb_masked = _absorb(masked=True)
+
+
+@intrinsic
+def settle(typing_context, highest, total, top, inverse, n_queries, reach):
+    """Keep the maximum, and one over the sum, of the first of a vector of queries; `total` becomes one over the sum, too.
+
+    Only the first `reach` queries have a key within their bounds; the others get 0.
+    """
+    integer = types.int64
+    signature = types.void(highest, highest, highest, highest, integer, integer)
+
+    def generate(context, builder, signature, arguments):
+        highest, total, top, inverse, n_queries, reach = arguments
+        emit = Emitter(builder, highest.type)
+        zeros, start, live = emit.constant(0.0), emit.index(0), emit.first(n_queries)
+        reached = emit.first(reach)
+        kept = builder.select(reached, emit.load(highest, start), zeros)
+        share = builder.select(reached, builder.fdiv(emit.constant(1.0), emit.load(total, start)), zeros)
+        emit.masked_store(kept, top, start, live)
+        emit.masked_store(share, inverse, start, live)
+        emit.store(share, total, start)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 def _recall(masked):
@@ -106,13 +182,17 @@ def _emit_recall(builder, masked, scores, d_scores, row, n_keys, top, inverse, e
     zero = emit.index(0)
     highest, share, mean = emit.load(top, zero), emit.load(inverse, zero), emit.load(expected, zero)
     factor = emit.splat(scale)
-    with cgutils.for_range(builder, n_keys) as loop:
-        place = builder.mul(loop.index, row)
-        power = emit.exp2(builder.fsub(emit.load(scores, place), highest), exact_zero=masked)
-        weight = builder.fmul(power, share)
-        slope = builder.fsub(emit.load(d_scores, place), mean)
-        emit.store(weight, scores, place)
-        emit.store(builder.fmul(builder.fmul(weight, factor), slope), d_scores, place)
+
+    def turn(places):
+        powers = [builder.fsub(emit.load(scores, place), highest) for place in places]
+        powers = emit.exp2(powers, exact_zero=masked)
+        weights = [builder.fmul(power, share) for power in powers]
+        slopes = [builder.fsub(emit.load(d_scores, place), mean) for place in places]
+        for place, weight, slope in zip(places, weights, slopes, strict=True):
+            emit.store(weight, scores, place)
+            emit.store(builder.fmul(builder.fmul(weight, factor), slope), d_scores, place)
+
+    _by_groups(builder, emit, row, n_keys, turn)
 
 
 # Give the attention weights again from the scores, the kept maximum and one over the kept sum, and turn the gradient of

@@ -22,11 +22,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from .ahead import N_AHEAD
 from .jit import Int, Ints, kernel
 
 # `TRAINING` is one of the next three: what is learned from is dropped and hidden, what is judged is hidden only.
 TRANSFORM, LEARN, JUDGE = 0, 1, 2
-N_STEPS, SAMPLE, SEED, UPDATE, TRAINING, PART, N_PARTS, POSITIONS, N_CALL = range(9)
+N_STEPS, SAMPLE, SEED, UPDATE, TRAINING, PART, N_PARTS, POSITIONS, AHEAD = range(9)
+# From `AHEAD` on, an empty list of what to fetch ahead (ahead.py): a sequence on its way is in cache.
+N_CALL = AHEAD + N_AHEAD
 # Sites of random numbers, so that no two draws of one update coincide.
 HIDE_SITE, DROPOUT_SITE = 1, 2
 # Probabilities are kept on the tape as whole numbers of this many parts.

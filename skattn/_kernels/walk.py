@@ -7,9 +7,10 @@ its entries.
 import numpy as np
 
 from . import activation, attention, embedding, linear, loss, norm, pooling
+from .ahead import begin_list
 from .jit import Int, Ints, Reals, ints, invoke_backward, invoke_forward, kernel, real, reals
 from .simd import at
-from .step import LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
+from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
 
 # Each kind of step: its forward and backward kernels and the fields of its row.
 KINDS = {
@@ -158,6 +159,7 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
         arguments[PURPOSE],
     )
     call[PART], call[N_PARTS], call[POSITIONS] = 0, 1, arguments[POSITION_TABLE]
+    begin_list(at(call, AHEAD), 0)
     slots = ints(arguments[SLOTS])
     rounded = (n_steps + SLOT_GRANULE - 1) // SLOT_GRANULE * SLOT_GRANULE
     for slot in range(arguments[N_SLOTS]):
