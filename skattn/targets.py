@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -295,6 +294,9 @@ def split_validation(
         counts = counts[counts > 0]
         if counts.min() < 2 or len(counts) > min(n_validation, n_samples - n_validation):
             labels = None
+    # Here, because importing it takes longer than reading all kernels from disk, and few fits split.
+    from sklearn.model_selection import train_test_split
+
     train, validation = train_test_split(
         np.arange(n_samples), test_size=n_validation, random_state=seed, stratify=labels
     )

@@ -21,6 +21,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
@@ -289,7 +290,10 @@ class _KernelCache(FunctionCache):
 
     def load_overload(self, sig, target_context):
         try:
-            return super().load_overload(sig, target_context)
+            # numba's own would first fill its registries of typed functions, which only compilations need: a third of
+            # the time that loading all kernels takes.
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:
             # Truncated or foreign bytes can raise anything on unpickling; what follows is a compilation.
             self._discard()

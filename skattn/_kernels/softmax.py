@@ -140,9 +140,9 @@ absorb_masked = _absorb(masked=True)
 
 @intrinsic
 def settle(typing_context, highest, total, top, inverse, n_queries, reach):
-    """Keep the maximum, and one over the sum, of the first of a vector of queries; `total` becomes one over the sum, too.
+    """Keep the maximum, and one over the sum, of the first `n_queries` of a vector; `total` becomes one over it, too.
 
-    Only the first `reach` queries have a key within their bounds; the others get 0.
+    Only the first `reach` of them have a key within their bounds; the others get 0.
     """
     integer = types.int64
     signature = types.void(highest, highest, highest, highest, integer, integer)
