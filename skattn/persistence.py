@@ -5,6 +5,7 @@ package but the estimator itself, and what comes out of a file is checked before
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,12 @@ def write_state(attributes: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     state : dict
-        The same, its model as plain values and arrays, and the version. Arrays are not copied.
+        The same, its model and a path as plain values and arrays, and the version. Arrays are not copied.
     """
     state = {**attributes, VERSION: __version__}
+    if isinstance(state.get("checkpoint"), Path):
+        # skops asks for trust in the class of a path, which differs by system.
+        state["checkpoint"] = {"path": str(state["checkpoint"])}
     if "_model" in state:
         state["_model"] = _write_model(state["_model"])
     return state
@@ -78,11 +82,21 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
     if not isinstance(written_by, str) or not written_by[:1].isdecimal():
         raise damaged(VERSION, written_by, "a version")
     refuse_newer(written_by, f"This {kind.__name__}")
+    if isinstance(attributes.get("checkpoint"), dict):
+        attributes["checkpoint"] = _read_path(attributes["checkpoint"])
     if "_model" in attributes:
         attributes["_model"] = model = _read_model(attributes["_model"])
         check_choice("objective", model.objective, sorted(kind._learns))
         _check_features(attributes, model.network.architecture.n_features)
     return attributes
+
+
+def _read_path(plain: dict[str, Any]) -> Path:
+    """A path as it was before `write_state`."""
+    path = check_fields("checkpoint", plain, ("path",))["path"]
+    if not isinstance(path, str):
+        raise damaged("checkpoint", path, "a path")
+    return Path(path)
 
 
 def _write_model(model: Model) -> dict[str, Any]:

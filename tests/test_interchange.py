@@ -68,6 +68,15 @@ class TestSkops:
         pipeline = make_pipeline(SelfAttentionTransformer(**TINY), LogisticRegression()).fit(X, direction(X))
         np.testing.assert_array_equal(by_skops(pipeline).predict_proba(X), pipeline.predict_proba(X))
 
+    def test_a_checkpoint_comes_back_as_the_path_it_was(self, tmp_path):
+        for path in (tmp_path / "fit", str(tmp_path / "fit")):
+            transformer = SelfAttentionTransformer(**TINY, checkpoint=path)
+            assert path == by_skops(transformer).checkpoint
+            pipeline = make_pipeline(transformer, LogisticRegression()).fit(X, direction(X))
+            loaded = by_skops(pipeline)
+            assert path == loaded[0].checkpoint
+            np.testing.assert_array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
+
     def test_labels_and_names_of_columns_come_back(self):
         frame = pd.DataFrame(make_array(n_features=1)[:, :, 0], columns=list("abcdefg"))
         labels = direction(frame.to_numpy()).astype(object)

@@ -92,6 +92,13 @@ def test_an_unfitted_estimator_is_saved_too(model, tmp_path):
     assert estimator.get_params() == by_pickle(estimator, tmp_path).get_params()
 
 
+@pytest.mark.parametrize("path", ["fit.checkpoint", Path("fit.checkpoint"), None])
+def test_a_checkpoint_is_the_path_it_was(path, tmp_path):
+    estimator = skattn.SelfAttentionRegressor(checkpoint=path)
+    for again in (by_pickle(estimator, tmp_path), copy.copy(estimator)):
+        assert path == again.checkpoint
+
+
 def test_a_file_holds_arrays_and_no_compiled_code(model):
     """Every class in it belongs to NumPy, but for that of the estimator."""
     classes = set()
@@ -234,7 +241,7 @@ def state_of(model):
 
 NO_SIZES = [0, -1, 2**31, 2**62, 2**64 + 1, 1.5, "7", None, True, [7]]
 NO_COUNTS = [-1, 2**64, 0.5, "0", True, None]
-NO_NUMBERS = ["0", None, float("nan"), True]
+NO_NUMBERS = ["0", None, float("nan"), True, 10**400]
 NO_WORDS = ["", "learnt", None, 7, ["mean"]]
 ARCHITECTURE = [field.name for field in fields(Architecture)]
 
@@ -290,6 +297,7 @@ def damages(model):
     yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
     yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
     yield from ((("feature_names_in_",), value) for value in (["a"], np.array(["a"]), np.arange(3), "abc"))
+    yield from ((("checkpoint",), value) for value in ({}, {"path": 7}, {"path": None}, {"path": "a", "mode": "w"}))
     yield from ((("_skattn_version",), value) for value in (None, 7, ["0.1.0"], "", "new"))
 
 
@@ -312,6 +320,16 @@ def test_a_state_that_does_not_fit_together_is_refused(model):
         assert "damaged" in str(caught.value), path
         n_altered += 1
     assert n_altered > 300
+
+
+@pytest.mark.parametrize("n_more", [-1, 1])
+def test_parameters_are_as_many_as_the_architecture_says(model, n_more):
+    state = state_of(model)
+    parameters = state["_model"]["network"]["parameters"]
+    state["_model"]["network"]["parameters"] = np.resize(parameters, parameters.size + n_more)
+    state["_model"]["training"]["optimizer"] = None
+    with pytest.raises(ValueError, match=f"parameters is .*expected '?{parameters.size}, as the architecture says"):
+        restore(model, state)
 
 
 def test_a_state_that_lacks_something_or_has_too_much_is_refused(model):

@@ -46,7 +46,9 @@ def check_whole(name, value, least=0, most=MOST):
 
 def check_number(name, value, least=-math.inf, most=math.inf):
     """Give a number in a range, not NaN, as a float."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    # A whole number may be too large for a float.
+    if not is_number or not least <= value <= most or (isinstance(value, Integral) and abs(value) > MOST):
         raise damaged(name, value, f"a number from {least} to {most}")
     return float(value)
 
