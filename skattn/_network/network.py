@@ -124,8 +124,9 @@ class Network:
 
     def initialise(self, generator):
         """Draw the parameters."""
+        weights = self.weights
         for p in self._tape.parameters:
-            view = self.weights[p.name]
+            view = weights[p.name]
             if np.ndim(p.init):
                 view[...] = p.init
             elif p.init:
