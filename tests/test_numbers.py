@@ -159,6 +159,16 @@ def test_values_too_far_from_fit_are_refused_with_their_place(dtype, far, method
     assert np.isfinite(transformer.transform(X.astype(dtype))).all()
 
 
+@pytest.mark.parametrize("step", [0, 300, 499])
+def test_no_maximum_hides_a_step_that_overflowed(step):
+    """Where steps attend to themselves alone, those of other blocks are as they should be."""
+    transformer = SelfAttentionTransformer(**dict(TINY, pooling="max", window=0)).fit(X)
+    away = make_array(n_samples=5, n_steps=500)
+    away[3, step, 1] = 1e200
+    with pytest.raises(ValueError, match=f"at sample 3, step {step}, feature 1"):
+        transformer.transform(away)
+
+
 @pytest.mark.parametrize("dtype, far", [("float32", 1e15), ("float64", 1e100)])
 def test_values_far_from_fit_are_right_as_long_as_they_can_be(dtype, far):
     transformer = SelfAttentionTransformer(**TINY).fit(X.astype(dtype))
