@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-def samples_of(X: Any) -> list[Any] | None:
+def samples_of(X: Any) -> list[Any] | tuple[Any, ...] | None:
     """Give the samples of ragged X, and None for what is to be read as one array.
 
     Parameters
@@ -15,7 +15,7 @@ def samples_of(X: Any) -> list[Any] | None:
 
     Returns
     -------
-    samples : list or None
+    samples : list, tuple or None
         The entries of a list, tuple, 1-D object array, or column of sequences. None where the entries
         are no sequences, and for equally long lists of numbers, which are the rows of a table.
     """
@@ -29,12 +29,12 @@ def samples_of(X: Any) -> list[Any] | None:
     n_axes = [_count_axes(sample) for sample in X]
     deepest = max(n_axes, default=2)
     is_table = deepest == 1 and (min(n_axes) == 0 or len({_length(sample) for sample in X}) == 1)
-    return None if deepest == 0 or is_table else list(X)
+    return None if deepest == 0 or is_table else X
 
 
 def _length(sample: Any) -> int:
     """Length of an array or a list; a sparse one has a shape only."""
-    return int(sample.shape[0]) if hasattr(sample, "shape") else len(sample)
+    return sample.shape[0] if hasattr(sample, "shape") else len(sample)
 
 
 def _column_of(X: Any) -> Any:

@@ -1,6 +1,6 @@
 """Read anything a user passes as X into one form: the steps of all samples, one after another."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,7 +149,7 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
     return array
 
 
-def _read_ragged(samples: list[Any], estimator: Any, reset: bool, dtype: str) -> Sequences:
+def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool, dtype: str) -> Sequences:
     """Read sequences of their own lengths, and lay them one after another."""
     if not samples:
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
@@ -168,9 +168,9 @@ def _read_ragged(samples: list[Any], estimator: Any, reset: bool, dtype: str) ->
     starts = np.cumsum(n_steps) - n_steps
     target = _real_dtype({steps.dtype for steps in arrays}, dtype)
     # Left to itself NumPy lays Fortran-ordered samples, such as frames hold, in Fortran order.
-    values = np.empty((int(n_steps.sum()), width), target)
+    values = np.empty((n_steps.sum(), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
-        np.concatenate(arrays, out=values, casting="unsafe")
+        np.concatenate(arrays, out=values)
     lengths = valid_lengths(values, starts, n_steps)
     if reset:
         _record(estimator, None, width, False)
