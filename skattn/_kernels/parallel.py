@@ -158,6 +158,11 @@ def _whole(n_jobs):
         raise TypeError(f"n_jobs={n_jobs!r} is no whole number; give a number of threads, -1 or None.") from None
 
 
+def address(array):
+    """Give where the first number of an array is, in half the time of ``array.ctypes.data``."""
+    return array.__array_interface__["data"][0]
+
+
 def run(kernel, dtype, arguments, n_items, workers):
     """Call ``kernel(arguments, item, worker)`` for each item below `n_items`.
 
@@ -170,11 +175,11 @@ def run(kernel, dtype, arguments, n_items, workers):
     n_items, workers : int
         With one worker no thread is started. There may be fewer, where other Python threads have regions open.
     """
-    address, counter = kernel.address(dtype), np.zeros(1, np.int64)
-    pointers = [array.__array_interface__["data"][0] for array in (arguments, counter)]
+    counter = np.zeros(1, np.int64)
+    function, arguments, counted = kernel.address(dtype), address(arguments), address(counter)
     workers = _take_threads(min(workers, n_items))
     if workers == 1:
-        _region(parallel=False)(address, pointers[0], n_items, workers, pointers[1])
+        _region(parallel=False)(function, arguments, n_items, workers, counted)
         return
     before = numba.get_num_threads()
     # A region wakes all of numba's threads, also those that it has no work for. Their number stays the same from region
@@ -183,7 +188,7 @@ def run(kernel, dtype, arguments, n_items, workers):
     try:
         if team < before:
             numba.set_num_threads(team)
-        _region(parallel=True)(address, pointers[0], n_items, workers, pointers[1])
+        _region(parallel=True)(function, arguments, n_items, workers, counted)
     finally:
         if team < before:
             numba.set_num_threads(before)

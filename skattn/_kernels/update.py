@@ -14,6 +14,8 @@ BLOCK = 4096
 SUM_GRADIENTS, SUM_SHARES, SUM_WEIGHTS, SUM_TOTAL, N_SUM_ARGUMENTS = range(5)
 TURN_WEIGHTS, TURN_TRANSPOSED, TURN_MATRICES, N_TURN_ARGUMENTS = range(4)
 _SQUARE_VECTOR, _SQUARE_SIZE, _SQUARE_SUMS, _N_SQUARE_ARGUMENTS = range(4)
+# Its `name` takes NumPy longer than all of Adam's step takes a small network.
+_PRECISIONS = {"f": "float32", "d": "float64"}
 _PARAMETERS, _GRADIENT, _MEAN, _MEAN_SQUARE, _SIZE, _N_DECAYED, _NUMBERS, _N_ADAM_ARGUMENTS = range(8)
 
 
@@ -77,8 +79,8 @@ def norm(vector):
     n_items = -(-vector.size // BLOCK)
     sums = np.empty(n_items)
     arguments = np.zeros(_N_SQUARE_ARGUMENTS, np.int64)
-    arguments[:] = vector.ctypes.data, vector.size, sums.ctypes.data
-    parallel.run(_square_item, vector.dtype.name, arguments, n_items, 1)
+    arguments[:] = parallel.address(vector), vector.size, parallel.address(sums)
+    parallel.run(_square_item, _PRECISIONS[vector.dtype.char], arguments, n_items, 1)
     return math.sqrt(math.fsum(sums)) if np.isfinite(sums).all() else float(sums.sum())
 
 
@@ -99,6 +101,6 @@ def adam(parameters, gradient, mean, mean_square, *, keep_mean, keep_square, eps
     numbers = np.array([keep_mean, keep_square, epsilon, rate, shrink])
     vectors = (parameters, gradient, mean, mean_square)
     arguments = np.array(
-        [*(vector.ctypes.data for vector in vectors), parameters.size, n_decayed, numbers.ctypes.data], np.int64
+        [*map(parallel.address, vectors), parameters.size, n_decayed, parallel.address(numbers)], np.int64
     )
-    parallel.run(_adam_item, parameters.dtype.name, arguments, -(-parameters.size // BLOCK), 1)
+    parallel.run(_adam_item, _PRECISIONS[parameters.dtype.char], arguments, -(-parameters.size // BLOCK), 1)

@@ -1,8 +1,8 @@
 """Carry a batch through the tape: the arguments of the kernels, workspaces, and how the work is shared out.
 
 Work is cut by the data alone, so results do not depend on how many threads there are. Most batches are cut into
-shares of
-whole sequences; a sequence that is long beside its batch is cut within, step by step, so that it uses every core.
+shares of whole sequences; a sequence that is long beside its batch is cut within, step by step, so that it uses every
+core.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ _MOST_PARTS = 64
 # Multiplications that a thread has at least: waking one up costs some microseconds, much more on a busy machine.
 _WORK_A_WORKER = 1 << 22
 # Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
-_WORTH_A_REGION = 1 << 18
+_WORTH_A_REGION = 1 << 20
 # Bytes of workspace that are kept for the next call, and for the next batch while learning.
 _KEPT_BYTES, _KEPT_BYTES_LEARNING = 1 << 24, 1 << 28
 
@@ -50,7 +50,7 @@ class Carrier:
         self.release()
         self._ends = {slot.number: tape.rows_until(slot.number) for slot in tape.names.values()}
         self.fixed = np.zeros(walk.N_ARGUMENTS, np.int64)
-        self.fixed[walk.ROWS], self.fixed[walk.SLOTS] = self._rows.ctypes.data, self._slots.ctypes.data
+        self.fixed[walk.ROWS], self.fixed[walk.SLOTS] = parallel.address(self._rows), parallel.address(self._slots)
         self.fixed[walk.N_SLOTS] = len(self._slots)
 
     def forward(self, network, data, name, n_jobs, target=None):
@@ -133,16 +133,16 @@ class Carrier:
             self._transposed = np.zeros_like(network.parameters)
             self._total = np.zeros_like(network.parameters)
         arguments = np.zeros(update.N_TURN_ARGUMENTS, np.int64)
-        arguments[update.TURN_WEIGHTS] = network.parameters.ctypes.data
-        arguments[update.TURN_TRANSPOSED] = self._transposed.ctypes.data
-        arguments[update.TURN_MATRICES] = self._matrices.ctypes.data
+        arguments[update.TURN_WEIGHTS] = parallel.address(network.parameters)
+        arguments[update.TURN_TRANSPOSED] = parallel.address(self._transposed)
+        arguments[update.TURN_MATRICES] = parallel.address(self._matrices)
         workers = workers if self._transposed.size >= _WORTH_A_REGION else 1
         parallel.run(update.turn_item, self._dtype, arguments, len(self._matrices), workers)
 
     def _sum(self, n_shares, workers):
         arguments = np.zeros(update.N_SUM_ARGUMENTS, np.int64)
-        arguments[update.SUM_GRADIENTS], arguments[update.SUM_SHARES] = self._gradients.ctypes.data, n_shares
-        arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, self._total.ctypes.data
+        arguments[update.SUM_GRADIENTS], arguments[update.SUM_SHARES] = parallel.address(self._gradients), n_shares
+        arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, parallel.address(self._total)
         workers = workers if n_shares * self._total.size >= _WORTH_A_REGION else 1
         parallel.run(update.sum_item, self._dtype, arguments, -(-self._total.size // update.BLOCK), workers)
         return self._total
@@ -186,8 +186,7 @@ class _Pass:
     def point(self, entry, array):
         """Let an entry of the arguments point to an array."""
         self._kept.append(array)
-        # Half the time of `array.ctypes.data`, and there are many.
-        self._arguments[entry] = array.__array_interface__["data"][0]
+        self._arguments[entry] = parallel.address(array)
 
     def set(self, *pairs):
         """Set entries of the arguments to numbers."""
@@ -241,9 +240,11 @@ class _Pass:
         lengths = self._lengths[whole]
         wanted = max(1, min(most, int(lengths.sum()) // _STEPS_A_SHARE, len(whole)))
         n_shares = 1 << (wanted.bit_length() - 1)
-        work = np.cumsum(lengths * (lengths + 512.0))
-        marks = np.arange(1, n_shares) * (work[-1] / n_shares)
-        bounds = np.concatenate([[0], np.searchsorted(work, marks), [len(whole)]]).astype(np.int64)
+        work = lengths * (lengths + 512.0)
+        ends = np.cumsum(work)
+        marks = np.arange(1, n_shares) * (ends[-1] / n_shares)
+        # A sequence is of the share that its middle lies in.
+        bounds = np.concatenate([[0], np.searchsorted(ends - work / 2, marks), [len(whole)]]).astype(np.int64)
         self.point(walk.BOUNDS, bounds)
         return bounds
 

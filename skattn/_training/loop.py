@@ -169,7 +169,7 @@ def _cut_batches(n_samples, n_batches, shuffle, state):
     order = np.arange(n_samples, dtype=np.int64)
     if shuffle and n_batches > 1:
         np.random.default_rng([state.seed, state.n_epochs]).shuffle(order)
-    return np.array_split(order, n_batches)
+    return np.array_split(order, n_batches) if n_batches > 1 else [order]
 
 
 def _finish_epoch(loss, watch, report, settings, state, on_epoch):
