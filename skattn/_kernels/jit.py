@@ -6,6 +6,7 @@ float32 and once for float64, as a C function on pointers; kernels that call it 
 compiled twice, a new network needs no compilation, and read-only or strided arrays are no new types.
 """
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -118,16 +119,17 @@ _STAND_INS = {
 }
 
 
-def _numba_type(word, dtype):
-    scalar = _DTYPES[dtype]
-    return {
+_TYPES = {
+    dtype: {
         Reals: types.CPointer(scalar),
         Ints: types.CPointer(types.int64),
         Real: scalar,
         Int: types.int64,
         Bool: types.boolean,
         None: types.void,
-    }[word]
+    }
+    for dtype, scalar in _DTYPES.items()
+}
 
 
 class Kernel:
@@ -152,8 +154,8 @@ class Kernel:
     def signature(self, dtype):
         """Give the numba signature in a precision."""
         annotations = dict(self.function.__annotations__)
-        returns = _numba_type(annotations.pop("return", None), dtype)
-        return returns(*(_numba_type(word, dtype) for word in annotations.values()))
+        returns = annotations.pop("return", None)
+        return _TYPES[dtype][returns](*(_TYPES[dtype][word] for word in annotations.values()))
 
     def external(self, dtype):
         """Give what a compiled caller uses in place of this kernel."""
@@ -275,7 +277,13 @@ class _CheckedResult(CompileResultCacheImpl):
         return super().rebuild(target_context, pickle.loads(data))
 
     def _digest(self, codegen, data):
-        return hashlib.sha256(repr((_stamp, codegen.magic_tuple())).encode() + data).digest()
+        return hashlib.sha256(_stamp.encode() + _describe(codegen) + data).digest()
+
+
+@functools.cache
+def _describe(codegen):
+    """Name the CPU that code is for; asking LLVM anew for each kernel would take a tenth of the time to load them."""
+    return repr(codegen.magic_tuple()).encode()
 
 
 class _KernelCache(FunctionCache):
