@@ -1,5 +1,7 @@
 """The network's results: against the reference, whatever the batch, the padding and the number of threads."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import reference
@@ -12,6 +14,8 @@ from cases import (
     sequences,
     take,
 )
+
+from skattn._network.carrier import cut_evenly
 
 PER_STEP = ("steps", "layers.0.query", "layers.0.key", "layers.0.value")
 
@@ -293,3 +297,17 @@ def test_the_same_generator_initialises_the_same_bits():
         network.initialise(np.random.default_rng(seed))
     np.testing.assert_array_equal(first.parameters, second.parameters)
     assert not np.array_equal(first.parameters, other.parameters)
+
+
+def test_equal_work_is_cut_into_equal_shares():
+    np.testing.assert_array_equal(cut_evenly(np.full(32, 61.2), 16), np.arange(17) * 2)
+
+
+def test_no_share_has_more_than_its_part_and_one_item():
+    work = np.random.default_rng(0).uniform(1, 100, 200)
+    for n_shares in (1, 2, 16, 64):
+        bounds = cut_evenly(work, n_shares)
+        assert bounds[0] == 0 and bounds[-1] == 200 and len(bounds) == n_shares + 1
+        shares = [work[a:b].sum() for a, b in pairwise(bounds)]
+        assert max(shares) <= work.sum() / n_shares + work.max()
+        assert min(shares) >= work.sum() / n_shares - work.max()

@@ -239,12 +239,7 @@ class _Pass:
             return bounds
         lengths = self._lengths[whole]
         wanted = max(1, min(most, int(lengths.sum()) // _STEPS_A_SHARE, len(whole)))
-        n_shares = 1 << (wanted.bit_length() - 1)
-        work = lengths * (lengths + 512.0)
-        ends = np.cumsum(work)
-        marks = np.arange(1, n_shares) * (ends[-1] / n_shares)
-        # A sequence is of the share that its middle lies in.
-        bounds = np.concatenate([[0], np.searchsorted(ends - work / 2, marks), [len(whole)]]).astype(np.int64)
+        bounds = cut_evenly(lengths * (lengths + 512.0), 1 << (wanted.bit_length() - 1))
         self.point(walk.BOUNDS, bounds)
         return bounds
 
@@ -259,3 +254,11 @@ class _Pass:
             self.set(walk.SPLIT_ROW, row)
             self._share_out(walk.split_forward_item, self._arguments[walk.SPLIT_PARTS])
         self._share_out(walk.split_output_item, 1)
+
+
+def cut_evenly(work, n_shares):
+    """Cut items in a row into shares of about equal work: where each begins, and the end, shape (n_shares + 1,)."""
+    ends = np.cumsum(work)
+    marks = np.arange(1, n_shares) * (ends[-1] / n_shares)
+    # An item is of the share that its middle lies in.
+    return np.concatenate([[0], np.searchsorted(ends - work / 2, marks), [len(work)]]).astype(np.int64)
