@@ -1,5 +1,6 @@
 """The tape of a network: rows of integers for its steps, slots for what they read and write, named parameters."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,7 +34,7 @@ class Parameter:
 
     @property
     def size(self):
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
 
 @dataclass
