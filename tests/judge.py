@@ -39,33 +39,32 @@ def _judge_estimator(case):
     given = (case.X, case.y, case.options)
     verdict = _call(estimator, case.method, given, case.expected, case.X, case.y, **case.options)
     if verdict == "right" and case.plain is not None:
-        _compare_with_plain(estimator, case)
-        _compare_with_reference(estimator, case.plain)
+        results = _compare_with_plain(estimator, case)
+        _compare_with_reference(estimator, case.plain, results)
         _check_score(estimator, case)
     for method, X, y, expected in case.later:
-        estimator = _go_on(estimator, method, X, y, expected, case)
-    return verdict if not case.later else _verdict_of(case)
-
-
-def _verdict_of(case):
-    return "refused" if case.later[-1][3] == REFUSED else "right"
+        estimator, verdict = _go_on(estimator, method, X, y, expected, case)
+    return verdict
 
 
 def _go_on(estimator, method, X, y, expected, case):
-    """One later call."""
-    if not hasattr(estimator, "_model") and method not in ("fit", "partial_fit", "set_params"):
-        return estimator
+    """One later call: the estimator to go on with, and "right" or "refused"."""
     if method == "set_params":
-        return estimator.set_params(**X)
+        return estimator.set_params(**X), "right"
     if method == "pickle":
         read = pickle.loads(pickle.dumps(estimator))
-        assert pickle.dumps(vars(read)) is not None
-        return read
+        if hasattr(estimator, "_model"):
+            _assert_same(_results(read, case.plain), _results(estimator, case.plain), "from a pickle")
+        return read, "right"
+    if method not in ("fit", "partial_fit") and not hasattr(estimator, "_model"):
+        expected = REFUSED  # what was called before was refused
     arguments = (X, y) if method in ("fit", "partial_fit") else (X,)
     verdict = _call(estimator, method, (X, y), expected, *arguments)
-    if verdict == "right" and method in ("fit", "partial_fit") and case.plain is not None:
-        _compare_with_reference(estimator, case.plain)
-    return estimator
+    if verdict == "right" and method in ("fit", "partial_fit"):
+        _compare_with_reference(estimator, case.plain, _results(estimator, case.plain))
+    elif verdict == "right" and expected == RIGHT:
+        _compare_with_reference(estimator, X, _results(estimator, X))
+    return estimator, verdict
 
 
 def _call(estimator, method, given, expected, *arguments, **options):
@@ -127,33 +126,43 @@ def _results(estimator, X):
 
 
 def _compare_with_plain(estimator, case):
-    """The same as for the same sequences, given plainly as a list of float arrays."""
+    """The same as for the same sequences, given plainly as a list of float arrays; gives what came of those."""
     before = _print_of(case.X)
     results, expected = _results(estimator, case.X), _results(estimator, case.plain)
     assert before == _print_of(case.X), "X was changed"
+    inside = [_without_padding(estimator, one, case.plain) for one in (results, expected)]
+    _assert_same(*inside, "of the same sequences given plainly")
+    if estimator.random_state is not None and "X_val" not in case.options:
+        other = getattr(clone(estimator), case.method)(case.plain, case.y, **copy.copy(case.options))
+        _assert_same(other.weights_, estimator.weights_, "learned from a plain list")
+    return expected
+
+
+def _without_padding(estimator, results, plain):
+    """Features of valid steps alone, for X may be padded further."""
+    if estimator.pooling is not None:
+        return results
+    return results | {"transform": [a[: len(b)] for a, b in zip(results["transform"], plain, strict=True)]}
+
+
+def _assert_same(results, expected, what):
+    """The same bits under the same names."""
+    assert results.keys() == expected.keys()
     for name, result in results.items():
-        for steps, got, wanted in zip(case.plain, result, expected[name], strict=True):
-            if name == "transform" and estimator.pooling is None:
-                got, wanted = got[: len(steps)], wanted[: len(steps)]  # X may be padded further
-            np.testing.assert_array_equal(got, wanted, err_msg=f"{name} of the same sequences given plainly")
-    if estimator.random_state is None or "X_val" in case.options:
-        return
-    other = getattr(clone(estimator), case.method)(case.plain, case.y, **copy.copy(case.options))
-    for name, weight in estimator.weights_.items():
-        np.testing.assert_array_equal(other.weights_[name], weight, err_msg=f"{name}, learned from a plain list")
+        whole = isinstance(result, np.ndarray)
+        for got, wanted in [(result, expected[name])] if whole else zip(result, expected[name], strict=True):
+            np.testing.assert_array_equal(got, wanted, err_msg=f"{name} {what}")
 
 
-def _compare_with_reference(estimator, plain):
+def _compare_with_reference(estimator, plain, results):
     """Every result is what the reference makes of the learned weights, in float64."""
     network = estimator._model.network
-    results = _results(estimator, plain)
     if np.abs(network.parameters).max() > LARGE:
         plain = []  # a rounding error decides who attends to what
     for i, steps in enumerate(plain[:CHECKED_SAMPLES]):
-        truth, rough = (
-            _reference_results(estimator, network, np.asarray(steps, network.dtype), dtype)
-            for dtype in (np.float64, np.float32)
-        )
+        given = estimator, network, np.asarray(steps, network.dtype)
+        truth = _reference_results(*given, np.float64)
+        rough = _reference_results(*given, np.float32) if network.dtype == np.float32 else truth
         for name, wanted in truth.items():
             got = results[name][i]
             if name == "transform" and network.architecture.pooling is None:

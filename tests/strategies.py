@@ -155,40 +155,41 @@ def targets(draw, estimator, n_samples):
     """A y that the estimator learns, and its name."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     numbers, values = labels(generator, n_samples), generator.normal(size=n_samples)
+    in_words = np.array(["x", "y", "z"])[numbers]
     for_classes = {
-        "numbers": numbers,
-        "words": np.array(["ä", "bee", "c"])[numbers],
-        "list of words": [["x", "y", "z"][number] for number in numbers],
-        "objects": np.array(["x", "y", "z"], dtype=object)[numbers],
-        "booleans": numbers > 0,
-        "whole floats": numbers.astype(np.float32),
-        "negative": numbers.astype(np.int8) - 1,
-        "column": numbers[:, np.newaxis],
-        "large": numbers.astype(np.uint64) + np.uint64(2**63),
-        "indicators": np.stack([numbers > 0, numbers > 1], axis=1).astype(int),
-        "series": pd.Series(numbers, index=range(7, 7 + n_samples)),
-        "polars": pl.Series(numbers),
-        "category": pd.Series(np.array(["x", "y", "z"])[numbers], dtype="category"),
+        "numbers": lambda: numbers,
+        "words": lambda: np.array(["ä", "bee", "c"])[numbers],
+        "list of words": in_words.tolist,
+        "objects": lambda: in_words.astype(object),
+        "booleans": lambda: numbers > 0,
+        "whole floats": lambda: numbers.astype(np.float32),
+        "negative": lambda: numbers.astype(np.int8) - 1,
+        "column": lambda: numbers[:, np.newaxis],
+        "large": lambda: numbers.astype(np.uint64) + np.uint64(2**63),
+        "indicators": lambda: np.stack([numbers > 0, numbers > 1], axis=1).astype(int),
+        "series": lambda: pd.Series(numbers, index=range(7, 7 + n_samples)),
+        "polars": lambda: pl.Series(numbers),
+        "category": lambda: pd.Series(in_words, dtype="category"),
     }
     for_values = {
-        "values": values,
-        "float32": values.astype(np.float32),
-        "whole": numbers,
-        "list": values.tolist(),
-        "two": np.stack([values, values**2], axis=1),
-        "column": values[:, np.newaxis],
-        "constant": np.full(n_samples, 0.1),
-        "Fortran": np.asfortranarray(np.stack([values, values + 1e5], axis=1)),
-        "reversed": values[::-1],
-        "series": pd.Series(values, index=range(7, 7 + n_samples)),
-        "words of numbers": values.astype(object),
+        "values": lambda: values,
+        "float32": lambda: values.astype(np.float32),
+        "whole": lambda: numbers,
+        "list": values.tolist,
+        "two": lambda: np.stack([values, values**2], axis=1),
+        "column": lambda: values[:, np.newaxis],
+        "constant": lambda: np.full(n_samples, 0.1),
+        "Fortran": lambda: np.asfortranarray(np.stack([values, values + 1e5], axis=1)),
+        "reversed": lambda: values[::-1],
+        "series": lambda: pd.Series(values, index=range(7, 7 + n_samples)),
+        "words of numbers": lambda: values.astype(object),
     }
     if estimator is SelfAttentionTransformer:
-        choices = {"none": None, "values": values, "words": for_classes["words"], "two": for_values["two"]}
+        choices = {"none": lambda: None, "words": for_classes["words"]} | {n: for_values[n] for n in ("values", "two")}
     else:
         choices = for_values if estimator is SelfAttentionRegressor else for_classes
     name = draw(st.sampled_from(sorted(choices)))
-    return choices[name], f"y of {name}"
+    return choices[name](), f"y of {name}"
 
 
 @st.composite
