@@ -1,8 +1,8 @@
 """Scaled dot-product attention within bounds, softmax(Q K^T / sqrt(d_head)) V: forward and backward.
 
 Blocks of queries meet blocks of keys; what lies outside ``query - left <= key <= query + right`` is skipped. Queries
-fill the lanes of vectors (softmax.py). Of the forward pass only the largest score and one over the sum of powers are kept
-for each query; the backward pass computes the weights again, so that no array grows with the square of the length
+fill the lanes of vectors (softmax.py). Of the forward pass only the largest score and one over the sum of powers are
+kept for each query; the backward pass computes the weights again, so that no array grows with the square of the length
 (Dao 2023, arXiv:2307.08691).
 """
 
