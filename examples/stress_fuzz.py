@@ -47,11 +47,11 @@ def main():
             chunk_counts, chunk_failures = start_chunk(seed, min(CHUNK, options.cases - sum(counts.values())), texts)
             counts += chunk_counts
             failures += chunk_failures
+            print_failures(chunk_failures, sys.stderr)
             print(f"seed {seed}: {sum(counts.values())} cases, {len(failures)} failed", file=sys.stderr, flush=True)
         print_table(counts)
         print(f"\nSeeds from {options.seed} on, {len(texts):,} descriptions, {time.time() - begin:.0f} s.")
-        for seed, number, text in failures:
-            print(f"\npython examples/stress_fuzz.py --seed {seed} --only {number}\n{text}")
+        print_failures(failures, sys.stdout)
         sys.exit(bool(failures))
 
 
@@ -161,6 +161,12 @@ def print_table(counts):
     for name, of in [*((kind, [kind]) for kind in kinds), ("all", kinds)]:
         row = [sum(counts[kind, verdict] for kind in of) for verdict in VERDICTS]
         print(f"| {name} | {sum(row):,} | " + " | ".join(f"{number:,}" for number in row) + " |")
+
+
+def print_failures(failures, file):
+    """The command that runs each alone, and what came of it."""
+    for seed, number, text in failures:
+        print(f"\npython examples/stress_fuzz.py --seed {seed} --only {number}\n{text}", file=file)
 
 
 if __name__ == "__main__":
