@@ -1,13 +1,14 @@
 """The product and the transpose of matrices that every step of the network uses."""
 
 from .jit import Bool, Int, Real, Reals, kernel, real
-from .simd import TILE_ROWS, at, lanes_of, tile, transpose_tile
+from .simd import HIGH_ROWS, TILE_ROWS, at, lanes_of, tile, transpose_tile
 
 # Rows that are added up at a time.
 _BLOCK = 64
 _WIDEST = max(TILE_ROWS)
 _ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4 = (TILE_ROWS.get(vectors, 1) for vectors in (1, 2, 3, 4))
 _tall_1, _tall_2, _tall_3, _tall_4 = (tile(rows, v) for v, rows in enumerate((_ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4), 1))
+_high_1 = tile(HIGH_ROWS, 1)
 _low_1, _low_2, _low_3, _low_4 = (tile(2, vectors) for vectors in (1, 2, 3, 4))
 
 
@@ -39,7 +40,8 @@ def matmul(
         height = _ROWS_4 if vectors == 4 else _ROWS_3 if vectors == 3 else _ROWS_2 if vectors == 2 else _ROWS_1
         row = 0
         while row < n_rows:
-            live = min(n_rows - row, height)
+            is_high = vectors == 1 and n_rows - row >= HIGH_ROWS
+            live = HIGH_ROWS if is_high else min(n_rows - row, height)
             left, below = at(a, row * a_row), at(out, row * c_row)
             if live <= 2:
                 if vectors == 4:
@@ -50,6 +52,8 @@ def matmul(
                     _low_2(left, a_row, a_step, right, b_row, below, c_row, n_steps, live, tail, fresh)
                 else:
                     _low_1(left, a_row, a_step, right, b_row, below, c_row, n_steps, live, tail, fresh)
+            elif is_high:
+                _high_1(left, a_row, a_step, right, b_row, below, c_row, n_steps, live, tail, fresh)
             elif vectors == 4:
                 _tall_4(left, a_row, a_step, right, b_row, below, c_row, n_steps, live, tail, fresh)
             elif vectors == 3:

@@ -64,6 +64,8 @@ def _machine():
 VECTOR_BITS, _HAS_FMA, _REGISTERS, _HAS_SCALEF = _machine()
 # Rows of the register tile by its width in vectors: accumulators, a row of vectors and a broadcast fit the registers.
 TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6} if _REGISTERS == 32 else {1: 8, 2: 6, 3: 4}
+# Rows of a tile of one vector where there are as many: short sums are done before twice the calls would be.
+HIGH_ROWS = 16 if _REGISTERS == 32 else 8
 
 
 def lanes(dtype):
