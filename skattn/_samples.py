@@ -45,7 +45,7 @@ def _column_of(X: Any) -> Any:
     if isinstance(X, np.ndarray):
         is_column = X.dtype == object and (X.ndim == 1 or X.shape[1:] == (1,))
         return X.reshape(-1) if is_column else None
-    return X if hasattr(X, "to_list") and len(getattr(X, "shape", ())) == 1 else None
+    return X if hasattr(X, "to_list") else None
 
 
 def _count_axes(item: Any, most: int = 8) -> int:

@@ -96,7 +96,7 @@ def _open_draft(draft: Path, path: Path) -> BinaryIO:
 
 def _flush_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut, where the system can."""
-    if os.name != "posix":
+    if os.name != "posix":  # pragma: no cover - Windows cannot open a folder
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

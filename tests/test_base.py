@@ -126,12 +126,18 @@ def test_layers_are_counted_from_either_end():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"d_model": 15}, {"n_kv_heads": 3}, {"window": (-1, 0)}, {"learning_rate_init": 1e300}]
+    "wrong, message",
+    [
+        ({"d_model": 15}, "d_model=15 does not split over n_heads=2"),
+        ({"n_kv_heads": 3}, "n_heads=2 .*n_kv_heads=3"),
+        ({"window": (-1, 0)}, "window=.*-1"),
+        ({"learning_rate_init": 1e300}, "diverged"),
+    ],
 )
-def test_a_failed_fit_leaves_an_unfitted_estimator(estimator, wrong):
+def test_a_failed_fit_leaves_an_unfitted_estimator(estimator, wrong, message):
     estimator.set_params(n_heads=2, **wrong)
     before = dict(vars(estimator))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=message):
         fitted(estimator, X)
     assert vars(estimator) == before
 
@@ -141,8 +147,8 @@ def test_a_failed_fit_leaves_the_last_one(estimator):
     results = results_of(estimator, X)
     broken = [sequence.copy() for sequence in make_ragged(n_features=5)]
     broken[1][0, 2] = np.inf
-    for wrong in (broken, X[:-1]):
-        with pytest.raises(ValueError):
+    for wrong, message in ((broken, "infinity"), (X[:-1], "inconsistent numbers of samples")):
+        with pytest.raises(ValueError, match=message):
             estimator.fit(wrong, target_of(estimator, X))
     assert vars(estimator) == before
     assert_same_bits(results_of(estimator, X), results)

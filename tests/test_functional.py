@@ -21,6 +21,7 @@ SHAPES = {
     "one key head": (2, 7, 1, 19, 19, 3, 2),
     "fewer keys": (2, 3, 3, 41, 7, 5, 3),
     "more keys": (2, 2, 1, 5, 139, 5, 3),
+    "many more keys": (1, 2, 1, 5, 2053, 5, 3),
     "long": (1, 2, 1, 531, 517, 11, 13),
 }
 WINDOWS = [(None, None), (None, 0), (0, None), (3, 2), (0, 0), (70, 0), (1, 67), (10**6, 10**6)]
@@ -241,7 +242,7 @@ def test_what_a_sample_gets_does_not_depend_on_the_others():
         np.testing.assert_array_equal(alone[0], together[sample])
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1031, 1031, 5, 5), (7, 3, 1, 37, 37, 5, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1031, 1031, 5, 5), (1, 2, 1, 37, 4099, 5, 5), (7, 3, 1, 37, 37, 5, 3)])
 def test_results_have_equal_bits_for_any_number_of_threads(shape):
     arrays = draw(shape, np.float32)
     d_output = np.ones((*arrays[0].shape[:3], shape[-1]), np.float32)

@@ -1,5 +1,6 @@
 """The training loop on a linear model: resuming, weights, stopping, interruption, divergence."""
 
+import math
 import pickle
 import re
 from dataclasses import replace
@@ -240,6 +241,12 @@ def test_numbers_that_are_not_finite_name_the_epoch_and_a_way_out(bad, where):
 
     with pytest.raises(ValueError, match=r"epoch 3, after 7 updates.*lower learning_rate_init.*scale"):
         fit(network=Diverging(N_FEATURES, N_CLASSES))
+
+
+def test_a_score_that_is_no_number_is_refused():
+    data, target = make_problem(31, seed=2)
+    with pytest.raises(ValueError, match="diverged in epoch 1.*: validation score=nan"):
+        fit(validation=(data, target, None, lambda *results: math.nan))
 
 
 def test_an_absurd_rate_diverges_with_an_error_instead_of_infinite_parameters():

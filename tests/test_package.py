@@ -124,6 +124,11 @@ def test_public_names_are_there(name):
     assert getattr(skattn, name) is not None and name in dir(skattn)
 
 
+def test_the_data_sets_come_when_they_are_asked_for(monkeypatch):
+    monkeypatch.delattr(skattn, "datasets", raising=False)
+    assert "skattn.datasets" == skattn.datasets.__name__
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'SelfAttentoin'"):
         skattn.SelfAttentoin  # noqa: B018

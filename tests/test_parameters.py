@@ -12,6 +12,7 @@ from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentio
 from skattn.parameters import (
     FEEDFORWARD_RATIO,
     SelfAttentionParameters,
+    document,
     refuse_too_large,
     resolve_architecture,
     resolve_settings,
@@ -132,6 +133,12 @@ def test_only_the_transformer_may_leave_steps_unpooled(estimator):
     with pytest.raises(ValueError, match="The 'pooling' parameter"):
         estimator(pooling=None).fit([[[0.0], [1.0]], [[1.0], [0.0]]], [0, 1])
     SelfAttentionTransformer(pooling=None, max_iter=1).fit([[[0.0], [1.0]], [[1.0], [0.0]]], [0, 1])
+
+
+def test_python_may_leave_docstrings_out():
+    """As ``python -OO`` does."""
+    bare = type("Bare", (), {})
+    assert document(bare) is bare and bare.__doc__ is None
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

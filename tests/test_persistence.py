@@ -293,6 +293,7 @@ def damages(model):
     yield from ((("_model", "target", "mean"), value) for value in (7, "a", np.ones(97)))
     yield from ((("_model", "target"), value) for value in (None, {}, {"n_outputs": 2, "surplus": 1}))
     yield from ((("_model", "classes"), value) for value in (7, ["a", "b"], np.array(["b", "a"]), np.arange(97)))
+    yield ("_model", "classes"), np.array([None, "a"], dtype=object)
     yield from ((("_model",), value) for value in (None, {}, 7, []))
     yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
     yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
@@ -330,6 +331,13 @@ def test_parameters_are_as_many_as_the_architecture_says(model, n_more):
     state["_model"]["training"]["optimizer"] = None
     with pytest.raises(ValueError, match=f"parameters is .*expected '?{parameters.size}, as the architecture says"):
         restore(model, state)
+
+
+def test_a_reconstruction_has_as_many_outputs_as_features():
+    state = state_of(skattn.SelfAttentionTransformer(**SMALL, objective="reconstruction").fit(X))
+    state["_model"]["network"]["architecture"]["n_outputs"] = 2
+    with pytest.raises(ValueError, match="n_outputs is 2, expected 3, the features to reconstruct"):
+        restore(skattn.SelfAttentionTransformer(), state)
 
 
 def test_a_state_that_lacks_something_or_has_too_much_is_refused(model):

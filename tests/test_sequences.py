@@ -166,7 +166,9 @@ def test_lists_of_numbers_of_unequal_length_are_sequences_of_one_feature(form):
 
 def test_arrays_of_arrays_of_equal_length_are_no_table():
     samples = [object_array(list(steps)) for steps in np.arange(12.0).reshape(2, 3, 2)]
-    assert_same_samples(np.arange(12.0).reshape(2, 3, 2), read(samples))
+    for X in (samples, [[row.tolist() for row in sample] for sample in samples]):
+        assert "ragged" == read(X).kind
+        assert_same_samples(np.arange(12.0).reshape(2, 3, 2), read(X))
 
 
 def test_lists_of_numbers_of_equal_length_are_the_rows_of_a_table():
@@ -229,6 +231,7 @@ def test_precision_is_what_was_asked_for(ragged, dtype):
 
 def test_large_finite_values_are_no_mistake():
     X = np.full((5, 3, 2), 3e38, np.float32)
+    warnings.simplefilter("error")
     assert [3] * 5 == read(X).lengths.tolist()
 
 
@@ -322,7 +325,7 @@ def test_refused_x_leaves_the_estimator_as_it_was(ragged):
     before = pickle.dumps(estimator)
     ragged[1][0, 0] = np.inf
     for X in (ragged, padded(ragged), pd.DataFrame({"c": [np.nan, 1.0]})):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="infinity|every step of sample 0 is NaN"):
             read(X, estimator)
     assert before == pickle.dumps(estimator)
 
@@ -383,11 +386,19 @@ def test_a_sequence_of_length_0_is_refused(ragged, empty):
         read(ragged)
 
 
-def test_an_all_padding_row_is_refused(ragged):
+def test_empty_lists_are_refused():
+    with pytest.raises(ValueError, match="^Sample 1 of X is a sequence of length 0"):
+        read([[1.0, 2.0], []])
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        read([[], []])
+
+
+@pytest.mark.parametrize("sample", [0, 3])
+def test_an_all_padding_row_is_refused(ragged, sample):
     X = padded(ragged)
-    X[3] = np.nan
+    X[sample] = np.nan
     for form in (X, X.reshape(len(X), -1)):
-        with pytest.raises(ValueError, match="length 0: every step of sample 3 is NaN"):
+        with pytest.raises(ValueError, match=f"length 0: every step of sample {sample} is NaN"):
             read(form)
 
 
@@ -401,6 +412,11 @@ def test_samples_of_different_widths_are_refused(ragged):
 def test_steps_of_different_widths_are_refused():
     with pytest.raises(ValueError, match="several values at sample 1, step 0"):
         read([[[1.0, 2.0]], [[1.0, 2.0], [3.0]]])
+
+
+def test_arrays_of_different_widths_within_a_sample_are_refused():
+    with pytest.raises(ValueError, match="^Sample 1 of X: .*inhomogeneous"):
+        read([[[1.0]], [np.ones((2, 3)), np.ones((2, 2))]])
 
 
 def test_columns_that_do_not_divide_into_steps_are_refused():
@@ -474,6 +490,7 @@ def test_objects_are_refused_with_their_place():
         (lambda huge: np.array([[1, huge], [2, 3]], dtype=object), "sample 0, column 1"),
         (lambda huge: np.full((2, 3, 2), huge, dtype=object), "sample 0, step 0, feature 0"),
         (lambda huge: [np.ones((2, 1)), [[1.0], [huge]]], "sample 1, step 1, feature 0"),
+        (lambda huge: [np.ones((2, 1)), huge], "^Sample 1 of X: .* that no float can hold; scale or clip it"),
     ],
 )
 def test_numbers_that_no_float_holds_are_refused(make, place):
@@ -498,6 +515,11 @@ def _deep():
 def test_nests_without_end_are_refused(make):
     with pytest.raises(ValueError, match="is nested .* deep"):
         read(make())
+
+
+def test_how_deep_words_are_nested_is_told():
+    with pytest.raises(ValueError, match="^Sample 1 of X is nested 4 deep; a sequence is"):
+        read([np.ones((2, 1)), [[[["one"]]]]])
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pl.DataFrame(), pd.DataFrame(index=range(3))])
@@ -570,9 +592,10 @@ def test_sparse_samples_are_refused(rows, alone):
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
-def test_sparse_is_refused(container):
+@pytest.mark.parametrize("rows", [np.eye(3), np.ones(3)])
+def test_sparse_is_refused(container, rows):
     with pytest.raises(TypeError, match="[Ss]parse data was passed for X"):
-        read(container(np.eye(3)))
+        read(container(rows))
 
 
 def test_masked_entries_are_refused():

@@ -42,6 +42,22 @@ def test_several_columns_of_whole_numbers_may_be_either():
         choose_objective([[1, 2], [3, 4], [5, 6]])
 
 
+class _Stubborn:
+    """A number that will not be read, and says why with an error of its own."""
+
+    class Refusal(ValueError):
+        def __init__(self, what, why):
+            super().__init__(f"{what}: {why}")
+
+    def __float__(self):
+        raise self.Refusal("no number", "it is a secret")
+
+
+def test_an_error_of_a_values_own_comes_through():
+    with pytest.raises(_Stubborn.Refusal, match="no number: it is a secret"):
+        read_target([_Stubborn(), _Stubborn()], "squared_error", 2)
+
+
 def test_what_is_no_target_is_called_so():
     with pytest.raises(ValueError, match="Unknown label type"):
         choose_objective(np.array([object(), object()]))

@@ -44,8 +44,8 @@ class Objective:
         cannot tell: the number of classes for "cross_entropy", of features for "reconstruction".
     encode : callable (y, target) -> ndarray of shape (n_samples, n_target), float64, or None
         What the loss is computed against.
-    predict : callable (outputs, target) -> ndarray
-        Class indices, values in the units of y, 0/1 indicators, or the outputs themselves.
+    predict : callable (outputs, target) -> ndarray, or None
+        Class indices, values in the units of y, or 0/1 indicators. None where nothing is predicted.
     probabilities : callable (outputs) -> ndarray of shape (n_samples, n_outputs), or None
         None where there are no classes.
     log_probabilities : callable (outputs) -> ndarray of shape (n_samples, n_outputs), or None
@@ -59,7 +59,7 @@ class Objective:
     loss: str
     learn_target: Callable
     encode: Callable
-    predict: Callable
+    predict: Callable | None = None
     probabilities: Callable | None = None
     log_probabilities: Callable | None = None
     decision: Callable | None = None
@@ -180,10 +180,6 @@ def _holds(dtype, values, target):
     return is_fine and np.abs(values).max() <= limits.max
 
 
-def _predict_outputs(outputs, target):
-    return outputs
-
-
 def _class_decision(outputs):
     """Log-odds of the second of two classes; else one number a class."""
     return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
@@ -224,7 +220,6 @@ OBJECTIVES = {
         loss="reconstruction",
         learn_target=_learn_nothing,
         encode=_encode_nothing,
-        predict=_predict_outputs,
     ),
 }
 """Objectives by name; the estimator stores the name and looks the entry up."""
