@@ -100,6 +100,17 @@ def test_gradient_is_the_slope_for_every_number_of_outputs(loss, n_outputs):
     assert_gradient_is_the_slope(Problem(loss=loss, n_outputs=n_outputs), n_directions=1)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+@pytest.mark.parametrize("shift", [-1e4, 1e4])
+def test_what_all_classes_have_in_common_changes_nothing(n_outputs, shift):
+    problem = Problem(n_outputs=n_outputs)
+    expected = problem.loss_and_gradient()
+    problem.network.weights["head.bias"][:] += shift
+    loss, gradient = problem.loss_and_gradient()
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(gradient, expected[1], rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (41, 67), (150, 0), (0, 200)])
 def test_gradient_is_the_slope_on_long_sequences(window):
     problem = Problem((67, 131, 523), window=window, n_heads=4, n_kv_heads=2, d_head=5, d_value=7)
@@ -328,6 +339,7 @@ def test_reconstruction_is_judged_on_hidden_steps_alone(n_steps):
         network.scale,
         hidden=hidden,
     )
+    assert hidden and expected > 0
     np.testing.assert_allclose(problem.loss(), problem.weight[0] * expected, rtol=1e-12)
 
 

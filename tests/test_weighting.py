@@ -71,6 +71,11 @@ def test_extreme_classes_of_extreme_samples_neither_overflow_nor_vanish():
         np.testing.assert_allclose(weight / weight[0], [1, 2, 1], rtol=1e-15)
 
 
+def test_classes_have_no_weight_where_samples_have_several():
+    with pytest.raises(ValueError, match=r"class_weight='balanced' needs one class a sample.* sample_weight instead"):
+        weigh_classes("balanced", np.eye(3), np.array(list("abc")), np.ones(3))
+
+
 def test_masked_weights_are_refused():
     with pytest.raises(ValueError, match="sample_weight has masked entries"):
         read_sample_weight(np.ma.masked_equal([1, 2, 3], 2), 3)
