@@ -37,7 +37,7 @@ if has_gallery:
         "gallery_dirs": "auto_examples",
         "filename_pattern": r"/plot_",
         # Measurements want a quiet machine.
-        "ignore_pattern": r"bench_|__init__",
+        "ignore_pattern": r"bench_|stress_|__init__",
         "download_all_examples": False,
     }
 

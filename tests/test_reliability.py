@@ -1,0 +1,74 @@
+"""What must never die, hang or differ: the stress scripts of `examples/`, with few rounds."""
+
+import importlib
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+pytestmark = [
+    pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are not here"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the scripts fork, and read /proc"),
+]
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    """Let scripts import each other."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+@pytest.fixture
+def threads():
+    return importlib.import_module("stress_threads")
+
+
+@pytest.fixture
+def expected():
+    """The bits that one thread gives."""
+    return importlib.import_module("stress_common").work(n_jobs=1)
+
+
+def test_threads_fit_models_of_their_own(threads, expected):
+    assert all(threads.own_models(expected))
+
+
+def test_threads_share_a_model_that_was_just_loaded(threads, expected):
+    """The first calls prepare what later calls use: none may take it from under another."""
+    assert all(threads.one_model(expected))
+
+
+def test_a_table_of_positions_is_as_long_as_was_asked_for(monkeypatch):
+    """Another thread may keep a shorter table in between."""
+    common = importlib.import_module("stress_common")
+    X, y = common.sequences()
+    carrier = pickle.loads(pickle.dumps(common.classifier(position="sinusoidal").fit(X, y)))._model.network._carrier
+    short = carrier.positions(2, 8)
+    monkeypatch.setattr(
+        type(carrier), "_positions", property(lambda self: short, lambda self, table: None), raising=False
+    )
+    assert len(carrier.positions(41, 8)) >= 41
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_children_fit_beside_busy_threads(threads, expected):
+    assert all(threads.fork_during(expected))
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_of_joblib_give_the_same_bits(threads, expected, backend, monkeypatch):
+    # Workers import the scripts by themselves.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]))
+    assert all(bits == expected for bits in threads.pool_of(backend, threads.work, [(None,), (2,)]))
+
+
+@pytest.mark.parametrize("name", ["callers_number", "shares"])
+def test_scenario(threads, expected, name):
+    oks, failure = threads.attempt(getattr(threads, name), "omp", expected)
+    if "No threading layer could be loaded" in failure:
+        pytest.skip("numba has no OpenMP here")
+    assert not failure and oks and all(oks)
