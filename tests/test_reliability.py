@@ -28,6 +28,11 @@ def threads():
 
 
 @pytest.fixture
+def caches():
+    return importlib.import_module("stress_caches")
+
+
+@pytest.fixture
 def expected():
     """The bits that one thread gives."""
     return importlib.import_module("stress_common").work(n_jobs=1)
@@ -72,3 +77,8 @@ def test_scenario(threads, expected, name):
     if "No threading layer could be loaded" in failure:
         pytest.skip("numba has no OpenMP here")
     assert not failure and oks and all(oks)
+
+
+@pytest.mark.parametrize("name", ["unreadable", "vanishing"])
+def test_caches_in_a_bad_situation(caches, name):
+    assert [] == [failure for failure in getattr(caches, name)() if failure]
