@@ -6,6 +6,7 @@ import pickle
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -82,3 +83,22 @@ def test_scenario(threads, expected, name):
 @pytest.mark.parametrize("name", ["unreadable", "vanishing"])
 def test_caches_in_a_bad_situation(caches, name):
     assert [] == [failure for failure in getattr(caches, name)() if failure]
+
+
+def test_soak_sees_what_grows():
+    soak = importlib.import_module("stress_soak")
+    kept = []
+
+    def leak(generator):
+        kept.append((np.ones(50_000), open(os.devnull)))
+
+    (resident, allocated, blocks), (_, handles) = soak.growth(soak.soak(60, call=leak, n_samples=12))
+    assert min(resident, allocated) > 300_000 and blocks > soak.BLOCKS_A_CALL and handles > 30
+    for _, file in kept:
+        file.close()
+
+
+def test_a_fit_leaves_no_thread_and_no_file_open():
+    soak = importlib.import_module("stress_soak")
+    _, (threads, handles) = soak.growth(soak.soak(36, n_samples=12))
+    assert threads <= 0 and handles <= 0
