@@ -102,3 +102,7 @@ def test_a_fit_leaves_no_thread_and_no_file_open():
     soak = importlib.import_module("stress_soak")
     _, (threads, handles) = soak.growth(soak.soak(36, n_samples=12))
     assert threads <= 0 and handles <= 0
+
+
+def test_bits_do_not_depend_on_the_batch():
+    assert len(set(importlib.import_module("stress_bits").batches())) == 1
