@@ -141,10 +141,8 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
             f"Found array with dim {array.ndim} (shape={array.shape}), while dim <= 3 is required: "
             "(n_samples, n_steps, n_features). Flatten each step's features into one axis."
         )
-    if array.dtype.kind == "O":
-        refuse_entry(X, ValueError(wrong_dtype(array.dtype, "X")))
     if array.dtype.kind not in "fiub":
-        raise ValueError(wrong_dtype(array.dtype, "X"))
+        refuse_entry(X, ValueError(wrong_dtype(array.dtype, "X")))
     refuse_empty_axes(array.shape, "X")
     return array
 

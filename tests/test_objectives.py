@@ -1,10 +1,22 @@
 """Objectives: targets encoded, outputs read back, scores as scikit-learn's."""
 
+import warnings
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from skattn._training.objectives import OBJECTIVES, log_sigmoid, log_softmax, r_squared, sigmoid, softmax
+from skattn._training.objectives import (
+    OBJECTIVES,
+    Target,
+    accuracy,
+    log_sigmoid,
+    log_softmax,
+    r_squared,
+    sigmoid,
+    softmax,
+)
 
 N_SAMPLES = 53
 
@@ -55,7 +67,7 @@ def test_logarithms_of_probabilities_stay_finite_however_unlikely(dtype):
 def test_classes_are_one_column_of_indices(generator):
     y = generator.integers(3, size=N_SAMPLES)
     objective, target, encoded = learn_and_encode("cross_entropy", y, n_outputs=3)
-    assert target.n_outputs == 3
+    assert (3, True) == (target.n_outputs, target.is_column)
     np.testing.assert_array_equal(encoded, y[:, np.newaxis])
     np.testing.assert_array_equal(objective.predict(np.eye(3)[y], target), y)
 
@@ -79,8 +91,9 @@ def test_labels_are_predicted_where_they_are_likelier_than_not(generator):
     y = generator.integers(2, size=(N_SAMPLES, 3))
     objective, target, encoded = learn_and_encode("binary_cross_entropy", y)
     outputs = generator.normal(size=y.shape)
-    assert target.n_outputs == 3
+    assert (3, False) == (target.n_outputs, target.is_column)
     np.testing.assert_array_equal(encoded, y)
+    np.testing.assert_array_equal(objective.decision(outputs), outputs)
     np.testing.assert_array_equal(objective.predict(outputs, target), objective.probabilities(outputs) > 0.5)
 
 
@@ -122,11 +135,58 @@ def test_predicted_values_have_the_precision_of_the_outputs():
     assert objective.predict(np.zeros((3, 1), dtype=np.float32), target).dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "mean, scale, largest, is_held",
+    [
+        (0, 1, 1, True),
+        (0, 1e30, 1e7, True),
+        (0, 1e30, 1e9, False),  # beyond the largest float32
+        (0, 1e-37, 1, True),
+        (0, 1e-38, 1, False),  # among its denormals
+        (8e3, 1, 1, True),
+        (9e3, 1, 1, False),  # a thousandth of a deviation is lost beside the mean
+        (-9e3, 1, 1, False),
+        ([0, 9e3], 1, 1, False),
+        (0, [1, 1e-38], 1, False),
+    ],
+)
+def test_predicted_values_have_double_precision_where_single_cannot_hold_them(mean, scale, largest, is_held):
+    mean, scale = (np.broadcast_to(np.array(number, dtype=np.float64), 2) for number in (mean, scale))
+    outputs = np.array([[0, largest], [-largest, 0]], dtype=np.float32)
+    predicted = OBJECTIVES["squared_error"].predict(outputs, Target(2, mean, scale))
+    assert (np.float32 if is_held else np.float64) == predicted.dtype
+    np.testing.assert_allclose(predicted, outputs * scale + mean, rtol=1e-6)
+
+
+def test_a_prediction_beyond_all_floats_is_an_error_and_no_warning():
+    warnings.simplefilter("error")
+    message = r"A prediction exceeds float64: y at fit had a mean of up to 2 and a standard deviation of up to 1e\+308"
+    with pytest.raises(ValueError, match=message):
+        OBJECTIVES["squared_error"].predict(np.array([[7.0]]), Target(1, np.array([-2.0]), np.array([1e308])))
+
+
 def test_reconstruction_has_no_target():
     objective, target, encoded = learn_and_encode("reconstruction", None, n_outputs=7)
     assert target.n_outputs == 7
-    assert encoded is None
-    assert objective.probabilities is None
+    assert encoded is target.mean is target.scale is None and not target.is_column
+    readings = ("predict", "probabilities", "log_probabilities", "decision", "score")
+    assert [None] * 5 == [getattr(objective, name) for name in readings]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_and_what_was_learned_stay_as_they_are(name):
+    target = OBJECTIVES[name].learn_target(np.eye(2), None, 2)
+    with pytest.raises(FrozenInstanceError):
+        OBJECTIVES[name].loss = "none"
+    with pytest.raises(FrozenInstanceError):
+        target.n_outputs = 3
+
+
+@pytest.mark.parametrize("y", [[1, 2, 4], np.array([1, 2, 4], np.uint8), np.array([1, 2, 4], np.float32)])
+@pytest.mark.parametrize("name", ["cross_entropy", "squared_error"])
+def test_targets_are_encoded_in_double_precision(name, y):
+    _, _, encoded = learn_and_encode(name, y, n_outputs=5)
+    assert ((3, 1), np.float64) == (encoded.shape, encoded.dtype)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -146,6 +206,13 @@ def test_values_are_scored_by_the_variance_explained(generator, weighted):
     outputs = encoded + generator.normal(scale=0.3, size=y.shape)
     expected = metrics.r2_score(y, objective.predict(outputs, target), sample_weight=weight)
     assert objective.score(encoded, outputs, weight) == pytest.approx(expected)
+
+
+def test_scores_are_plain_numbers_and_need_no_weight():
+    encoded, outputs = np.array([[0.0], [1.0], [0.0]]), np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    assert 2 / 3 == accuracy(encoded, outputs)
+    assert 1 == r_squared(encoded, encoded)
+    assert {float} == {type(accuracy(encoded, outputs)), type(r_squared(encoded, encoded))}
 
 
 def test_a_constant_target_still_tells_better_from_worse():

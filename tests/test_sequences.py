@@ -566,19 +566,18 @@ def test_complex_numbers_are_refused(X):
 
 
 @pytest.mark.parametrize(
-    "unit, ragged",
+    "unit, array, ragged",
     [
-        ("D", r"^Input X holds datetime.date\(.*\) at sample 1, step 0, feature 0"),
+        ("D", r"X holds datetime.date\(.*\) at sample 0, column 0", r"X holds .* at sample 1, step 0, feature 0"),
         # NumPy makes whole numbers of these, in which no entry is a mistake.
-        ("ns", r"^Sample 1 of X has dtype datetime64\[ns\], which holds no real numbers"),
+        ("ns", r"^X has dtype datetime64\[ns\], which holds no real", r"^Sample 1 of X has dtype datetime64\[ns\]"),
     ],
 )
-def test_dates_are_refused(unit, ragged):
+def test_dates_are_refused(unit, array, ragged):
     dates = np.full((5, 3), np.datetime64("2001-02-03", unit))
-    with pytest.raises(ValueError, match=rf"^X has dtype datetime64\[{unit}\], which holds no real numbers"):
-        read(dates)
-    with pytest.raises((TypeError, ValueError), match=ragged):
-        read([np.ones((2, 3)), dates])
+    for X, message in ((dates, array), ([np.ones((2, 3)), dates], ragged)):
+        with pytest.raises((TypeError, ValueError), match=message):
+            read(X)
 
 
 @pytest.mark.parametrize(
@@ -594,7 +593,7 @@ def test_sparse_samples_are_refused(rows, alone):
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
 @pytest.mark.parametrize("rows", [np.eye(3), np.ones(3)])
 def test_sparse_is_refused(container, rows):
-    with pytest.raises(TypeError, match="[Ss]parse data was passed for X"):
+    with pytest.raises(TypeError, match="[Ss]parse data was passed for X,"):
         read(container(rows))
 
 
