@@ -1,7 +1,7 @@
 """Threads and forks: fits and transforms in every company, each in a process of its own that must not die or hang.
 
-Run: ``python examples/stress_threads.py [rounds]``. Every scenario runs under each of numba's threading layers that
-is installed, and must give the bits that one thread gives. torch takes part if it is installed.
+Run: ``python examples/stress_threads.py [rounds] [layer ...]``. Every scenario runs under each of numba's threading
+layers, as far as installed, or those named, and must give the bits that one thread gives. torch takes part if there.
 """
 
 import importlib.util
@@ -269,4 +269,4 @@ def stress(n_rounds=N_ROUNDS, scenarios=SCENARIOS, layers=LAYERS):
 
 
 if __name__ == "__main__":
-    stress(int(sys.argv[1]) if len(sys.argv) > 1 else N_ROUNDS).end()
+    stress(int(sys.argv[1]) if len(sys.argv) > 1 else N_ROUNDS, layers=sys.argv[2:] or LAYERS).end()
