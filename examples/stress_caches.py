@@ -230,10 +230,10 @@ def edited():
     return [*found, verdict("taken back", cache, compiles=True, **options)]
 
 
-def full():
+def full(limits=(0, 1000, 9000, 40_000)):
     """A disk that is full after some bytes: then compiled anew, and kept once there is room"""
     found = []
-    for n_bytes in (0, 1000, 9000, 40_000):
+    for n_bytes in limits:
         cache = tempfile.mkdtemp()
         limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
         found.append(verdict(f"full after {n_bytes}", cache, before=limit, compiles=True))

@@ -80,9 +80,9 @@ def test_scenario(threads, expected, name):
     assert not failure and oks and all(oks)
 
 
-@pytest.mark.parametrize("name", ["unreadable", "vanishing"])
-def test_caches_in_a_bad_situation(caches, name):
-    assert [] == [failure for failure in getattr(caches, name)() if failure]
+@pytest.mark.parametrize("name, arguments", [("unreadable", ()), ("full", ([1000],))])
+def test_caches_in_a_bad_situation(caches, name, arguments):
+    assert [] == [failure for failure in getattr(caches, name)(*arguments) if failure]
 
 
 def test_soak_sees_what_grows():
