@@ -1,6 +1,6 @@
 """Compiled caches: every way to find them damaged, missing, shared, stale or full, and the answer is right each time.
 
-Run: ``python examples/stress_caches.py [rounds]``. Every process attends once with caches as the row says, and must
+Run: ``python examples/stress_caches.py [rounds] [way ...]``. Every process attends once with caches as the row says, and must
 give the bits of a process with a cache of its own; where it says so, it must also have compiled anew, or not.
 """
 
@@ -253,25 +253,26 @@ def killed():
 
 SPOILS = (truncate, empty, flip, blank, scramble, lose_code, lose_index)
 SITUATIONS = (
-    missing, unreadable, unwritable, folders, vanishing, two_at_once, five_at_once, another_cpu, full, killed,
+    missing, unreadable, unwritable, folders, vanishing, two_at_once, five_at_once, another_cpu, full, killed, edited,
 )  # fmt: skip
-ONCE = (edited,)
 
 
-def stress(n_rounds=N_ROUNDS):
-    """Print a row for each way; gives the table."""
+def stress(n_rounds=N_ROUNDS, names=()):
+    """Print a row for each way, or for those named; gives the table."""
     random.seed(0)
     table = Table("caches")
-    for spoil in SPOILS:
-        table.add(spoil.__doc__, failures=[found for _ in range(n_rounds) for found in spoilt(spoil)])
-    for situation in SITUATIONS:
-        # Each is several processes.
-        table.add(situation.__doc__, failures=[found for _ in range(-(-n_rounds // 4)) for found in situation()])
-    for situation in ONCE:
-        table.add(situation.__doc__, failures=situation())
+    for way in (*SPOILS, *SITUATIONS):
+        if names and way.__name__ not in names:
+            continue
+        if way in SPOILS:
+            failures = [found for _ in range(n_rounds) for found in spoilt(way)]
+        else:
+            # Each is several processes.
+            failures = [found for _ in range(-(-n_rounds // 4)) for found in way()]
+        table.add(way.__doc__, failures=failures)
     shutil.rmtree(filled()[0])
     return table
 
 
 if __name__ == "__main__":
-    stress(int(sys.argv[1]) if len(sys.argv) > 1 else N_ROUNDS).end()
+    stress(int(sys.argv[1]) if len(sys.argv) > 1 else N_ROUNDS, sys.argv[2:]).end()
