@@ -1,7 +1,7 @@
 """Compiled caches: every way to find them damaged, missing, shared, stale or full, and the answer is right each time.
 
-Run: ``python examples/stress_caches.py [rounds] [way ...]``. Every process attends once with caches as the row says, and must
-give the bits of a process with a cache of its own; where it says so, it must also have compiled anew, or not.
+Run: ``python examples/stress_caches.py [rounds] [way ...]``. Every process attends once with caches as the row says,
+and must give the bits of a process with a cache of its own; where it says so, it must also have compiled anew, or not.
 """
 
 import ctypes
