@@ -64,6 +64,13 @@ def test_logarithms_of_probabilities_stay_finite_however_unlikely(dtype):
     np.testing.assert_allclose(of_labels[1], np.log(sigmoid(outputs)[1]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy"])
+def test_logarithms_are_those_of_the_probabilities(name, generator):
+    outputs = generator.normal(size=(N_SAMPLES, 3))
+    logarithms = OBJECTIVES[name].log_probabilities(outputs)
+    np.testing.assert_allclose(np.exp(logarithms), OBJECTIVES[name].probabilities(outputs), rtol=1e-12)
+
+
 def test_classes_are_one_column_of_indices(generator):
     y = generator.integers(3, size=N_SAMPLES)
     objective, target, encoded = learn_and_encode("cross_entropy", y, n_outputs=3)
@@ -140,6 +147,7 @@ def test_predicted_values_have_the_precision_of_the_outputs():
     [
         (0, 1, 1, True),
         (0, 1e30, 1e7, True),
+        (0, np.finfo(np.float32).max, 1, True),
         (0, 1e30, 1e9, False),  # beyond the largest float32
         (0, 1e-37, 1, True),
         (0, 1e-38, 1, False),  # among its denormals
@@ -162,7 +170,7 @@ def test_a_prediction_beyond_all_floats_is_an_error_and_no_warning():
     warnings.simplefilter("error")
     message = r"A prediction exceeds float64: y at fit had a mean of up to 2 and a standard deviation of up to 1e\+308"
     with pytest.raises(ValueError, match=message):
-        OBJECTIVES["squared_error"].predict(np.array([[7.0]]), Target(1, np.array([-2.0]), np.array([1e308])))
+        OBJECTIVES["squared_error"].predict(np.array([[0.0], [7.0]]), Target(1, np.array([-2.0]), np.array([1e308])))
 
 
 def test_reconstruction_has_no_target():
