@@ -520,6 +520,8 @@ def test_nests_without_end_are_refused(make):
 def test_how_deep_words_are_nested_is_told():
     with pytest.raises(ValueError, match="^Sample 1 of X is nested 4 deep; a sequence is"):
         read([np.ones((2, 1)), [[[["one"]]]]])
+    with pytest.raises(ValueError, match="^X is nested 4 deep; a sequence is"):
+        read(np.full((1, 1, 1, 2), "one"))
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), pl.DataFrame(), pd.DataFrame(index=range(3))])
