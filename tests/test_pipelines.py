@@ -120,7 +120,10 @@ def test_ensembles_take_sequences(ensemble, form):
 def test_unpooled_features_are_an_array_even_where_frames_are_asked_for():
     """Three dimensions fit no data frame, and names would be misleading."""
     model = SelfAttentionTransformer(**SMALL | {"pooling": None})
-    assert not hasattr(model, "set_output") and not hasattr(model, "get_feature_names_out")
+    assert not hasattr(model, "set_output")
+    with pytest.raises(AttributeError, match="get_feature_names_out") as caught:
+        model.get_feature_names_out()
+    assert "With pooling=None the output is no table; set pooling" in str(caught.value.__cause__)
     with config_context(transform_output="pandas"):
         assert isinstance(model.fit_transform(make_array()), np.ndarray)
 
