@@ -125,6 +125,16 @@ def test_layers_are_counted_from_either_end():
             model.attention_weights(X, layer=layer)
 
 
+def test_what_there_is_not_says_why():
+    transformer = SelfAttentionTransformer(**SMALL, objective="reconstruction").fit(X)
+    for name, message in (
+        ("classes_", "There are no classes_: the objective learned"),
+        ("validation_scores_", "validation_scores_ only with early_stopping=True or X_val"),
+    ):
+        with pytest.raises(AttributeError, match=message):
+            getattr(transformer, name)
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [

@@ -101,6 +101,7 @@ def test_labels_are_predicted_where_they_are_likelier_than_not(generator):
     assert (3, False) == (target.n_outputs, target.is_column)
     np.testing.assert_array_equal(encoded, y)
     np.testing.assert_array_equal(objective.decision(outputs), outputs)
+    outputs[0, 1] = 0
     np.testing.assert_array_equal(objective.predict(outputs, target), objective.probabilities(outputs) > 0.5)
 
 
@@ -160,7 +161,7 @@ def test_predicted_values_have_the_precision_of_the_outputs():
 )
 def test_predicted_values_have_double_precision_where_single_cannot_hold_them(mean, scale, largest, is_held):
     mean, scale = (np.broadcast_to(np.array(number, dtype=np.float64), 2) for number in (mean, scale))
-    outputs = np.array([[0, largest], [-largest, 0]], dtype=np.float32)
+    outputs = np.array([[0, -largest], [-largest, 0]], dtype=np.float32)
     predicted = OBJECTIVES["squared_error"].predict(outputs, Target(2, mean, scale))
     assert (np.float32 if is_held else np.float64) == predicted.dtype
     np.testing.assert_allclose(predicted, outputs * scale + mean, rtol=1e-6)
@@ -225,6 +226,7 @@ def test_scores_are_plain_numbers_and_need_no_weight():
 
 def test_a_constant_target_still_tells_better_from_worse():
     constant = np.zeros((5, 1))
+    assert r_squared(constant, constant + 0.1) == pytest.approx(1 - 0.1**2)
     assert r_squared(constant, constant + 0.1) > r_squared(constant, constant + 0.2)
 
 

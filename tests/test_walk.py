@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 from cases import ARCHITECTURES, make_batch, make_network, make_target, make_weight, sequences, take
+from scipy.special import expit, softmax
 
 LENGTHS = (1, 2, 5, 17, 37)
 COUNTERS = {"seed": 11, "n_update": 3}
@@ -109,6 +110,21 @@ def test_what_all_classes_have_in_common_changes_nothing(n_outputs, shift):
     loss, gradient = problem.loss_and_gradient()
     np.testing.assert_allclose(loss, expected[0], rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_gradient_of_extreme_outputs_is_what_probabilities_err(loss):
+    problem = Problem(loss=loss)
+    network = problem.network
+    network.weights["head.weight"][:] *= 1e4
+    outputs = network.forward(problem.batch, "outputs")
+    assert np.ptp(outputs) > 1500
+    if loss == "cross_entropy":
+        errors = softmax(outputs, axis=1) - np.eye(5)[problem.target[:, 0].astype(int)]
+    else:
+        errors = (expit(outputs) - problem.target) / 5
+    _, gradient = problem.loss_and_gradient()
+    np.testing.assert_allclose(gradient[slices(network)["head.bias"]], problem.weight @ errors, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (41, 67), (150, 0), (0, 200)])
