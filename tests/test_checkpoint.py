@@ -504,6 +504,12 @@ def test_a_forged_header_is_refused(name, killed):
     refused(model, path, DAMAGED)
 
 
+def test_an_optimizer_of_another_kind_is_named(killed):
+    path, model = killed
+    forge(path, lambda header, arrays: FORGED_HEADERS["another optimizer"](header))
+    refused(model, path, "optimizer is Adam.*, expected adamw")
+
+
 FORGED_ARRAYS = {
     "too short": lambda arrays: arrays.update(parameters=arrays["parameters"][:-1]),
     "too long": lambda arrays: arrays.update(kept_parameters=np.append(arrays["kept_parameters"], 0)),
