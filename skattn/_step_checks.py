@@ -1,6 +1,7 @@
 """Check the steps of sequences: tell padding from mistakes, and say where a mistake is."""
 
 import reprlib
+from numbers import Integral
 from typing import Any, NoReturn
 
 import numpy as np
@@ -99,6 +100,16 @@ def refuse_masked(X: Any, who: str) -> None:
             f"{who} has masked entries, which would be read as values; fill them in, leave them out, or use "
             ".filled(np.nan) where they are steps of padding."
         )
+
+
+def step_width(n_step_features: Any) -> int:
+    """Give the columns of a step; `fit` has checked them, but what was set since then is read here first."""
+    if not isinstance(n_step_features, Integral) or n_step_features < 1:
+        raise ValueError(
+            f"n_step_features={n_step_features!r} is no number of columns, by which rows could be cut into steps; "
+            "set it to a whole number from 1 on, as at fit."
+        )
+    return int(n_step_features)
 
 
 def count_steps(n_columns: int, width: int, who: str) -> int:

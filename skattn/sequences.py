@@ -15,6 +15,7 @@ from skattn._step_checks import (
     refuse_empty_axes,
     refuse_entry,
     refuse_masked,
+    step_width,
     valid_lengths,
     wrong_dtype,
 )
@@ -109,7 +110,7 @@ def _read_array(X: Any, estimator: Any, reset: bool, dtype: str) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
     array = _check_array(X, estimator)
     is_rows = array.ndim == 2
-    width = int(estimator.n_step_features) if is_rows else array.shape[2]
+    width = step_width(estimator.n_step_features) if is_rows else array.shape[2]
     if not reset:
         _match(estimator, X, width, is_rows)
     n_samples = len(array)
@@ -151,8 +152,7 @@ def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool, dtype: str
     """Read sequences of their own lengths, and lay them one after another."""
     if not samples:
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
-    n_step_features = int(estimator.n_step_features)
-    arrays = [_read_sample(sample, i, n_step_features) for i, sample in enumerate(samples)]
+    arrays = [_read_sample(sample, i, estimator.n_step_features) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
         if steps.shape[1] != width:
@@ -175,7 +175,7 @@ def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool, dtype: str
     return Sequences(values, starts, lengths, "ragged", int(lengths.max()))
 
 
-def _read_sample(sample: Any, number: int, n_step_features: int) -> NDArray[Any]:
+def _read_sample(sample: Any, number: int, n_step_features: Any) -> NDArray[Any]:
     """Make one ragged sample an array of shape (n_steps, n_features)."""
     who = f"Sample {number} of X"
     refuse_masked(sample, who)
@@ -197,7 +197,8 @@ def _read_sample(sample: Any, number: int, n_step_features: int) -> NDArray[Any]
         )
     refuse_empty_axes(steps.shape, who)
     if steps.ndim == 1:
-        steps = steps.reshape(count_steps(len(steps), n_step_features, who), n_step_features)
+        width = step_width(n_step_features)
+        steps = steps.reshape(count_steps(len(steps), width, who), width)
     return steps
 
 

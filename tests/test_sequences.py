@@ -535,6 +535,15 @@ def test_words_among_categories_are_refused_with_their_place():
         read(pd.DataFrame({"a": pd.Categorical(["x", "y"]), "b": [1, 2]}))
 
 
+@pytest.mark.parametrize("width", [None, 0, -1, 1.5, "3"])
+@pytest.mark.parametrize("X", [np.ones((2, 6)), [np.ones(6), np.ones(3)]])
+def test_the_width_of_a_step_is_checked_where_it_is_read(X, width):
+    """It may have been set after fit. Where steps have an axis of their own it says nothing."""
+    with pytest.raises(ValueError, match=f"^n_step_features={width!r} is no number of columns.* set it to a whole"):
+        read(X, Reader(n_step_features=width))
+    assert 3 == read([np.ones((3, 2))], Reader(n_step_features=width)).n_steps
+
+
 def test_the_width_of_a_step_may_be_a_small_integer_of_numpys():
     for X in (np.ones((2, 300)), [np.ones(300), np.ones(6)]):
         assert 100 == read(X, Reader(n_step_features=np.uint8(3))).n_steps
