@@ -227,9 +227,11 @@ def cases_of_calls(draw):
             if set(changes) <= set(case.estimator().get_params()):
                 case.later.append(("set_params", changes, None, EITHER))
                 case.later.append(("fit", case.X, case.y, EITHER))
-                if "n_jobs" in changes:  # which the fitted network takes note of
+                # What fit refused, transform may need.
+                before = {"n_jobs": case.parameters["n_jobs"], "n_step_features": 1} | case.parameters
+                for name in [name for name in ("n_jobs", "n_step_features") if name in changes]:
                     case.later.append(("transform", case.X, None, EITHER))
-                    case.later.append(("set_params", {"n_jobs": case.parameters["n_jobs"]}, None, EITHER))
+                    case.later.append(("set_params", {name: before[name]}, None, EITHER))
                 case.what.append(f"{changes}")
         elif name == "longer":
             width = case.plain[0].shape[1]
