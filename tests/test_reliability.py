@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -67,8 +68,9 @@ def test_forked_children_fit_beside_busy_threads(threads, expected):
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_of_joblib_give_the_same_bits(threads, expected, backend, monkeypatch):
-    # Workers import the scripts by themselves.
+    # Workers import the scripts by themselves; those that another test left behind do not know where.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]))
+    get_reusable_executor().shutdown(wait=True)
     assert all(bits == expected for bits in threads.pool_of(backend, threads.work, [(None,), (2,)]))
 
 
