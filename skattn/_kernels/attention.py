@@ -11,6 +11,7 @@ import math
 from .ahead import fetch_some
 from .jit import Bool, Int, Ints, Real, Reals, kernel, real
 from .matmul import matmul, transpose
+from .reduce import dot
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
 from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, part_begin
@@ -205,11 +206,7 @@ def attend_backward(
             share[q] = inverse[first + q] if live else real(0)
             expected[q] = real(0)
         for q in range(n_queries):
-            mixed_row, d_row = at(target, (first + q) * target_row), at(d_rows, q * target_row)
-            along = real(0)
-            for j in range(d_value):
-                along += mixed_row[j] * d_row[j]
-            expected[q] = along
+            expected[q] = dot(at(target, (first + q) * target_row), at(d_rows, q * target_row), d_value)
         start, stop = max(first_key, first - left), min(n_keys, last + right + 1)
         begins_keys = begins and first == begin
         if begins_keys:

@@ -28,8 +28,8 @@ from numba.extending import intrinsic
 
 Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
 
-# fastmath=True would fold NaN and infinity checks away.
-_FLAGS = {"contract", "reassoc", "nsz", "arcp", "afn"}
+# fastmath=True would fold NaN and infinity checks away, and "reassoc" would leave the order of sums to the compiler.
+_FLAGS = {"contract", "nsz"}
 # NumPy's divisions give infinity; Python's would look for zeros, and could not raise from here anyway.
 _OPTIONS = {"fastmath": _FLAGS, "error_model": "numpy", "forceinline": True}
 _DTYPES = {"float32": types.float32, "float64": types.float64}

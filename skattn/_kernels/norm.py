@@ -3,6 +3,7 @@
 import math
 
 from .jit import Int, Ints, Reals, kernel, real
+from .reduce import add_up, dot
 from .simd import at
 from .step import PART, part_begin
 
@@ -24,22 +25,17 @@ def norm_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Rea
         source = at(values, place[row[1]] + t * width)
         target = at(values, place[row[2]] + t * width)
         normal = at(values, place[row[3]] + t * width)
-        mean = real(0)
+        mean = add_up(source, width) * share
         for j in range(width):
-            mean += source[j]
-        mean *= share
-        variance = real(0)
-        for j in range(width):
-            variance += (source[j] - mean) * (source[j] - mean)
-        inverse = real(1) / math.sqrt(variance * share + real(EPSILON))
+            normal[j] = source[j] - mean
+        inverse = real(1) / math.sqrt(dot(normal, normal, width) * share + real(EPSILON))
         if inverse == real(0):
             # The squares overflowed. Zeros would pass for a result; what is not a number is noticed.
             inverse = real(math.nan)
         spread[t] = inverse
         for j in range(width):
-            centred = (source[j] - mean) * inverse
-            normal[j] = centred
-            target[j] = centred * scale[j] + bias[j]
+            normal[j] *= inverse
+            target[j] = normal[j] * scale[j] + bias[j]
 
 
 @kernel
@@ -74,15 +70,11 @@ def norm_backward(
             normal = at(values, place[row[3]] + t * width)
             d_target = at(d_values, place[row[2]] + t * width)
             d_source = at(d_values, place[row[1]] + t * width)
-            total = real(0)
-            along = real(0)
             for j in range(width):
-                total += d_target[j] * scale[j]
-                along += d_target[j] * scale[j] * normal[j]
-            total *= share
-            along *= share
+                scratch[j] = d_target[j] * scale[j]
+            mean, along = add_up(scratch, width) * share, dot(scratch, normal, width) * share
             for j in range(width):
-                passed = spread[t] * (d_target[j] * scale[j] - total - normal[j] * along)
+                passed = spread[t] * (scratch[j] - mean - normal[j] * along)
                 d_source[j] = d_source[j] + passed if adds else passed
 
 

@@ -4,6 +4,7 @@ import math
 
 from .jit import Ints, Reals, kernel, real
 from .matmul import add_rows
+from .reduce import add_up, dot
 from .simd import at
 from .step import N_STEPS, PART
 
@@ -148,15 +149,11 @@ def attention_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values
     largest = real(-1e38)
     for t in range(n_steps):
         source = at(values, place[row[1]] + t * width)
-        score = real(0)
-        for j in range(width):
-            score += source[j] * query[j]
-        shares[t] = score * scale
+        shares[t] = dot(source, query, width) * scale
         largest = shares[t] if shares[t] > largest else largest
-    total = real(0)
     for t in range(n_steps):
         shares[t] = math.exp(shares[t] - largest)
-        total += shares[t]
+    total = add_up(shares, n_steps)
     target = at(values, place[row[2]] + row[3])
     for j in range(width):
         target[j] = real(0)
@@ -186,15 +183,10 @@ def attention_backward(
     query, d_query, shares = at(weights, row[6]), at(d_weights, row[6]), at(values, place[row[7]])
     target, d_target = at(values, place[row[2]] + row[3]), at(d_values, place[row[2]] + row[3])
     scale = real(1) / math.sqrt(real(width))
-    expected = real(0)
-    for j in range(width):
-        expected += d_target[j] * target[j]
+    expected = dot(d_target, target, width)
     for t in range(n_steps):
         source, d_source = at(values, place[row[1]] + t * width), at(d_values, place[row[1]] + t * width)
-        d_share = real(0)
-        for j in range(width):
-            d_share += d_target[j] * source[j]
-        d_score = shares[t] * (d_share - expected) * scale
+        d_score = shares[t] * (dot(d_target, source, width) - expected) * scale
         for j in range(width):
             d_query[j] += d_score * source[j]
             passed = shares[t] * d_target[j] + d_score * query[j]

@@ -7,6 +7,7 @@ import numpy as np
 from . import parallel
 from .jit import Int, Ints, doubles, ints, kernel, real, reals
 from .matmul import transpose
+from .reduce import add_squares
 from .simd import at
 
 # Parameters that one item works on.
@@ -46,12 +47,8 @@ def turn_item(arguments: Ints, item: Int, worker: Int):
 def _square_item(arguments: Ints, item: Int, worker: Int):
     """Add up the squares of a block in double precision: those of float32 overflow early."""
     first, last = item * BLOCK, min((item + 1) * BLOCK, arguments[_SQUARE_SIZE])
-    vector = at(reals(arguments[_SQUARE_VECTOR]), first)
-    total = 0.0
-    for i in range(last - first):
-        total += np.float64(vector[i]) * np.float64(vector[i])
     sums = doubles(arguments[_SQUARE_SUMS])
-    sums[item] = total
+    sums[item] = add_squares(at(reals(arguments[_SQUARE_VECTOR]), first), last - first)
 
 
 @kernel
