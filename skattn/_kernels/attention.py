@@ -11,7 +11,6 @@ import math
 from .ahead import fetch_some
 from .jit import Bool, Int, Ints, Real, Reals, kernel, real
 from .matmul import matmul, transpose
-from .reduce import dot
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
 from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, part_begin
@@ -206,7 +205,12 @@ def attend_backward(
             share[q] = inverse[first + q] if live else real(0)
             expected[q] = real(0)
         for q in range(n_queries):
-            expected[q] = dot(at(target, (first + q) * target_row), at(d_rows, q * target_row), d_value)
+            mixed_row, d_row = at(target, (first + q) * target_row), at(d_rows, q * target_row)
+            # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
+            along = real(0)
+            for j in range(d_value):
+                along += mixed_row[j] * d_row[j]
+            expected[q] = along
         start, stop = max(first_key, first - left), min(n_keys, last + right + 1)
         begins_keys = begins and first == begin
         if begins_keys:
