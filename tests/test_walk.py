@@ -1,90 +1,16 @@
 """Loss and gradient of a batch: finite differences of every weight, hidden steps, dropout, threads, torch."""
 
-import itertools
-
 import numpy as np
 import pytest
-import reference
-from cases import ARCHITECTURES, make_batch, make_network, make_target, make_weight, sequences, take
+from cases import ARCHITECTURES, make_batch, sequences
 from scipy.special import expit, softmax
-
-LENGTHS = (1, 2, 5, 17, 37)
-COUNTERS = {"seed": 11, "n_update": 3}
+from slopes import LENGTHS, Problem, assert_gradient_is_the_slope, slices, slope
 
 
 @pytest.fixture(params=ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 def changes(request):
     """How an architecture differs from the base."""
     return request.param
-
-
-class Problem:
-    """A network, a batch, its target and weights, with the numbers that dropout and hiding count from."""
-
-    def __init__(self, lengths=LENGTHS, dtype=np.float64, **changes):
-        self.network = make_network(dtype, **changes)
-        architecture = self.network.architecture
-        self.batch = make_batch(lengths, n_features=architecture.n_features, dtype=dtype)
-        self.target = make_target(architecture, len(lengths), dtype)
-        self.weight = make_weight(len(lengths), dtype)
-        self.ids = np.arange(len(lengths), dtype=np.int64) * 7 + 101
-
-    def take(self, indices):
-        """The same problem on some of its samples."""
-        part = Problem.__new__(Problem)
-        part.network, part.batch = self.network, take(self.batch, indices)
-        part.target = None if self.target is None else self.target[indices]
-        part.weight, part.ids = self.weight[indices], self.ids[indices]
-        return part
-
-    def loss_and_gradient(self, n_jobs=1, **counters):
-        """Weighted loss of the batch and a copy of its gradient."""
-        loss, gradient = self.network.loss_and_gradient(
-            self.batch, self.target, self.weight, ids=self.ids, n_jobs=n_jobs, **(COUNTERS | counters)
-        )
-        return loss, gradient.copy()
-
-    def loss(self, **counters):
-        """Weighted loss of the batch."""
-        return self.loss_and_gradient(**counters)[0]
-
-
-def slices(network):
-    """Where each weight lies in the flat vector, by name."""
-    start = network.parameters.__array_interface__["data"][0]
-    where = {}
-    for name, weight in network.weights.items():
-        first = (weight.__array_interface__["data"][0] - start) // weight.itemsize
-        where[name] = slice(first, first + weight.size)
-    return where
-
-
-def slope(problem, part, direction, h=1e-4):
-    """Derivative of the loss along a direction of some parameters, by five points (error of order h^4)."""
-    parameters = problem.network.parameters[part]
-    centre = parameters.copy()
-    losses = []
-    for steps in (-2, -1, 1, 2):
-        parameters[:] = centre + steps * h * direction
-        losses.append(problem.loss())
-    parameters[:] = centre
-    return (losses[0] - 8 * losses[1] + 8 * losses[2] - losses[3]) / (12 * h)
-
-
-def assert_gradient_is_the_slope(problem, n_directions=2, h=1e-4):
-    """Along random directions of every weight, and along single entries, finite differences agree to 1e-6."""
-    _, gradient = problem.loss_and_gradient()
-    assert np.isfinite(gradient).all()
-    generator = np.random.default_rng(5)
-    for name, part in slices(problem.network).items():
-        size = part.stop - part.start
-        directions = [generator.normal(size=size) for _ in range(n_directions)]
-        directions = [direction / np.linalg.norm(direction) for direction in directions]
-        directions.append(np.eye(1, size, generator.integers(size))[0])
-        for direction in directions:
-            expected = slope(problem, part, direction, h)
-            # The floor is what rounding of the losses leaves of a slope that is 0.
-            np.testing.assert_allclose(gradient[part] @ direction, expected, rtol=1e-6, atol=3e-11, err_msg=name)
 
 
 def test_gradient_is_the_slope_of_the_loss(changes):
@@ -312,117 +238,8 @@ def test_a_repeated_sample_counts_as_twice_its_weight():
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-10, atol=1e-14)
 
 
-@pytest.mark.parametrize("changes", [{"dropout": 0.3}, {"loss": "reconstruction", "n_outputs": 3}])
-@pytest.mark.parametrize("counter", ["seed", "n_update", "ids"])
-def test_chance_is_decided_by_seed_update_and_sample(changes, counter):
-    problem = Problem(**changes)
-    loss = problem.loss()
-    assert problem.loss() == loss
-    if counter == "ids":
-        problem.ids = problem.ids + 1
-        assert problem.loss() != loss
-    else:
-        assert problem.loss(**{counter: 4}) != loss
-
-
-def hidden_steps(network, n_steps, number, **counters):
-    """Steps of sample `number` that are hidden: those whose input alone makes a loss against outputs of 0."""
-    blind = make_network(loss="reconstruction", n_outputs=3, hidden_fraction=network.architecture.hidden_fraction)
-    blind.weights["head.weight"][:] = 0
-    blind.weights["head.bias"][:] = 0
-    problem = Problem((n_steps,), loss="reconstruction", n_outputs=3)
-    problem.network, problem.ids = blind, np.array([number])
-    hidden = []
-    for step in range(n_steps):
-        problem.batch.values[:] = blind.mean
-        problem.batch.values[step] += blind.scale
-        if problem.loss(**counters) > 0:
-            hidden.append(step)
-    return hidden
-
-
-@pytest.mark.parametrize("n_steps", [1, 2, 7, 17, 37])
-def test_reconstruction_is_judged_on_hidden_steps_alone(n_steps):
-    problem = Problem((n_steps,), loss="reconstruction", n_outputs=3, d_feedforward=13)
-    network = problem.network
-    hidden = hidden_steps(network, n_steps, problem.ids[0])
-    expected = reference.loss(
-        network.weights,
-        network.architecture,
-        problem.batch.values,
-        None,
-        network.mean,
-        network.scale,
-        hidden=hidden,
-    )
-    assert hidden and expected > 0
-    np.testing.assert_allclose(problem.loss(), problem.weight[0] * expected, rtol=1e-12)
-
-
-def test_every_sequence_has_a_hidden_step_and_the_share_is_as_asked():
-    network = make_network(loss="reconstruction", n_outputs=3, hidden_fraction=0.3)
-    numbers = range(97)
-    assert all(hidden_steps(network, 1, number) == [0] for number in numbers)
-    share = np.mean([len(hidden_steps(network, 13, number)) / 13 for number in numbers])
-    assert 0.25 < share < 0.4
-
-
-def test_hidden_steps_are_drawn_anew_for_each_sample_and_update():
-    network = make_network(loss="reconstruction", n_outputs=3)
-    drawn = [
-        tuple(hidden_steps(network, 31, number, n_update=update, seed=seed))
-        for number, update, seed in itertools.product((0, 1, 2), (0, 1, 2), (0, 1))
-    ]
-    assert len(set(drawn)) == len(drawn)
-
-
-def dropped(gradient, name, network):
-    """Inputs of a matrix that were dropped from a sequence of one step: those whose row has no gradient."""
-    weight = network.weights[name]
-    return (gradient[slices(network)[name]].reshape(weight.shape) == 0).all(axis=1)
-
-
-def test_each_dropout_drops_its_share_and_no_two_the_same():
-    problem = Problem((1,), dropout=0.3, n_layers=2, d_value=499, d_feedforward=998, d_model=23)
-    _, gradient = problem.loss_and_gradient()
-    names = [f"layers.{layer}.{part}.weight" for layer in (0, 1) for part in ("output", "contract")]
-    masks = [dropped(gradient, name, problem.network) for name in names]
-    for mask in masks:
-        assert 0.24 < mask.mean() < 0.36
-    for first, second in itertools.combinations(masks, 2):
-        # Of independent draws the share 2 * 0.3 * 0.7 differs.
-        assert 0.35 < (first != second).mean() < 0.49
-
-
-def test_what_is_not_dropped_is_stretched():
-    problem = Problem((7,), dropout=0.2, n_layers=0, loss="squared_error")
-    features = problem.network.forward(problem.batch, "features")[0]
-    _, gradient = problem.loss_and_gradient()
-    where = slices(problem.network)
-    d_weight, d_outputs = gradient[where["head.weight"]].reshape(22, 5), gradient[where["head.bias"]]
-    factors = d_weight[:, 0] / d_outputs[0] / features
-    kept = factors != 0
-    assert 0 < kept.sum() < 22
-    np.testing.assert_allclose(factors[kept], 1 / 0.8, rtol=1e-6)
-
-
 @pytest.mark.parametrize("pooling", ["max", "mean_max"])
 def test_gradient_is_the_slope_where_all_steps_tie_for_the_maximum(pooling):
     problem = Problem((1, 2, 17), pooling=pooling, position="none")
     problem.batch.values[:] = problem.batch.values[0]
     assert_gradient_is_the_slope(problem)
-
-
-def test_losses_have_no_dropout():
-    problem, without = Problem(dropout=0.5), Problem()
-    losses = problem.network.losses(problem.batch, problem.target)
-    np.testing.assert_array_equal(losses, without.network.losses(without.batch, without.target))
-    assert abs(problem.loss() - problem.weight @ losses) > 1e-3
-
-
-def test_reconstruction_losses_are_the_same_every_time():
-    problem = Problem(loss="reconstruction", n_outputs=3)
-    losses = problem.network.losses(problem.batch, None)
-    assert losses.shape == (len(LENGTHS),)
-    assert (losses > 0).all()
-    np.testing.assert_array_equal(problem.network.losses(problem.batch, None), losses)
