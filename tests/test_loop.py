@@ -262,6 +262,13 @@ def test_parameters_that_overflow_in_the_last_update_are_noticed():
         fit(make_problem(SMALL), network=network, settings=Settings(learning_rate_init=1e60, max_iter=1))
 
 
+def test_averages_that_a_penalty_makes_overflow_are_noticed():
+    """Steps shrink with them, so parameters stay finite, and no file could be loaded again."""
+    network = LinearNetwork(N_FEATURES, N_CLASSES, dtype=np.float32)
+    with pytest.raises(ValueError, match="averages of gradients that are not finite, with alpha=1e[+]30"):
+        fit(make_problem(SMALL), network=network, settings=Settings(optimizer="adam", alpha=1e30, max_iter=3))
+
+
 def test_an_epoch_reports_its_number_loss_and_score():
     seen = []
     _, state = fit(validation=validation(), on_epoch=lambda *news: seen.append(news))

@@ -176,6 +176,8 @@ def _finish_epoch(loss, watch, report, settings, state, on_epoch):
     """Score, record and report an epoch; True when training should stop."""
     if not np.isfinite(watch.network.parameters).all():
         raise _diverged(settings, state, "parameters that are not finite")
+    if not state.optimizer.is_finite():
+        raise _diverged(settings, state, f"averages of gradients that are not finite, with alpha={settings.alpha:g}")
     score = watch.score()
     if score is not None and not math.isfinite(score):
         raise _diverged(settings, state, f"validation score={score}")
@@ -204,7 +206,7 @@ def _diverged(settings, state, found):
     """The error for numbers that are not finite any more."""
     return ValueError(
         f"Training diverged in epoch {state.n_epochs + 1}, after {state.n_updates} updates: {found}. "
-        f"Try a lower learning_rate_init (now {settings.learning_rate_init:g}), and scale X and y or clip "
+        f"Try a lower learning_rate_init (now {settings.learning_rate_init:g}) or alpha, and scale X and y or clip "
         "their extreme values."
     )
 

@@ -56,6 +56,10 @@ class Optimizer:
         """Whether the state belongs to parameters of this size and dtype."""
         return self.n_parameters == parameters.size and self.dtype == parameters.dtype
 
+    def is_finite(self):
+        """Whether the averages are finite: a penalty is added after a gradient was clipped, and may be large."""
+        return all(np.isfinite(vector).all() for vector in self.vectors.values())
+
     def ensure_writeable(self):
         """Copy vectors that came from a read-only memory map."""
         for name, vector in self.vectors.items():
@@ -113,6 +117,10 @@ class AdamW(Adam):
     Loshchilov & Hutter (2019), arXiv:1711.05101, Algorithm 2: a step shrinks the decayed parameters by
     ``learning_rate * alpha``, so the decay fades with the schedule.
     """
+
+    def is_finite(self):
+        """Whether the averages are finite: always, for nothing is added to a gradient that was clipped."""
+        return True
 
     def step(self, parameters, gradient, learning_rate, n_decayed):
         """Shrink, then move."""
