@@ -1,12 +1,12 @@
 """Read sample_weight, and weigh classes."""
 
+import reprlib
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import compute_class_weight
 
 from skattn.targets import as_numbers
 
@@ -90,14 +90,23 @@ def weigh_classes(
         total = np.bincount(indices, weights=weight, minlength=len(classes))
         factors = weight.sum() / (np.count_nonzero(total) * np.where(total > 0, total, 1))
     else:
-        factors = compute_class_weight(dict(class_weight), classes=classes, y=classes[indices])
-        if not (np.isfinite(factors).all() and (factors >= 0).all()):
-            raise ValueError(
-                f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".'
-            )
+        factors = _named_weights(class_weight, classes.tolist())
     # What a few samples of little weight stand against may be beyond all floats.
     with np.errstate(over="ignore"):
         weight = weight * near_one(np.minimum(factors, np.finfo(np.float64).max))[indices]
     if not weight.any():
         raise ValueError(f"class_weight={class_weight!r} gives all samples zero weight; name another class.")
     return near_one(weight)
+
+
+def _named_weights(class_weight: Mapping[Any, float], classes: list[Any]) -> NDArray[np.float64]:
+    """Each class's weight, 1 where it has none; scikit-learn's own takes no labels but words and whole numbers."""
+    strangers = [name for name in class_weight if name not in classes]
+    # Where all classes have a weight, others may be those of a part of y that is not here.
+    if strangers and len(class_weight) - len(strangers) < len(classes):
+        found, wanted = reprlib.repr(strangers), reprlib.repr(classes)
+        raise ValueError(f"class_weight names {found}, and the classes of y are {wanted}; name these.")
+    factors = [class_weight.get(name, 1.0) for name in classes]
+    if not all(isinstance(factor, Real) and 0 <= factor < np.inf for factor in factors):
+        raise ValueError(f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".')
+    return np.array(factors, np.float64)

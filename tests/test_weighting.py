@@ -1,5 +1,7 @@
 """Weights are one a sample, and classes weigh what they are told."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,24 @@ def test_classes_without_a_weight_of_their_own_weigh_1():
 
 
 @pytest.mark.parametrize(
-    "class_weight", [{"a": -1}, {"a": np.nan}, {"a": np.inf}, {"a": 1, "d": 2}, dict.fromkeys("abc", 0)]
+    "classes", [["1", "2"], [1, 2], [1.25, 1.5], [False, True], [date(2025, 1, 1), date(2026, 1, 1)]], ids=repr
+)
+def test_classes_of_every_kind_are_named_as_they_are(classes):
+    labels = np.array(classes, dtype=object if isinstance(classes[0], date) else None)
+    assert weigh_classes({classes[1]: 3}, np.array([0, 1]), labels, np.ones(2)).tolist() == [1, 3]
+    with pytest.raises(ValueError, match=r"class_weight names \['alien'\], and the classes of y are .*; name these"):
+        weigh_classes({"alien": 2}, np.array([0, 1]), labels, np.ones(2))
+
+
+def test_classes_that_are_not_here_may_have_weights_where_all_others_have():
+    """As in a fold that lacks a rare class."""
+    weight = weigh_classes({"a": 2, "b": 3, "rare": 9}, np.array([0, 1]), np.array(["a", "b"]), np.ones(2))
+    assert [2, 3] == weight.tolist()
+
+
+@pytest.mark.parametrize(
+    "class_weight",
+    [{"a": -1}, {"a": None}, {"a": "3"}, {"a": np.nan}, {"a": np.inf}, {"a": 1, "d": 2}, dict.fromkeys("abc", 0)],
 )
 def test_unusable_class_weights_are_refused(class_weight):
     with pytest.raises(ValueError, match="class_weight"):
