@@ -21,6 +21,12 @@ def test_weighting_a_row_is_the_same_as_repeating_it():
     np.testing.assert_allclose(mean_and_scale(COLUMNS, weight), expected, rtol=1e-13)
 
 
+def test_a_value_that_weighs_next_to_nothing_is_not_too_far_to_square():
+    column, weight = np.array([[0.0], [1.0], [0.0]]), np.array([1e13, 1e-27, 1e26])
+    mean, scale = mean_and_scale(column, weight)
+    assert abs(mean[0]) < 1e-50 and scale[0] == 1e-15
+
+
 @pytest.mark.parametrize("unit", [1e-250, 1e-30, 1e30, 1e250])
 def test_the_unit_of_a_column_does_not_matter(unit):
     """Squares of such numbers overflow or vanish."""

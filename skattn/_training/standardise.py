@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# Deviations that a value may be from the mean. Only one that weighs next to nothing could be farther, and its square
+# would leave the range of float32.
+_FARTHEST = 1e15
+
 
 def mean_and_scale(columns, weight=None):
     """Weighted mean and standard deviation of every column, in float64.
@@ -17,7 +21,8 @@ def mean_and_scale(columns, weight=None):
     -------
     mean, scale : ndarray of shape (n_columns,), float64
         `scale` is the standard deviation, at least the smallest normal number. Where a column is constant, `mean` is
-        exactly that number and `scale` 1; where it is all but constant, `scale` is no less than any deviation.
+        exactly that number and `scale` 1; where it is all but constant, `scale` is no less than any deviation. It is
+        no less than 1e-15 of any, either, which matters to values that weigh next to nothing.
     """
     columns = np.asarray(columns, dtype=np.float64)
     # Numbers near 1 are squared, so that neither 1e200 nor 1e-200 leaves the range; powers of 2 are exact.
@@ -29,9 +34,11 @@ def mean_and_scale(columns, weight=None):
     deviation = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
     # Deviations that may be rounding errors of the mean are no scale at all.
     is_constant = deviation <= len(unit) * np.finfo(np.float64).eps * np.abs(mean)
-    scale = np.maximum(np.ldexp(deviation, exponent), np.finfo(np.float64).tiny)
+    farthest = np.maximum(unit.max(axis=0) - mean, mean - unit.min(axis=0))
+    scale = np.ldexp(np.maximum(deviation, farthest / _FARTHEST), exponent)
+    scale = np.maximum(scale, np.finfo(np.float64).tiny)
     with np.errstate(over="ignore"):  # that of large numbers which differ is not asked for
-        farthest = np.maximum(highest - np.ldexp(mean, exponent), np.ldexp(mean, exponent) - lowest)
+        farthest = np.ldexp(farthest, exponent)
     return np.ldexp(mean, exponent), np.where(is_constant, np.maximum(farthest, 1.0), scale)
 
 
