@@ -89,6 +89,13 @@ def fitted(estimator, X):
     return estimator.fit(X, target_of(estimator, X))
 
 
+def richly_fitted(kind, X, **parameters):
+    """A fitted model whose training state is as rich as it gets."""
+    estimator = kind(**SMALL | parameters | {"batch_size": 7, "dropout": 0.1})
+    y = target_of(estimator, X)
+    return estimator.fit(X, y, X_val=X, y_val=y)
+
+
 def take(X, indices):
     """Some samples, in the form that X has."""
     return type(X)(X[i] for i in indices) if isinstance(X, list | tuple) else X[indices]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+from problems import as_objects, pad
 from sklearn.base import BaseEstimator
 
 from skattn.sequences import read_sequences
@@ -49,23 +50,14 @@ def make_samples():
 
 
 def padded(ragged, n_steps=11):
-    X = np.full((len(ragged), n_steps, ragged[0].shape[1]), np.nan, dtype=ragged[0].dtype)
-    for i, steps in enumerate(ragged):
-        X[i, : len(steps)] = steps
-    return X
-
-
-def object_array(samples):
-    X = np.empty(len(samples), dtype=object)
-    X[:] = samples
-    return X
+    return pad(ragged, n_steps)
 
 
 SAME_SEQUENCES = {
     "list": lambda r: r,
     "tuple": tuple,
-    "object array": object_array,
-    "object array of one column": lambda r: object_array(r).reshape(-1, 1),
+    "object array": as_objects,
+    "object array of one column": lambda r: as_objects(r).reshape(-1, 1),
     "nested lists": lambda r: [steps.tolist() for steps in r],
     "data frames": lambda r: [pd.DataFrame(steps) for steps in r],
     "polars frames": lambda r: [pl.DataFrame(steps) for steps in r],
@@ -75,7 +67,7 @@ SAME_SEQUENCES = {
     "big-endian": lambda r: [steps.astype(">f8") for steps in r],
     "trailing NaN steps": lambda r: [np.vstack([s, np.full((2, N_FEATURES), np.nan)]) for s in r],
     "trailing None steps": lambda r: [[*s.tolist(), [None] * N_FEATURES] for s in r],
-    "arrays of arrays": lambda r: [object_array(list(steps)) for steps in r],
+    "arrays of arrays": lambda r: [as_objects(list(steps)) for steps in r],
     "column of a pandas frame": lambda r: pd.DataFrame({"path": pd.Series(r)}),
     "pandas column": pd.Series,
     "column of a polars frame": lambda r: pl.DataFrame({"path": [s.tolist() for s in r]}),

@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 import pytest
 from files.write import RESULTS, describe, name_columns, read, write
-from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, target_of
+from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, richly_fitted, target_of
 
 import skattn
 from skattn._network.network import Architecture, Network
@@ -29,10 +29,7 @@ FILES = sorted(path for path in (Path(__file__).parent / "files").glob("*/*.*") 
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
 def model(request):
-    """A fitted model whose training state is as rich as it gets."""
-    estimator = request.param(**SMALL | {"batch_size": 7, "dropout": 0.1})
-    y = target_of(estimator, X)
-    return estimator.fit(X, y, X_val=X, y_val=y)
+    return richly_fitted(request.param, X)
 
 
 def by_pickle(model, path):

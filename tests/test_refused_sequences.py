@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from reading import N_FEATURES, SAME_SEQUENCES, Reader, make_samples, object_array, padded, read
+from problems import as_objects
+from reading import N_FEATURES, SAME_SEQUENCES, Reader, make_samples, padded, read
 from scipy import sparse
 
 
@@ -114,7 +115,7 @@ def test_more_than_three_dimensions_are_refused(X):
         read(X)
 
 
-@pytest.mark.parametrize("X", [[], (), np.empty((0, 3)), np.empty((0, 5, 3)), object_array([])])
+@pytest.mark.parametrize("X", [[], (), np.empty((0, 3)), np.empty((0, 5, 3)), as_objects([])])
 def test_no_samples_are_refused(X):
     with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
         read(X)
@@ -233,7 +234,7 @@ def test_the_width_of_a_step_may_be_a_small_integer_of_numpys():
 
 def test_an_entry_that_is_no_sequence_is_refused(ragged):
     ragged[2] = None
-    for X in (ragged, object_array(ragged), pd.Series(ragged)):
+    for X in (ragged, as_objects(ragged), pd.Series(ragged)):
         with pytest.raises(ValueError, match=r"Sample 2 of X has shape \(\)"):
             read(X)
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import as_objects
 from reading import (
     LENGTHS,
     N_FEATURES,
@@ -17,7 +18,6 @@ from reading import (
     Reader,
     assert_same_samples,
     make_samples,
-    object_array,
     padded,
     read,
 )
@@ -88,7 +88,7 @@ def test_names_of_an_earlier_fit_are_forgotten(ragged):
     assert not hasattr(estimator, "feature_names_in_")
 
 
-@pytest.mark.parametrize("form", [list, tuple, object_array, pd.Series, pl.Series])
+@pytest.mark.parametrize("form", [list, tuple, as_objects, pd.Series, pl.Series])
 def test_lists_of_numbers_of_unequal_length_are_sequences_of_one_feature(form):
     samples = [np.arange(float(n)) for n in LENGTHS]
     got = read(form(samples))
@@ -97,7 +97,7 @@ def test_lists_of_numbers_of_unequal_length_are_sequences_of_one_feature(form):
 
 
 def test_arrays_of_arrays_of_equal_length_are_no_table():
-    samples = [object_array(list(steps)) for steps in np.arange(12.0).reshape(2, 3, 2)]
+    samples = [as_objects(list(steps)) for steps in np.arange(12.0).reshape(2, 3, 2)]
     for X in (samples, [[row.tolist() for row in sample] for sample in samples]):
         assert "ragged" == read(X).kind
         assert_same_samples(np.arange(12.0).reshape(2, 3, 2), read(X))

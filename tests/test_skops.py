@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from problems import ESTIMATORS, SMALL, assert_same_bits, direction, make_array, make_ragged, results_of
+from problems import ESTIMATORS, SMALL, assert_same_bits, direction, make_array, make_ragged, results_of, richly_fitted
 from problems import target_of as y_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -26,10 +26,7 @@ TINY = SMALL | {"d_model": 4, "d_feedforward": 3}
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
 def model(request):
-    """A fitted model whose training state is as rich as it gets."""
-    estimator = request.param(**TINY | {"batch_size": 7, "dropout": 0.1})
-    y = y_of(estimator, X)
-    return estimator.fit(X, y, X_val=X, y_val=y)
+    return richly_fitted(request.param, X, **TINY)
 
 
 def by_skops(model):
