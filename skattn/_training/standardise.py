@@ -34,7 +34,7 @@ def mean_and_scale(columns, weight=None):
     deviation = np.sqrt(np.average((unit - mean) ** 2, axis=0, weights=weight))
     # Deviations that may be rounding errors of the mean are no scale at all.
     is_constant = deviation <= len(unit) * np.finfo(np.float64).eps * np.abs(mean)
-    farthest = np.maximum(unit.max(axis=0) - mean, mean - unit.min(axis=0))
+    farthest = np.maximum(np.ldexp(highest, -exponent) - mean, mean - np.ldexp(lowest, -exponent))
     scale = np.ldexp(np.maximum(deviation, farthest / _FARTHEST), exponent)
     scale = np.maximum(scale, np.finfo(np.float64).tiny)
     with np.errstate(over="ignore"):  # that of large numbers which differ is not asked for
