@@ -192,4 +192,6 @@ def run(kernel, dtype, arguments, n_items, workers):
     finally:
         if team < before:
             numba.set_num_threads(before)
-        _at_work.pop(threading.get_ident(), None)
+        # Another Python thread may be counting just now.
+        with _turn:
+            _at_work.pop(threading.get_ident(), None)
