@@ -322,7 +322,14 @@ def tile(rows, vectors):
         signature = types.void(a, integer, integer, b, integer, c, integer, integer, integer, integer, types.boolean)
 
         def generate(context, builder, signature, arguments):
-            _emit_tile(builder, rows, vectors, *arguments)
+            emit = Emitter(builder, arguments[0].type)
+            # Masked loads and stores are slow without AVX-512, and a mask takes a register from the accumulators.
+            is_whole = builder.icmp_signed("==", arguments[9], emit.index(emit.lanes))
+            with builder.if_else(is_whole) as (then, otherwise):
+                with then:
+                    _emit_tile(builder, rows, vectors, *arguments, whole=True)
+                with otherwise:
+                    _emit_tile(builder, rows, vectors, *arguments, whole=False)
             return context.get_dummy_value()
 
         return signature, generate
@@ -330,10 +337,11 @@ def tile(rows, vectors):
     return product
 
 
-def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_steps, live, tail, fresh):
+def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_steps, live, tail, fresh, *, whole):
     emit = Emitter(builder, a.type)
     index = emit.index
     mask = emit.first(tail)
+    cut = None if whole else vectors - 1
     last = builder.sub(live, index(1))
     # Rows past the live ones repeat the last live one, so nothing beyond it is read.
     places = [builder.select(builder.icmp_signed("<", index(row), last), index(row), last) for row in range(rows)]
@@ -341,7 +349,7 @@ def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_s
 
     def load(pointer, place, vector):
         offset = builder.add(place, index(vector * emit.lanes))
-        return emit.masked_load(pointer, offset, mask) if vector == vectors - 1 else emit.load(pointer, offset)
+        return emit.masked_load(pointer, offset, mask) if vector == cut else emit.load(pointer, offset)
 
     for total in sums:
         builder.store(emit.constant(0.0), total)
@@ -367,7 +375,7 @@ def _emit_tile(builder, rows, vectors, a, a_row, a_step, b, b_row, c, c_row, n_s
             for vector in range(vectors):
                 offset = builder.add(builder.mul(index(row), c_row), index(vector * emit.lanes))
                 total = builder.load(sums[row * vectors + vector])
-                if vector == vectors - 1:
+                if vector == cut:
                     emit.masked_store(total, c, offset, mask)
                 else:
                     emit.store(total, c, offset)
