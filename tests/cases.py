@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from skattn._network.network import Architecture, Network
+from skattn._network.stem import learn_stem
 
 BASE = {
     "n_features": 3,
@@ -81,7 +82,26 @@ def make_network(dtype=np.float64, seed=0, **changes):
     network.parameters += generator.normal(scale=0.2, size=network.parameters.shape).astype(dtype)
     network.mean[:] = generator.normal(size=architecture.n_features)
     network.scale[:] = generator.uniform(0.5, 2.0, size=architecture.n_features)
+    if architecture.n_kernels:
+        network.stem = make_stem(network, seed)
     return network
+
+
+def make_stem(network, seed=0):
+    """A stem for the network, calibrated on a batch."""
+    batch = make_batch(n_features=network.architecture.n_features, dtype=network.dtype)
+    return learn_stem(
+        batch, make_weight(len(batch.lengths)), network.mean, network.scale, n_kernels=network.architecture.n_kernels,
+        stride=network.architecture.stride, is_causal=network.architecture.is_causal,
+        generator=np.random.default_rng(seed), dtype=network.dtype,
+    )  # fmt: skip
+
+
+class Batch(SimpleNamespace):
+    """Sequences as kernels take them: ``values``, ``starts``, ``lengths``."""
+
+    def take(self, indices):
+        return take(self, indices)
 
 
 def make_batch(lengths=LENGTHS, n_features=3, dtype=np.float64, seed=1, gap=0, garbage=np.nan):
@@ -92,12 +112,12 @@ def make_batch(lengths=LENGTHS, n_features=3, dtype=np.float64, seed=1, gap=0, g
     values = np.full((starts[-1] + lengths[-1] + gap, n_features), garbage, dtype=dtype)
     for start, length in zip(starts, lengths, strict=True):
         values[start : start + length] = generator.normal(size=(length, n_features))
-    return SimpleNamespace(values=values, starts=starts, lengths=lengths)
+    return Batch(values=values, starts=starts, lengths=lengths)
 
 
 def take(batch, indices):
     """Some samples of a batch, over the same values."""
-    return SimpleNamespace(values=batch.values, starts=batch.starts[indices], lengths=batch.lengths[indices])
+    return Batch(values=batch.values, starts=batch.starts[indices], lengths=batch.lengths[indices])
 
 
 def sequences(batch):

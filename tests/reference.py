@@ -19,6 +19,35 @@ def standardise(sequence, mean, scale):
     return (sequence - mean) / scale
 
 
+def channels(sequence, mean, scale, stem):
+    """Features by all steps, differences, and by the sequence's own steps: (n_steps, n_channels)."""
+    of_all = standardise(sequence, mean, scale)
+    changes = np.diff(of_all, axis=0, prepend=of_all[:1]) / stem.difference_scale
+    of_own = (of_all - of_all.mean(axis=0)) / np.maximum(of_all.std(axis=0), stem.channel_floor)
+    return np.concatenate([of_all, changes] if stem.is_causal else [of_all, changes, of_own], axis=1)
+
+
+def tokens(sequence, mean, scale, stem, n_taps=9, n_window=8):
+    """What a stem makes of a sequence: (n_tokens, width)."""
+    n_steps, rows = len(sequence), channels(sequence, mean, scale, stem)
+    reach = n_taps * int(stem.dilations.max())
+    padded = np.pad(rows, ((reach, reach), (0, 0)))
+    responses = []
+    for group, dilation in enumerate(stem.dilations):
+        read = padded[:, stem.channels[group, : stem.n_channels[group]]]
+        first = reach - dilation * (n_taps - 1 if stem.is_causal else n_taps // 2)
+        taps = np.array([read[first + tap * dilation :][:n_steps] for tap in range(n_taps)])
+        responses.append(np.einsum("jtc,cjk->tk", taps, stem.weights[group, : stem.n_channels[group]]))
+    squashed = 1 / (1 + 2.0 ** (np.concatenate(responses, axis=1) * stem.slope + stem.shift))
+    result = []
+    for begin in range(0, n_steps, stem.stride):
+        end = min(begin + stem.stride, n_steps)
+        first = end - n_window if stem.is_causal else begin + (end - begin) // 2 - n_window // 2
+        window = padded[reach + first : reach + first + n_window]
+        result.append(np.concatenate([squashed[begin:end].mean(axis=0), window.ravel()]))
+    return (np.array(result) - stem.feature_mean) * stem.feature_scale
+
+
 def sinusoidal_table(n_steps, d_model):
     """Sines in even columns, cosines in odd ones (Vaswani et al. 2017, 3.5): (n_steps, d_model)."""
     table = np.zeros((n_steps, d_model))

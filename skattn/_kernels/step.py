@@ -31,7 +31,7 @@ N_STEPS, SAMPLE, SEED, UPDATE, TRAINING, PART, N_PARTS, POSITIONS, AHEAD = range
 # From `AHEAD` on, an empty list of what to fetch ahead (ahead.py): a sequence on its way is in cache.
 N_CALL = AHEAD + N_AHEAD
 # Sites of random numbers, so that no two draws of one update coincide.
-HIDE_SITE, DROPOUT_SITE = 1, 2
+FEATURE_SITE, HIDE_SITE, DROPOUT_SITE = 0, 1, 2
 # Probabilities are kept on the tape as whole numbers of this many parts.
 PROBABILITY_UNIT = 1 << 24
 # Parts of a sequence begin at multiples of this many steps, as blocks of queries do.

@@ -21,6 +21,11 @@ KINDS = {
     "norm": (norm.norm_forward, norm.norm_backward, norm.FIELDS),
     "attention": (attention.attention_forward, attention.attention_backward, attention.FIELDS),
     "gelu": (activation.gelu_forward, activation.gelu_backward, activation.GELU_FIELDS),
+    "drop_features": (
+        embedding.drop_features_forward,
+        embedding.drop_features_backward,
+        embedding.DROP_FEATURES_FIELDS,
+    ),
     "dropout": (activation.dropout_forward, activation.dropout_backward, activation.DROPOUT_FIELDS),
     "pool_mean": (pooling.mean_forward, pooling.mean_backward, pooling.FIELDS),
     "pool_max": (pooling.max_forward, pooling.max_backward, pooling.FIELDS),
@@ -168,7 +173,7 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
 
 @kernel
 def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
-    """Standardise a sequence into its slot, and take its weight and target.
+    """Standardise a sequence into its slot, tokens being standard already, and take its weight and target.
 
     In double precision: the difference of two large numbers of float32 may overflow, and their quotient by a small one.
     """
@@ -176,7 +181,9 @@ def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
     source = at(reals(arguments[VALUES]), ints(arguments[STARTS])[sample] * width)
     mean, scale = reals(arguments[MEAN]), reals(arguments[SCALE])
     target = at(values, place[INPUT])
-    for t in range(n_steps):
+    for i in range(0 if arguments[MEAN] else n_steps * width):
+        target[i] = source[i]
+    for t in range(n_steps if arguments[MEAN] else 0):
         for j in range(width):
             centred = np.float64(source[t * width + j]) - np.float64(mean[j])
             target[t * width + j] = real(centred / np.float64(scale[j]))

@@ -172,11 +172,12 @@ class _Pass:
             (walk.VALUES, data.values),
             (walk.STARTS, np.ascontiguousarray(data.starts, np.int64)),
             (walk.LENGTHS, self._lengths),
-            (walk.MEAN, network.mean),
-            (walk.SCALE, network.scale),
             (walk.POSITION_TABLE, carrier.positions(longest, network.architecture.d_model)),
         ):
             self.point(entry, array)
+        if network.stem is None:
+            self.point(walk.MEAN, network.mean)
+            self.point(walk.SCALE, network.scale)
         self.set(
             *(walk.N_ROWS, n_rows, walk.N_WEIGHTS, self._n_parameters, walk.WORKSPACE_SIZE, size),
             *(walk.D_VALUES, d_values, walk.SCRATCH, scratch, walk.PURPOSE, purpose),

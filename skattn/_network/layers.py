@@ -7,6 +7,9 @@ import numpy as np
 from .._kernels import attention as attention_kernels
 from .._kernels.step import PROBABILITY_UNIT
 
+# Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
+_INNER, _HEAD = 0.7, 0.3
+
 
 def linear(
     tape,
@@ -62,6 +65,13 @@ def norm(tape, source, name, *, slot=None):
         width=width,
     )
     return target
+
+
+def drop_features(tape, source, rate):
+    """Drop a share of the features of the input while learning; nothing is written where the rate is 0."""
+    if rate:
+        tape.want_scratch(source.width)
+        tape.step("drop_features", target=source, width=source.width, rate=probability(rate))
 
 
 def dropout(tape, source, rate):
@@ -132,9 +142,10 @@ def attention(tape, stream, name, architecture):
     """
     a = architecture
     z = norm(tape, stream, f"{name}.attention_norm")
-    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, slot=f"{name}.query")
-    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, bias=False, slot=f"{name}.key")
-    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, bias=False, slot=f"{name}.value")
+    wide = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
+    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, init=wide, slot=f"{name}.query")
+    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, init=wide, bias=False, slot=f"{name}.key")
+    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, init=wide, bias=False, slot=f"{name}.value")
     mixed, kept = tape.slot(a.n_heads * a.d_value), tape.slot(2 * a.n_heads)
     left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
@@ -143,7 +154,7 @@ def attention(tape, stream, name, architecture):
         n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right,
     )  # fmt: skip
     mixed = dropout(tape, mixed, a.dropout)
-    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, init=_branch(mixed.width, a.n_layers))
+    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, init=_branch(mixed.width, a))
 
 
 def feedforward(tape, stream, name, architecture):
@@ -152,15 +163,17 @@ def feedforward(tape, stream, name, architecture):
     if not a.d_feedforward:
         return
     z = norm(tape, stream, f"{name}.feedforward_norm")
-    wide = linear(tape, z, f"{name}.expand", a.d_feedforward)
+    init = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
+    wide = linear(tape, z, f"{name}.expand", a.d_feedforward, init=init)
     bent = tape.slot(a.d_feedforward)
     tape.step("gelu", source=wide, target=bent, width=a.d_feedforward)
     bent = dropout(tape, bent, a.dropout)
-    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, init=_branch(a.d_feedforward, a.n_layers))
+    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, init=_branch(a.d_feedforward, a))
 
 
-def _branch(n_in, n_layers):
-    return 1 / math.sqrt(n_in * 2 * n_layers)
+def _branch(n_in, architecture):
+    a = architecture
+    return 1 / math.sqrt(n_in * 2 * a.n_layers) if a.n_kernels == 0 else 0.5 / math.sqrt(n_in)
 
 
 def _pool(kind, **fields):
@@ -188,6 +201,11 @@ POOLINGS = {
     "last": (_pool("pool_select", last=1),),
     "attention": (_pool_attention,),
 }
+
+
+def head_init(features, architecture):
+    """Deviation of the first weights of the outputs: none, but for the features of a stem (docs/accuracy.rst)."""
+    return _HEAD / math.sqrt(features.width) if architecture.n_kernels else 0.0
 
 
 def pooling(tape, source, kind):

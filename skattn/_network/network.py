@@ -7,6 +7,7 @@ import numpy as np
 from . import layers
 from .carrier import Carrier
 from .checks import check_network, damaged
+from .stem import Tokens, stem_width
 from .tape import Tape
 
 
@@ -36,6 +37,19 @@ class Architecture:
     pooling: str | None
     dropout: float = 0.0
     hidden_fraction: float = 0.15
+    n_kernels: int = 0
+    stride: int = 1
+    feature_dropout: float = 0.0
+
+    @property
+    def is_causal(self):
+        """Whether no step may see later ones."""
+        return self.window[1] == 0
+
+    @property
+    def d_input(self):
+        """Numbers of a step, or of a token where there is a stem."""
+        return stem_width(self.n_features, self.n_kernels, self.is_causal) if self.n_kernels else self.n_features
 
     @property
     def n_targets(self):
@@ -46,9 +60,10 @@ class Architecture:
 def write_tape(architecture):
     """Write the steps of a network in order: embedding, layers, pooling, outputs, loss."""
     a, tape = architecture, Tape()
-    source = tape.slot(a.n_features, name="input")
+    source = tape.slot(a.d_input, name="input")
     wanted = tape.slot(1 + a.n_targets, per_step=False)
     loss = tape.slot(1, per_step=False, name="loss")
+    layers.drop_features(tape, source, a.feature_dropout)
     stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
     reconstructs = a.loss == "reconstruction"
     if reconstructs:
@@ -63,7 +78,9 @@ def write_tape(architecture):
     else:
         features = layers.pooling(tape, steps, a.pooling or "mean")
         features = layers.dropout(tape, features, a.dropout)
-        outputs = layers.linear(tape, features, "head", a.n_outputs, per_step=False, init=0.0, slot="outputs")
+        outputs = layers.linear(
+            tape, features, "head", a.n_outputs, per_step=False, init=layers.head_init(features, a), slot="outputs"
+        )
     layers.loss(tape, a, outputs, wanted, loss, source)
     if reconstructs and a.pooling is not None:
         # Features are not learned from: what comes after the loss has no gradient.
@@ -92,6 +109,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.mean = np.zeros(architecture.n_features, self.dtype)
         self.scale = np.ones(architecture.n_features, self.dtype)
+        self.stem = None
         self._write()
         self.parameters = np.zeros(sum(p.size for p in self._tape.parameters), self.dtype)
 
@@ -157,7 +175,9 @@ class Network:
         -------
         result : ndarray of shape (n_samples, width), or (sum of lengths, width) where the slot has a row a step
         """
-        return self._carrier.forward(self, data, name, n_jobs)
+        return np.concatenate(
+            [self._carrier.forward(self, block, name, n_jobs) for block, _ in self._blocks(data, n_jobs)]
+        )
 
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
@@ -165,7 +185,23 @@ class Network:
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
-        return self._carrier.forward(self, data, "loss", n_jobs, target=target)[:, 0].astype(np.float64)
+        parts = [
+            self._carrier.forward(self, block, "loss", n_jobs, target=None if target is None else target[samples])
+            for block, samples in self._blocks(data, n_jobs)
+        ]
+        return np.concatenate(parts)[:, 0].astype(np.float64)
+
+    def tokens(self, data, n_jobs=None):
+        """Give what the stem makes of sequences; without a stem, and where it is made already, `data` itself."""
+        if self.stem is None or isinstance(data, Tokens):
+            return data
+        return self.stem.tokens(data, self.mean.astype(np.float64), self.scale.astype(np.float64), n_jobs)
+
+    def _blocks(self, data, n_jobs):
+        """Cut what is to be carried forwards so that its tokens take a few megabytes: pairs of data and samples."""
+        if self.stem is None or isinstance(data, Tokens):
+            return [(data, slice(None))]
+        return ((self.tokens(data.take(block), n_jobs), block) for block in self.stem.blocks(data))
 
     def loss_and_gradient(self, data, target, weight, *, ids, seed, n_update, n_jobs=None):
         """Give the weighted sum of the losses of a batch and its gradient.
@@ -186,5 +222,6 @@ class Network:
         gradient : ndarray of shape (n_parameters,)
             Overwritten by the next call.
         """
+        data = self.tokens(data, n_jobs)
         losses, gradient = self._carrier.learn(self, data, target, weight, ids, seed, n_update, n_jobs)
         return float(np.sum(losses.astype(np.float64) * weight)), gradient

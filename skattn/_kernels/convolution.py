@@ -1,0 +1,291 @@
+"""Turn a sequence into tokens: averaged responses of fixed random convolutions, and a window of what they saw.
+
+Kernels come in groups of `GROUP` that share a dilation and some channels, so that a group is one product of register
+tiles: steps down, kernels across. A sequence's channels lie one after another in scratch, zeros beyond both its ends.
+"""
+
+import math
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .jit import Int, Ints, Reals, doubles, ints, kernel, real, reals
+from .simd import HIGH_ROWS, TILE_ROWS, Emitter, at, exp2
+
+GROUP = 16
+"""Kernels that share a dilation and channels; a whole number of vectors on every machine."""
+TAPS = 9
+"""Steps that a kernel reads."""
+WINDOW = 8
+"""Steps around a token's middle, or up to its end, that are told as they are."""
+FARTHEST = 30.0
+"""Deviations from the mean that a channel tells at the most."""
+STEPS_AN_ITEM = 256
+"""Steps that an item works on, about."""
+
+(
+    VALUES, IS_WIDE, STARTS, LENGTHS, N_FEATURES, CHANNEL_MEAN, CHANNEL_SCALE, CHANNEL_FLOOR, DIFFERENCE_SCALE,
+    SAMPLE_MEAN, SAMPLE_SCALE, IS_CAUSAL, N_GROUPS, DILATIONS, N_CHANNELS, CHANNELS, MOST_CHANNELS, WEIGHTS,
+    SLOPE, SHIFT, FEATURE_MEAN, FEATURE_SCALE, ITEMS, OUT, OUT_STARTS, SCRATCH, SCRATCH_SIZE, REACH_LEFT, REACH_RIGHT,
+    N_ARGUMENTS,
+) = range(30)  # fmt: skip
+# Each row of `ITEMS`: a sample, the first and the end of its tokens that are an item's, and the steps of a token.
+N_ITEM = 4
+
+
+@kernel
+def measure_item(arguments: Ints, item: Int, worker: Int):
+    """Measure a sequence's own mean and deviation of every feature; the deviation no smaller than a floor."""
+    width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[item]
+    first = ints(arguments[STARTS])[item]
+    means, scales = (
+        at(doubles(arguments[SAMPLE_MEAN]), item * width),
+        at(doubles(arguments[SAMPLE_SCALE]), item * width),
+    )
+    floors, values, is_wide = doubles(arguments[CHANNEL_FLOOR]), arguments[VALUES], arguments[IS_WIDE]
+    for j in range(width):
+        centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
+        total = 0.0
+        for t in range(first, first + n_steps):
+            total += _standard(values, is_wide, t * width + j, centre, unit)
+        mean = total / n_steps
+        squares = 0.0
+        for t in range(first, first + n_steps):
+            distance = _standard(values, is_wide, t * width + j, centre, unit) - mean
+            squares += distance * distance
+        means[j], scales[j] = mean, max(math.sqrt(squares / n_steps), floors[j])
+
+
+@kernel
+def responses_item(arguments: Ints, item: Int, worker: Int):
+    """Give every kernel's response at the first step of each token; out [rows, n_groups * GROUP]."""
+    piece, x = at(ints(arguments[ITEMS]), item * N_ITEM), _scratch(arguments, worker)
+    sample, stride = piece[0], piece[3]
+    first, n_rows = piece[1] * stride, piece[2] - piece[1]
+    length = _fill(arguments, sample, first, (piece[2] - 1) * stride + 1, x)
+    width = arguments[N_GROUPS] * GROUP
+    out = at(reals(arguments[OUT]), (ints(arguments[OUT_STARTS])[sample] + piece[1]) * width)
+    for group in range(arguments[N_GROUPS]):
+        for row in range(0, n_rows, rows_of(x)):
+            live = min(rows_of(x), n_rows - row)
+            _convolve(
+                arguments, group, at(x, row * stride), length, stride, at(out, row * width + group * GROUP), width, live
+            )
+
+
+@kernel
+def tokens_item(arguments: Ints, item: Int, worker: Int):
+    """Give the features of some of a sequence's tokens; out [tokens, n_groups * GROUP + WINDOW * n_channels]."""
+    piece, x = at(ints(arguments[ITEMS]), item * N_ITEM), _scratch(arguments, worker)
+    sample, stride = piece[0], piece[3]
+    n_steps, n_tokens = ints(arguments[LENGTHS])[sample], piece[2] - piece[1]
+    first, last = piece[1] * stride, min(piece[2] * stride, n_steps)
+    length = _fill(arguments, sample, first, last, x)
+    n_kernels, n_channels = arguments[N_GROUPS] * GROUP, _n_channels(arguments)
+    width = n_kernels + WINDOW * n_channels
+    out = at(reals(arguments[OUT]), (ints(arguments[OUT_STARTS])[sample] + piece[1]) * width)
+    y = at(x, n_channels * length)
+    for group in range(arguments[N_GROUPS]):
+        _respond(arguments, group, x, length, last - first, stride, at(out, group * GROUP), width, y)
+    for token in range(n_tokens):
+        begin, end = token * stride, min((token + 1) * stride, last - first)
+        target = at(out, token * width)
+        share = real(1) / real(end - begin)
+        for k in range(n_kernels):
+            target[k] *= share
+        _look(arguments, x, length, begin, end, at(target, n_kernels))
+        _standardise(arguments, target, width)
+
+
+@kernel
+def _respond(
+    arguments: Ints, group: Int, x: Reals, length: Int, n_steps: Int, stride: Int, out: Reals, width: Int, y: Reals
+):
+    """Add a group's squashed responses up over the steps of each token."""
+    slope, shift = at(reals(arguments[SLOPE]), group * GROUP), at(reals(arguments[SHIFT]), group * GROUP)
+    for step in range(0, n_steps, rows_of(x)):
+        live = min(rows_of(x), n_steps - step)
+        _convolve(arguments, group, at(x, step), length, 1, y, GROUP, live)
+        for row in range(live):
+            token = (step + row) // stride
+            response, target = at(y, row * GROUP), at(out, token * width)
+            is_first = (step + row) == token * stride
+            for k in range(GROUP):
+                power = min(response[k] * slope[k] + shift[k], real(100))
+                target[k] = (real(0) if is_first else target[k]) + real(1) / (real(1) + exp2(power))
+
+
+@kernel
+def _convolve(arguments: Ints, group: Int, x: Reals, length: Int, stride: Int, y: Reals, y_row: Int, live: Int):
+    """Compute ``y[r, k] = sum over channels c and taps j of x[c, r * stride + j * dilation] * weights[c, j, k]``."""
+    most, dilation = arguments[MOST_CHANNELS], ints(arguments[DILATIONS])[group]
+    weights = at(reals(arguments[WEIGHTS]), group * most * TAPS * GROUP)
+    channels, n_channels = at(ints(arguments[CHANNELS]), group * most), ints(arguments[N_CHANNELS])[group]
+    left = (TAPS - 1) * dilation if arguments[IS_CAUSAL] else TAPS // 2 * dilation
+    convolve_tile(
+        at(x, arguments[REACH_LEFT] - left), length, channels, n_channels, dilation, stride, weights, y, y_row, live
+    )
+
+
+@kernel
+def _look(arguments: Ints, x: Reals, length: Int, begin: Int, end: Int, target: Reals):
+    """Copy the channels of the steps around a token's middle, in causal models of those up to its last step."""
+    n_channels = _n_channels(arguments)
+    first = end - WINDOW if arguments[IS_CAUSAL] else begin + (end - begin) // 2 - WINDOW // 2
+    for t in range(WINDOW):
+        for c in range(n_channels):
+            target[t * n_channels + c] = x[c * length + arguments[REACH_LEFT] + first + t]
+
+
+@kernel
+def _standardise(arguments: Ints, target: Reals, width: Int):
+    """Take off each feature's mean and divide by its deviation."""
+    mean, scale = reals(arguments[FEATURE_MEAN]), reals(arguments[FEATURE_SCALE])
+    for k in range(width):
+        target[k] = (target[k] - mean[k]) * scale[k]
+
+
+@kernel
+def _n_channels(arguments: Ints) -> Int:
+    """Give how many channels a sequence has: each feature by all steps, by its own steps, and its differences."""
+    return arguments[N_FEATURES] * (2 if arguments[IS_CAUSAL] else 3)
+
+
+@kernel
+def _scratch(arguments: Ints, worker: Int) -> Reals:
+    """Give a worker's room for channels, and behind them for the responses of a tile."""
+    return at(reals(arguments[SCRATCH]), worker * arguments[SCRATCH_SIZE])
+
+
+@kernel
+def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
+    """Fill the channels from `REACH_LEFT` steps before `first` to `REACH_RIGHT` behind `last`; gives their length."""
+    begin, end = first - arguments[REACH_LEFT], last + arguments[REACH_RIGHT]
+    length, n_steps, n_features = end - begin, ints(arguments[LENGTHS])[sample], arguments[N_FEATURES]
+    start, is_causal = ints(arguments[STARTS])[sample], arguments[IS_CAUSAL]
+    values, is_wide = arguments[VALUES], arguments[IS_WIDE]
+    means = at(doubles(arguments[SAMPLE_MEAN]), sample * n_features)
+    scales = at(doubles(arguments[SAMPLE_SCALE]), sample * n_features)
+    changes = doubles(arguments[DIFFERENCE_SCALE])
+    low, high = max(begin, 0), min(end, n_steps)
+    for j in range(n_features):
+        of_all, change = at(x, j * length), at(x, (n_features + j) * length)
+        of_own = at(x, (2 * n_features + j) * length) if not is_causal else change
+        for i in range(low - begin):
+            of_all[i] = of_own[i] = change[i] = real(0)
+        for i in range(high - begin, length):
+            of_all[i] = of_own[i] = change[i] = real(0)
+        centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
+        before = _standard(values, is_wide, (start + max(low - 1, 0)) * n_features + j, centre, unit)
+        for t in range(low, high):
+            now = _standard(values, is_wide, (start + t) * n_features + j, centre, unit)
+            of_all[t - begin] = real(now)
+            if not is_causal:
+                of_own[t - begin] = real(_bounded((now - means[j]) / scales[j]))
+            change[t - begin] = real(_bounded((now - before) / changes[j]))
+            before = now
+    return length
+
+
+@intrinsic
+def _standard(typing_context, values, is_wide, place, mean, scale):
+    """Give ``values[place]``, float64 where `is_wide` and else float32, in bounded deviations from the mean."""
+    signature = types.float64(types.int64, types.int64, types.int64, types.float64, types.float64)
+
+    def generate(context, builder, signature, arguments):
+        values, is_wide, place, mean, scale = arguments
+        double, half = ir.DoubleType(), ir.Constant(ir.DoubleType(), 0.5)
+        value = cgutils.alloca_once(builder, double)
+        with builder.if_else(builder.icmp_signed("!=", is_wide, ir.IntType(64)(0))) as (then, otherwise):
+            for branch, kind in ((then, double), (otherwise, ir.FloatType())):
+                with branch:
+                    number = builder.load(builder.gep(builder.inttoptr(values, kind.as_pointer()), [place]))
+                    builder.store(number if kind == double else builder.fpext(number, double), value)
+        # By halves: the difference of two numbers near the largest overflows.
+        centred = builder.fsub(builder.fmul(builder.load(value), half), builder.fmul(mean, half))
+        result = builder.fdiv(centred, builder.fmul(scale, half))
+        return _emit_bounded(builder, result)
+
+    return signature, generate
+
+
+@intrinsic
+def _bounded(typing_context, deviations):
+    """Give what is no farther than `FARTHEST` from 0."""
+
+    def generate(context, builder, signature, arguments):
+        return _emit_bounded(builder, arguments[0])
+
+    return types.float64(types.float64), generate
+
+
+def _emit_bounded(builder, number):
+    for bound, beyond in ((FARTHEST, ">"), (-FARTHEST, "<")):
+        limit = ir.Constant(ir.DoubleType(), bound)
+        number = builder.select(builder.fcmp_ordered(beyond, number, limit), limit, number)
+    return number
+
+
+@intrinsic
+def rows_of(typing_context, pointer):
+    """Give how many steps a tile of `convolve_tile` has."""
+
+    def generate(context, builder, signature, arguments):
+        return ir.IntType(64)(_tile_size(Emitter(builder, arguments[0].type))[0])
+
+    return types.int64(pointer), generate
+
+
+def _tile_size(emit):
+    """Steps and vectors of a tile, by what registers hold."""
+    vectors = min(2, GROUP // emit.lanes)
+    return (HIGH_ROWS, 1) if vectors == 1 else (TILE_ROWS[2], 2)
+
+
+@intrinsic
+def convolve_tile(typing_context, x, length, channels, n_channels, dilation, stride, weights, y, y_row, live):
+    """Write the responses of a group of kernels at `live` steps: see `_convolve`.
+
+    The accumulators stay in registers over all channels and taps, in this order.
+    """
+    integer = types.int64
+    signature = types.void(x, integer, channels, *[integer] * 3, x, x, integer, integer)
+
+    def generate(context, builder, signature, arguments):
+        vectors = _tile_size(Emitter(builder, arguments[0].type))[1]
+        lanes = Emitter(builder, arguments[0].type).lanes
+        for column in range(0, GROUP, vectors * lanes):
+            _emit_convolution(builder, column, *arguments)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _emit_convolution(builder, column, x, length, channels, n_channels, dilation, stride, weights, y, y_row, live):
+    emit = Emitter(builder, x.type)
+    index, (rows, vectors) = emit.index, _tile_size(emit)
+    last = builder.sub(live, index(1))
+    # Rows past the live ones repeat the last live one, so nothing beyond it is read.
+    places = [builder.select(builder.icmp_signed("<", index(row), last), index(row), last) for row in range(rows)]
+    sums = [cgutils.alloca_once_value(builder, emit.constant(0.0)) for _ in range(rows * vectors)]
+    for total in sums:
+        builder.store(emit.constant(0.0), total)
+    with cgutils.for_range(builder, n_channels) as loop:
+        channel = builder.mul(builder.load(emit.at(channels, loop.index)), length)
+        block = builder.mul(loop.index, index(TAPS * GROUP))
+        starts = [emit.at(x, builder.add(channel, builder.mul(place, stride))) for place in places]
+        with cgutils.for_range(builder, index(TAPS)) as taps:
+            begin = builder.add(block, builder.mul(taps.index, index(GROUP)))
+            across = [emit.load(weights, builder.add(begin, index(column + v * emit.lanes))) for v in range(vectors)]
+            along = builder.mul(taps.index, dilation)
+            for row in range(rows):
+                factor = emit.splat(builder.load(emit.at(starts[row], along)))
+                for vector in range(vectors):
+                    total = sums[row * vectors + vector]
+                    builder.store(emit.multiply_add(factor, across[vector], builder.load(total)), total)
+    for row in range(rows):
+        with builder.if_then(builder.icmp_signed("<", index(row), live)):
+            for vector in range(vectors):
+                place = builder.add(builder.mul(index(row), y_row), index(column + vector * emit.lanes))
+                emit.store(builder.load(sums[row * vectors + vector]), y, place)

@@ -1,0 +1,318 @@
+"""A fixed stem before the network: random convolutions turn each sequence into fewer, wider steps, its tokens."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._kernels import convolution, parallel
+from .._kernels.convolution import GROUP, TAPS, WINDOW
+
+# Sequences that kernels are calibrated on at the most, and steps of each.
+_MOST_SAMPLES, _MOST_STEPS = 256, 64
+# Steps of each where sequences are more than so many.
+_FEW_SAMPLES, _FEW_STEPS = 64, 16
+# Kernels calibrated at a time.
+_GROUPS_AT_A_TIME = 16
+# Channels that a kernel reads of all that there are, on average.
+_CHANNELS_A_KERNEL = 3
+# How far a kernel reaches, as a part of the median length.
+_WIDEST = 8
+# How steeply a response rises, in its own deviations: 4 there is a slope of 1 at its bias.
+_STEEPNESS = 4 / math.log(2)
+# A share of the median deviation below which a sequence counts as constant.
+_FLOOR = 0.01
+# Bytes of features that are computed at a time where they are not kept.
+_BLOCK_BYTES = 1 << 25
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """What a stem makes of sequences: a row a token, as a network takes its steps."""
+
+    values: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    def take(self, indices):
+        """Give some of the samples; `values` is shared."""
+        return replace(self, starts=self.starts[indices], lengths=self.lengths[indices])
+
+
+@dataclass(eq=False)
+class Stem:
+    """Random convolutions, calibrated on training sequences; plain arrays and numbers, so it can be saved.
+
+    A sequence of c features has 3 c channels: each feature in deviations over all training steps, in deviations over
+    the sequence's own steps, and its differences from step to step (causal: without the second, which looks ahead).
+    A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response is squashed by
+    ``sigmoid(4 (y - b) / deviation)``, with a random quantile b of its responses, and averaged over a token's steps.
+    Beside these stands the window of `WINDOW` steps around the token's middle (causal: up to its end).
+
+    Attributes
+    ----------
+    is_causal : bool
+        Whether nothing may depend on later steps.
+    stride : int
+        Steps of a token.
+    channel_floor, difference_scale : ndarray of shape (n_features,), float64
+        Smallest deviation of a sequence's own steps, and deviation of differences, both in deviations of all steps.
+    dilations, n_channels : int64 array of shape (n_groups,)
+    channels : int64 array of shape (n_groups, most)
+        Numbers of the channels that a group of `GROUP` kernels reads; the first `n_channels` count.
+    weights : ndarray of shape (n_groups, most, TAPS, GROUP)
+    slope, shift : ndarray of shape (n_groups * GROUP,)
+        Of the exponent of 2 in the sigmoid.
+    feature_mean, feature_scale : ndarray of shape (width,)
+        Features come out as ``(feature - mean) * scale``.
+
+    Notes
+    -----
+    Dempster, Petitjean & Webb (2020), arXiv:1910.13051, whose kernels are random in the same way; they count positive
+    responses over the whole sequence.
+    """
+
+    is_causal: bool
+    stride: int
+    channel_floor: np.ndarray
+    difference_scale: np.ndarray
+    dilations: np.ndarray
+    n_channels: np.ndarray
+    channels: np.ndarray
+    weights: np.ndarray
+    slope: np.ndarray
+    shift: np.ndarray
+    feature_mean: np.ndarray
+    feature_scale: np.ndarray
+
+    @property
+    def width(self):
+        """Features of a token."""
+        return len(self.feature_mean)
+
+    @property
+    def dtype(self):
+        return self.weights.dtype
+
+    def count_tokens(self, lengths):
+        """Give how many tokens sequences of some lengths have."""
+        return (lengths - 1) // self.stride + 1
+
+    def tokens(self, data, mean, scale, n_jobs=None):
+        """Turn sequences into tokens.
+
+        Parameters
+        ----------
+        data : object with ``values`` (n_rows, n_features), ``starts`` and ``lengths`` (n_samples,)
+        mean, scale : ndarray of shape (n_features,), float64
+            Of every feature over all training steps.
+        n_jobs : int, optional
+
+        Returns
+        -------
+        tokens : Tokens
+            Standardised features of every token; each depends on its own sequence only.
+        """
+        counts = self.count_tokens(data.lengths)
+        strides = np.full(len(counts), self.stride)
+        return self._run(convolution.tokens_item, data, (mean, scale), counts, strides, self.width, n_jobs)
+
+    def blocks(self, data):
+        """Cut samples into runs whose features fit a few megabytes, as slices."""
+        rows = np.cumsum(self.count_tokens(data.lengths)) * self.width * self.dtype.itemsize // _BLOCK_BYTES
+        bounds = [0, *(np.flatnonzero(np.diff(rows)) + 1), len(rows)]
+        return [slice(first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+
+    def _run(self, kernel, data, scaling, counts, strides, width, n_jobs):
+        """Compute rows of `width` numbers for `counts` tokens of each sample, `strides` steps a token."""
+        lengths, starts = (np.ascontiguousarray(part, np.int64) for part in (data.lengths, data.starts))
+        values, ends = np.ascontiguousarray(data.values), np.cumsum(counts)
+        result = np.empty((int(ends[-1]), width), self.dtype)
+        n_features, reach = values.shape[1], (TAPS - 1) * int(self.dilations.max())
+        reaches = (reach, 0) if self.is_causal else (reach // 2, reach // 2)
+        items, longest = _items(counts, strides)
+        own = np.zeros((2, len(lengths), n_features))
+        arguments, workers = np.zeros(convolution.N_ARGUMENTS, np.int64), parallel.n_workers(n_jobs)
+        size = self.n_all_channels * (longest + reach) + GROUP * 64
+        kept = {
+            convolution.VALUES: values, convolution.STARTS: starts, convolution.LENGTHS: lengths,
+            convolution.CHANNEL_MEAN: scaling[0], convolution.CHANNEL_SCALE: scaling[1],
+            convolution.CHANNEL_FLOOR: self.channel_floor, convolution.DIFFERENCE_SCALE: self.difference_scale,
+            convolution.SAMPLE_MEAN: own[0], convolution.SAMPLE_SCALE: own[1],
+            convolution.DILATIONS: self.dilations, convolution.N_CHANNELS: self.n_channels,
+            convolution.CHANNELS: self.channels, convolution.WEIGHTS: self.weights, convolution.SLOPE: self.slope,
+            convolution.SHIFT: self.shift, convolution.FEATURE_MEAN: self.feature_mean,
+            convolution.FEATURE_SCALE: self.feature_scale, convolution.ITEMS: items, convolution.OUT: result,
+            convolution.OUT_STARTS: ends - counts, convolution.SCRATCH: np.empty(size * workers, self.dtype),
+        }  # fmt: skip
+        for entry, array in kept.items():
+            arguments[entry] = parallel.address(array)
+        for entry, number in {
+            convolution.IS_WIDE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
+            convolution.IS_CAUSAL: self.is_causal, convolution.N_GROUPS: len(self.dilations),
+            convolution.MOST_CHANNELS: self.channels.shape[1], convolution.SCRATCH_SIZE: size,
+            convolution.REACH_LEFT: reaches[0], convolution.REACH_RIGHT: reaches[1],
+        }.items():  # fmt: skip
+            arguments[entry] = number
+        parallel.run(convolution.measure_item, self.dtype.name, arguments, len(lengths), workers)
+        parallel.run(kernel, self.dtype.name, arguments, len(items), workers)
+        return Tokens(result, ends - counts, counts)
+
+    @property
+    def n_all_channels(self):
+        """Channels of a sequence."""
+        return n_channels(len(self.channel_floor), self.is_causal)
+
+
+def n_channels(n_features, is_causal):
+    """Give how many channels sequences of so many features have."""
+    return n_features * (2 if is_causal else 3)
+
+
+def stem_width(n_features, n_kernels, is_causal):
+    """Give how many features a token has."""
+    return n_kernels + WINDOW * n_channels(n_features, is_causal)
+
+
+def _items(counts, strides):
+    """Cut each sample's tokens into runs of about `STEPS_AN_ITEM` steps; gives them, and the steps of the longest."""
+    each = np.maximum(convolution.STEPS_AN_ITEM // strides, 1)
+    n_runs = -(-counts // each)
+    sample = np.repeat(np.arange(len(counts)), n_runs)
+    run = np.arange(len(sample)) - np.repeat(np.cumsum(n_runs) - n_runs, n_runs)
+    first = run * each[sample]
+    last = np.minimum(first + each[sample], counts[sample])
+    items = np.ascontiguousarray(np.stack([sample, first, last, strides[sample]], axis=1), np.int64)
+    return items, int(((last - first) * strides[sample]).max())
+
+
+def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, generator, dtype, n_jobs=None):
+    """Draw kernels and calibrate them on training sequences.
+
+    Weighting a sample is the same as repeating it for up to `_MOST_SAMPLES` samples; of more, as many are drawn.
+
+    Parameters
+    ----------
+    data : object with ``values`` (n_rows, n_features), ``starts``, ``lengths`` and ``take``
+    weight : ndarray of shape (n_samples,)
+        Positive.
+    mean, scale : ndarray of shape (n_features,), float64
+        Mean and deviation of every feature over all training steps.
+    n_kernels : int
+        Rounded up to groups.
+    stride : int
+        Steps of a token.
+    is_causal : bool
+    generator : numpy.random.Generator
+    dtype : {"float32", "float64"}
+    n_jobs : int, optional
+
+    Returns
+    -------
+    stem : Stem
+    """
+    if len(weight) > _MOST_SAMPLES:
+        drawn = np.sort(generator.permutation(len(weight))[:_MOST_SAMPLES])
+        data, weight = data.take(drawn), weight[drawn]
+    floor, change = _measure_channels(data, weight, mean, scale)
+    longest = weighted_quantile(data.lengths.astype(np.float64), weight, 0.5)
+    kernels = _draw(len(mean), -(-n_kernels // GROUP), longest, is_causal, generator, dtype)
+    n_kernels = len(kernels["dilations"]) * GROUP
+    width = stem_width(len(mean), n_kernels, is_causal)
+    blank = {"slope": np.ones(n_kernels, dtype), "shift": np.zeros(n_kernels, dtype)}
+    plain = {"feature_mean": np.zeros(width, dtype), "feature_scale": np.ones(width, dtype)}
+    stem = Stem(bool(is_causal), int(stride), floor, change, **kernels, **blank, **plain)
+    stem.slope, stem.shift = _calibrate(
+        stem, data, weight, (mean, scale), generator.uniform(0.1, 0.9, n_kernels), n_jobs
+    )
+    stem.feature_mean, stem.feature_scale = _measure_features(stem, data, weight, (mean, scale), n_jobs)
+    return stem
+
+
+def _draw(n_features, n_groups, longest, is_causal, generator, dtype):
+    """Draw dilations, channels and weights of groups of kernels."""
+    dilations = 2 ** np.arange(1 + int(math.log2(max(1.0, (longest - 1) / _WIDEST))))
+    n_all = n_channels(n_features, is_causal)
+    # Dilations go round, so that each has its share, and channels are drawn.
+    dilation = dilations[np.arange(n_groups) % len(dilations)].astype(np.int64)
+    is_read = generator.random((n_groups, n_all)) < _CHANNELS_A_KERNEL / n_all
+    is_read[np.arange(n_groups), generator.integers(n_all, size=n_groups)] |= ~is_read.any(axis=1)
+    count = is_read.sum(axis=1)
+    channels = np.argsort(~is_read, axis=1, kind="stable")[:, : count.max()]
+    weights = generator.normal(size=(n_groups, count.max(), TAPS, GROUP))
+    weights -= weights.mean(axis=2, keepdims=True)
+    weights[np.arange(count.max()) >= count[:, np.newaxis]] = 0
+    return {
+        "dilations": dilation,
+        "n_channels": count.astype(np.int64),
+        "channels": np.ascontiguousarray(channels, np.int64),
+        "weights": np.ascontiguousarray(weights, dtype),
+    }
+
+
+def _measure_channels(data, weight, mean, scale):
+    """Give the deviation below which a sequence counts as constant, and the deviation of differences."""
+    deviations, squares, n_changes = np.empty((len(weight), len(mean))), np.zeros(len(mean)), 0.0
+    for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
+        steps = np.asarray(data.values[start : start + length], np.float64)
+        steps = np.clip((steps * 0.5 - mean * 0.5) / (scale * 0.5), -convolution.FARTHEST, convolution.FARTHEST)
+        deviations[i] = steps.std(axis=0)
+        squares += weight[i] * np.square(np.diff(steps, axis=0)).sum(axis=0)
+        n_changes += weight[i] * (length - 1)
+    typical = np.array([weighted_quantile(column, weight, 0.5) for column in deviations.T])
+    change = np.sqrt(squares / max(n_changes, np.finfo(np.float64).tiny))
+    return np.maximum(_FLOOR * typical, 1e-8), np.where(change > 1e-12, change, 1.0)
+
+
+def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
+    """Give slope and shift of each kernel's exponent: its bias is a quantile of its responses."""
+    strides = -(-data.lengths // (_MOST_STEPS if len(weight) <= _FEW_SAMPLES else _FEW_STEPS))
+    counts = -(-data.lengths // strides)
+    weights = np.repeat(weight * strides, counts)
+    deviation, bias = np.empty((2, len(quantiles)))
+    for first in range(0, len(stem.dilations), _GROUPS_AT_A_TIME):
+        some, k = slice(first, first + _GROUPS_AT_A_TIME), first * GROUP
+        part = replace(
+            stem, dilations=stem.dilations[some], n_channels=stem.n_channels[some], channels=stem.channels[some],
+            weights=stem.weights[some],
+        )  # fmt: skip
+        rows = part._run(
+            convolution.responses_item, data, scaling, counts, strides, len(part.dilations) * GROUP, n_jobs
+        )
+        responses = np.ascontiguousarray(rows.values.T)
+        mean = np.average(responses, axis=1, weights=weights)
+        spread = np.square(responses - mean[:, np.newaxis], dtype=np.float64)
+        deviation[k : k + len(mean)] = np.sqrt(np.average(spread, axis=1, weights=weights))
+        for kernel in responses:
+            bias[k] = weighted_quantile(kernel, weights, quantiles[k])
+            k += 1
+    slope = -_STEEPNESS / np.maximum(deviation, 1e-6)
+    return slope.astype(stem.dtype), (-slope * bias).astype(stem.dtype)
+
+
+def _measure_features(stem, data, weight, scaling, n_jobs):
+    """Give the mean of each feature over all tokens, and one over its deviation."""
+    total, squares, count = np.zeros(stem.width), np.zeros(stem.width), 0.0
+    for block in stem.blocks(data):
+        tokens = stem.tokens(data.take(block), *scaling, n_jobs)
+        weights = np.repeat(weight[block], tokens.lengths)
+        features = tokens.values.astype(np.float64)
+        # Features are near 0 and 1, so that their squares' sum loses little to the square of their mean.
+        # Not by BLAS, whose order of sums depends on its threads.
+        total += np.einsum("i,ij->j", weights, features)
+        squares += np.einsum("i,ij,ij->j", weights, features, features)
+        count += weights.sum()
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+    scale = 1 / np.where(deviation > 1e-6, deviation, 1.0)
+    return mean.astype(stem.dtype), scale.astype(stem.dtype)
+
+
+def weighted_quantile(values, weight, quantile):
+    """Give the smallest value that so large a share of the weight does not exceed: repeating is weighting."""
+    if np.ptp(weight) == 0:
+        place = min(max(math.ceil(quantile * len(values)) - 1, 0), len(values) - 1)
+        return np.partition(values, place)[place]
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order])
+    return values[order[min(np.searchsorted(reached, quantile * reached[-1]), len(values) - 1)]]

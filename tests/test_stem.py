@@ -1,0 +1,220 @@
+"""The stem of random convolutions: its tokens against the reference, calibration by weights, and the network behind."""
+
+import numpy as np
+import pytest
+import reference
+from cases import LENGTHS, make_batch, make_network, make_stem, make_target, sequences, take
+from slopes import Problem, assert_gradient_is_the_slope
+
+from skattn._network.stem import learn_stem, weighted_quantile
+
+STEM = {"n_kernels": 48, "stride": 3}
+CASES = {
+    "stem": {},
+    "causal": {"window": (None, 0)},
+    "a step a token": {"stride": 1},
+    "long tokens": {"stride": 17},
+    "one feature": {"n_features": 1},
+    "many features": {"n_features": 23},
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def changes(request):
+    """How an architecture differs from the base with a stem."""
+    return STEM | request.param
+
+
+def of_samples(tokens):
+    """Each sample's own tokens."""
+    return np.split(tokens.values, np.cumsum(tokens.lengths)[:-1])
+
+
+def expected_tokens(network, batch):
+    """What the reference makes of each sample."""
+    return [reference.tokens(s.astype(np.float64), network.mean, network.scale, network.stem) for s in sequences(batch)]
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, (300, 523, 1)])
+def test_tokens_agree_with_the_reference(changes, lengths):
+    network = make_network(**changes)
+    batch = make_batch(lengths, network.architecture.n_features)
+    for found, expected in zip(of_samples(network.tokens(batch)), expected_tokens(network, batch), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_float32_tokens_err_by_rounding_only(changes):
+    network = make_network(np.float32, **changes)
+    batch = make_batch((7, 131), network.architecture.n_features, np.float32)
+    for found, expected in zip(of_samples(network.tokens(batch)), expected_tokens(network, batch), strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tokens_have_equal_bits_alone_padded_and_for_any_number_of_threads(changes, dtype):
+    network = make_network(dtype, **changes)
+    n_features = network.architecture.n_features
+    lengths = (*LENGTHS, 300, 523)
+    plain, padded = (make_batch(lengths, n_features, dtype, gap=gap) for gap in (0, 5))
+    together = network.tokens(plain, n_jobs=1)
+    for n_jobs in (2, 3):
+        np.testing.assert_array_equal(network.tokens(padded, n_jobs=n_jobs).values, together.values)
+    for i, expected in enumerate(of_samples(together)):
+        np.testing.assert_array_equal(network.tokens(take(plain, [i])).values, expected)
+
+
+def test_values_of_either_precision_are_read(changes):
+    network = make_network(**changes)
+    batch = make_batch(n_features=network.architecture.n_features, dtype=np.float32)
+    expected = network.tokens(batch).values
+    batch.values = batch.values.astype(np.float64)
+    np.testing.assert_array_equal(network.tokens(batch).values, expected)
+
+
+def test_causal_tokens_do_not_look_ahead():
+    network = make_network(window=(None, 0), **STEM)
+    batch = make_batch([41])
+    before = network.tokens(batch).values
+    batch.values[24:] += 7
+    after = network.tokens(batch).values
+    np.testing.assert_array_equal(after[:8], before[:8])
+    assert np.all(np.any(after[8:] != before[8:], axis=1))
+
+
+def test_other_tokens_look_both_ways():
+    network = make_network(**STEM)
+    batch = make_batch([41])
+    before = network.tokens(batch).values
+    batch.values[24:] += 7
+    assert np.any(network.tokens(batch).values[7] != before[7])
+
+
+@pytest.mark.parametrize("largest", [1e30, -1e300, np.finfo(np.float64).max])
+def test_tokens_of_extreme_values_are_finite(largest):
+    network = make_network(**STEM)
+    batch = make_batch([31, 32])
+    batch.values[5] = largest
+    assert np.isfinite(network.tokens(batch).values).all()
+
+
+def stem_of(batch, weight):
+    """A stem calibrated on a batch."""
+    return learn_stem(
+        batch, weight, np.full(3, 0.25), np.ones(3), n_kernels=32, stride=2, is_causal=False,
+        generator=np.random.default_rng(3), dtype=np.float64,
+    )  # fmt: skip
+
+
+def test_weighting_a_sequence_is_repeating_it():
+    batch, counts = make_batch(), np.arange(len(LENGTHS)) % 3 + 1
+    repeated = stem_of(take(batch, np.repeat(np.arange(len(LENGTHS)), counts)), np.ones(counts.sum()))
+    weighted = stem_of(batch, counts.astype(float))
+    for name, value in vars(weighted).items():
+        np.testing.assert_allclose(getattr(repeated, name), value, rtol=1e-9, atol=1e-12, err_msg=name)
+    assert any(
+        np.any(value != vars(stem_of(batch, np.ones(len(counts))))[name]) for name, value in vars(weighted).items()
+    )
+
+
+def test_features_are_standard_over_the_training_tokens():
+    batch = make_batch()
+    tokens = stem_of(batch, np.ones(len(LENGTHS))).tokens(batch, np.full(3, 0.25), np.ones(3)).values
+    np.testing.assert_allclose(tokens.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(tokens.std(axis=0), 1, rtol=1e-6)
+
+
+def test_many_sequences_are_calibrated_on_some():
+    batch = make_batch([5] * 300)
+    stem = stem_of(batch, np.ones(300))
+    assert np.isfinite(stem.tokens(batch, np.zeros(3), np.ones(3)).values).all()
+    np.testing.assert_array_equal(stem.slope, stem_of(batch, np.ones(300)).slope)
+
+
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_constant_features_give_tokens_of_zero(n_features):
+    batch = make_batch(n_features=n_features)
+    batch.values[:] = 3.0
+    stem = learn_stem(
+        batch, np.ones(len(LENGTHS)), np.full(n_features, 3.0), np.ones(n_features), n_kernels=16, stride=1,
+        is_causal=False, generator=np.random.default_rng(0), dtype=np.float64,
+    )  # fmt: skip
+    np.testing.assert_array_equal(stem.tokens(batch, np.full(n_features, 3.0), np.ones(n_features)).values, 0)
+
+
+def test_each_kernel_reads_a_channel_and_weighs_to_nothing():
+    stem = make_stem(make_network(n_features=23, n_kernels=160))
+    assert stem.n_channels.min() >= 1
+    np.testing.assert_allclose(stem.weights.sum(axis=2), 0, atol=1e-12)
+
+
+def test_kept_tokens_and_sequences_give_equal_bits(changes):
+    network = make_network(**changes)
+    batch = make_batch(n_features=network.architecture.n_features)
+    tokens = network.tokens(batch)
+    for name in ("outputs", "features", "steps"):
+        np.testing.assert_array_equal(network.forward(batch, name), network.forward(tokens, name))
+    target = make_target(network.architecture, len(LENGTHS))
+    np.testing.assert_array_equal(network.losses(batch, target), network.losses(tokens, target))
+
+
+def test_blocks_change_nothing(monkeypatch):
+    network, batch = make_network(**STEM), make_batch()
+    expected = network.forward(batch, "steps")
+    monkeypatch.setattr("skattn._network.stem._BLOCK_BYTES", 1)
+    assert len(network.stem.blocks(batch)) > 3
+    np.testing.assert_array_equal(network.forward(batch, "steps"), expected)
+
+
+def test_the_network_takes_tokens_as_steps(changes):
+    network = make_network(**changes)
+    batch = make_batch(n_features=network.architecture.n_features)
+    outputs = network.forward(batch, "outputs")
+    for found, tokens in zip(outputs, expected_tokens(network, batch), strict=True):
+        expected = reference.forward(network.weights, network.architecture, tokens)["outputs"]
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("feature_dropout", [0.0, 0.4])
+def test_gradient_is_the_slope(feature_dropout):
+    assert_gradient_is_the_slope(Problem(feature_dropout=feature_dropout, dropout=0.2, d_feedforward=13, **STEM))
+
+
+@pytest.mark.parametrize("lengths", [(31, 32), (1500, 31)])
+def test_dropped_features_are_the_same_at_all_steps_and_new_in_each_update(lengths):
+    problem = Problem(lengths, feature_dropout=0.5, n_features=7, d_model=5, d_head=3, d_value=3)
+    gradients = [problem.loss_and_gradient(n_update=n)[1] for n in range(3)]
+    for gradient in gradients:
+        rows = gradient[: 7 * 5].reshape(7, 5)
+        assert 0 < np.count_nonzero(rows.any(axis=1)) <= 7
+    assert any(np.any((g == 0) != (gradients[0] == 0)) for g in gradients[1:])
+
+
+def test_nothing_is_dropped_but_while_learning():
+    network, batch = make_network(feature_dropout=0.5, **STEM), make_batch()
+    kept = make_network(**STEM)
+    kept.parameters[:] = network.parameters
+    np.testing.assert_array_equal(network.forward(batch, "outputs"), kept.forward(batch, "outputs"))
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.1, 0.5, 0.77, 1.0])
+def test_weighted_quantile_is_that_of_repeated_values(quantile):
+    generator = np.random.default_rng(0)
+    values, counts = generator.normal(size=13), generator.integers(1, 4, 13)
+    expected = weighted_quantile(np.repeat(values, counts), np.ones(counts.sum()), quantile)
+    assert weighted_quantile(values, counts.astype(float), quantile) == expected
+    assert expected in values
+
+
+def test_weights_of_equal_size_give_the_quantile_of_numpy():
+    values = np.random.default_rng(0).normal(size=101)
+    expected = np.quantile(values, 0.3, method="inverted_cdf")
+    assert weighted_quantile(values, np.full(101, 2.0), 0.3) == expected
+
+
+def test_a_batch_may_be_given_as_sequences_while_learning():
+    problem = Problem(**STEM)
+    loss, gradient = problem.loss_and_gradient()
+    problem.batch = problem.network.tokens(problem.batch)
+    kept_loss, kept_gradient = problem.loss_and_gradient()
+    assert loss == kept_loss
+    np.testing.assert_array_equal(gradient, kept_gradient)
