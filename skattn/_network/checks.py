@@ -93,10 +93,16 @@ def check_network(state):
     size = np.size(state["parameters"])
     parameters = check_vector("parameters", state["parameters"], size, dtype)
     architecture = check_architecture(state["architecture"], size)
-    mean, scale = (check_vector(name, state[name], architecture["n_features"], dtype) for name in ("mean", "scale"))
+    mean, scale = (_check_scaling(name, state[name], architecture["n_features"], dtype) for name in ("mean", "scale"))
     if (scale < 0).any():
         raise damaged("scale", float(scale.min()), "no negative numbers")
     return {"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters}
+
+
+def _check_scaling(name, value, size, dtype):
+    """Give a number a feature in float64; up to version 0.1.0 they had the precision of the network."""
+    dtype = dtype if getattr(value, "dtype", None) == dtype else np.float64
+    return check_vector(name, value, size, dtype).astype(np.float64, copy=False)
 
 
 def check_architecture(values, n_parameters):

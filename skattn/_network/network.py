@@ -83,15 +83,15 @@ class Network:
     ----------
     parameters : ndarray of shape (n_parameters,)
         All parameters, those that decay first; `weights` are views of it.
-    mean, scale : ndarray of shape (n_features,)
-        The network standardises its input: ``(x - mean) / scale``.
+    mean, scale : ndarray of shape (n_features,), float64
+        The network standardises its input: ``(x - mean) / scale``, in double precision whatever its own.
     """
 
     def __init__(self, architecture, dtype):
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
-        self.mean = np.zeros(architecture.n_features, self.dtype)
-        self.scale = np.ones(architecture.n_features, self.dtype)
+        self.mean = np.zeros(architecture.n_features)
+        self.scale = np.ones(architecture.n_features)
         self._write()
         self.parameters = np.zeros(sum(p.size for p in self._tape.parameters), self.dtype)
 
