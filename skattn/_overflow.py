@@ -39,7 +39,7 @@ def _blame(network: Any, data: Sequences) -> NoReturn:
     rows = valid_rows(data)
     values = data.values[rows].astype(np.float64)
     with np.errstate(over="ignore"):
-        distance = np.abs(standardised(values, network.mean.astype(np.float64), network.scale.astype(np.float64)))
+        distance = np.abs(standardised(values, network.mean, network.scale))
     is_extreme = (distance >= FAR) | (np.abs(values) >= np.finfo(network.dtype).max / 4)
     row, feature = np.unravel_index(np.argmax(np.where(is_extreme, distance, -1)), distance.shape)
     if is_extreme[row, feature]:

@@ -174,8 +174,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Notes
         -----
         The tensors have the names of `weights_`, and besides ``input.mean``, ``input.scale`` and, for values,
-        ``target.mean``, ``target.scale``: the network takes ``(x - mean) / scale``. What the optimiser keeps is
-        not in the file.
+        ``target.mean``, ``target.scale``, all four in float64: the network takes ``(x - mean) / scale``. What the
+        optimiser keeps is not in the file.
         """
         save_weights(self, self._fitted, path)
 
@@ -292,7 +292,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _read_fitted(self, X: Any) -> Sequences:
         """Read X as the fitted network takes it."""
-        return read_sequences(X, self, reset=False, dtype=self._fitted.network.dtype)
+        return read_sequences(X, self, reset=False)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""

@@ -140,8 +140,7 @@ def _draw_seed(random_state: Any) -> int:
 
 def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
-    dtype = model.network.dtype if model else estimator.dtype
-    data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
+    data = read_sequences(X, estimator, reset=model is None)
     objective = estimator._choose_objective(y, model.objective if model else None)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
@@ -187,7 +186,7 @@ def _choose_validation(
 def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
-        data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name)
+        data = read_sequences(X_val, estimator, reset=False)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {error}") from error
     target, _ = read_target(
@@ -217,8 +216,9 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
         n_outputs=target.n_outputs,
         max_steps=data.max_length,
     )
-    refuse_too_large(architecture, data.values.dtype)
-    network = Network(architecture, data.values.dtype)
+    dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    refuse_too_large(architecture, dtype)
+    network = Network(architecture, dtype)
     network.initialise(np.random.default_rng(seed))
     network.mean[:], network.scale[:] = step_mean_and_scale(data, samples.weight)
     return Model(network, TrainingState(seed), samples.objective, target, samples.classes)

@@ -64,7 +64,7 @@ class Sequences:
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices])
 
 
-def read_sequences(X: Any, estimator: Any, *, reset: bool, dtype: str) -> Sequences:
+def read_sequences(X: Any, estimator: Any, *, reset: bool) -> Sequences:
     """Check X and bring it into one form.
 
     Parameters
@@ -82,14 +82,12 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool, dtype: str) -> Sequen
         set or checked. It is left as it was if X is refused.
     reset : bool
         Set these attributes (in `fit`), rather than check X against them.
-    dtype : {"auto", "float32", "float64"}
-        Precision of the values. "auto" is float32 where that holds every value of X's dtype, and
-        float64 otherwise.
 
     Returns
     -------
     sequences : Sequences
-        A C-contiguous array of the right dtype is not copied, and X is never altered.
+        Values in the precision of X, whatever that of the network: float32 where that holds every value of
+        X's dtype, and float64 otherwise. A C-contiguous array of these is not copied, and X is never altered.
 
     Raises
     ------
@@ -102,11 +100,11 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool, dtype: str) -> Sequen
     """
     samples = samples_of(X)
     if samples is None:
-        return _read_array(X, estimator, reset, dtype)
-    return _read_ragged(samples, estimator, reset, dtype)
+        return _read_array(X, estimator, reset)
+    return _read_ragged(samples, estimator, reset)
 
 
-def _read_array(X: Any, estimator: Any, reset: bool, dtype: str) -> Sequences:
+def _read_array(X: Any, estimator: Any, reset: bool) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
     array = _check_array(X, estimator)
     is_rows = array.ndim == 2
@@ -115,7 +113,7 @@ def _read_array(X: Any, estimator: Any, reset: bool, dtype: str) -> Sequences:
         _match(estimator, X, width, is_rows)
     n_samples = len(array)
     n_steps = count_steps(array.shape[1], width, "X") if is_rows else array.shape[1]
-    target = _real_dtype([array.dtype], dtype)
+    target = _real_dtype([array.dtype])
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         values = np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"]).reshape(n_samples * n_steps, width)
     starts = np.arange(n_samples, dtype=np.int64) * n_steps
@@ -148,7 +146,7 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
     return array
 
 
-def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool, dtype: str) -> Sequences:
+def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool) -> Sequences:
     """Read sequences of their own lengths, and lay them one after another."""
     if not samples:
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
@@ -164,7 +162,7 @@ def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool, dtype: str
         _match(estimator, None, width, False)
     n_steps = np.array([len(steps) for steps in arrays], dtype=np.int64)
     starts = np.cumsum(n_steps) - n_steps
-    target = _real_dtype({steps.dtype for steps in arrays}, dtype)
+    target = _real_dtype({steps.dtype for steps in arrays})
     # Left to itself NumPy lays Fortran-ordered samples, such as frames hold, in Fortran order.
     values = np.empty((n_steps.sum(), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
@@ -202,10 +200,8 @@ def _read_sample(sample: Any, number: int, n_step_features: Any) -> NDArray[Any]
     return steps
 
 
-def _real_dtype(given: Iterable[np.dtype[Any]], dtype: str) -> np.dtype[Any]:
+def _real_dtype(given: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
     """Choose the precision of the values."""
-    if dtype != "auto":
-        return np.dtype(dtype)
     # NumPy promotes with float32 to float32 exactly those types whose every value float32 holds.
     return np.dtype(np.float32 if np.result_type(*given, np.float32) == np.float32 else np.float64)
 

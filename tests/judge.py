@@ -161,7 +161,7 @@ def _compare_with_reference(estimator, plain, results):
     if np.abs(network.parameters).max() > LARGE:
         plain = []  # a rounding error decides who attends to what
     for i, steps in enumerate(plain[:CHECKED_SAMPLES]):
-        given = estimator, network, np.asarray(steps, network.dtype)
+        given = estimator, network, np.asarray(steps, np.float64)
         truth = _reference_results(*given, np.float64)
         rough = _reference_results(*given, np.float32) if network.dtype == np.float32 else truth
         for name, wanted in truth.items():

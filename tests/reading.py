@@ -19,16 +19,16 @@ class Reader(BaseEstimator):
         self.n_step_features = n_step_features
 
     def fit(self, X, y=None):
-        read_sequences(X, self, reset=True, dtype="auto")
+        read_sequences(X, self, reset=True)
         return self
 
     def transform(self, X):
-        read = read_sequences(X, self, reset=False, dtype="auto")
+        read = read_sequences(X, self, reset=False)
         return read.values[read.starts]
 
 
-def read(X, estimator=None, reset=True, dtype="auto"):
-    return read_sequences(X, estimator or Reader(), reset=reset, dtype=dtype)
+def read(X, estimator=None, reset=True):
+    return read_sequences(X, estimator or Reader(), reset=reset)
 
 
 def samples_in(read):

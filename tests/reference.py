@@ -241,8 +241,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     "steps" (n_steps, d_model), "features" (n_features_out,), "outputs" (n_outputs,) or of every step.
     """
     weights = {name: converted(weight, dtype) for name, weight in weights.items()}
-    sequence, mean, scale = (converted(array, dtype) for array in (sequence, mean, scale))
-    result = {"standardised": standardise(sequence, mean, scale)}
+    result = {"standardised": converted(standardise(*map(np.float64, (sequence, mean, scale))), dtype)}
     h = result["standardised"] @ weights["embedding.weight"] + weights["embedding.bias"]
     for step in hidden:
         h[step] = weights["hidden_step"]

@@ -99,7 +99,7 @@ def test_a_network_of_large_scores_agrees_with_the_reference():
         network.weights[name][...] *= 70
     largest, errors = 0, []
     for steps, got in zip(X, transformer.transform(X), strict=True):
-        given = (steps.astype(np.float32).astype(float), network.mean.astype(float), network.scale.astype(float))
+        given = steps, network.mean, network.scale
         truth, rough = (
             reference.forward(network.weights, network.architecture, *given, dtype=dtype)
             for dtype in (np.float64, np.float32)

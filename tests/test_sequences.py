@@ -155,12 +155,6 @@ def test_ragged_samples_share_the_widest_of_their_types():
     assert read(mixed).values.dtype == np.float64
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_precision_is_what_was_asked_for(ragged, dtype):
-    for X in (ragged, padded(ragged), [[1, 2], [3, 4]]):
-        assert read(X, dtype=dtype).values.dtype == dtype
-
-
 def test_large_finite_values_are_no_mistake():
     X = np.full((5, 3, 2), 3e38, np.float32)
     warnings.simplefilter("error")

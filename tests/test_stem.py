@@ -1,11 +1,14 @@
 """The stem of random convolutions: its tokens against the reference, calibration by weights, and the network behind."""
 
+import pickle
+
 import numpy as np
 import pytest
 import reference
 from cases import LENGTHS, make_batch, make_network, make_stem, make_target, sequences, take
 from slopes import Problem, assert_gradient_is_the_slope
 
+from skattn._network.network import Network
 from skattn._network.stem import learn_stem, weighted_quantile
 
 STEM = {"n_kernels": 48, "stride": 3}
@@ -218,3 +221,50 @@ def test_a_batch_may_be_given_as_sequences_while_learning():
     kept_loss, kept_gradient = problem.loss_and_gradient()
     assert loss == kept_loss
     np.testing.assert_array_equal(gradient, kept_gradient)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_copied_network_gives_equal_bits(changes, dtype):
+    network = make_network(dtype, **changes)
+    batch = make_batch(n_features=network.architecture.n_features, dtype=dtype)
+    copied = pickle.loads(pickle.dumps(network))
+    np.testing.assert_array_equal(copied.forward(batch, "outputs"), network.forward(batch, "outputs"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", 9),
+        ("channels", -1),
+        ("n_channels", 0),
+        ("n_channels", 1000),
+        ("dilations", 0),
+        ("dilations", 2**40),
+        ("weights", np.nan),
+        ("slope", np.inf),
+        ("channel_floor", 0.0),
+        ("difference_scale", -1.0),
+    ],
+)
+def test_numbers_that_no_stem_has_are_refused(name, value):
+    network = make_network(**STEM)
+    getattr(network.stem, name).flat[0] = value
+    with pytest.raises(ValueError, match="damaged"):
+        pickle.loads(pickle.dumps(network))
+
+
+@pytest.mark.parametrize("name", ["channels", "weights", "shift", "feature_mean", "channel_floor"])
+def test_arrays_of_another_shape_or_type_are_refused(name):
+    for change in (lambda a: a[:-1], lambda a: a[np.newaxis], lambda a: a.astype(np.float16), lambda a: None):
+        state = make_network(**STEM).__getstate__()
+        state["stem"] = {**state["stem"], name: change(state["stem"][name])}
+        with pytest.raises(ValueError, match="damaged"):
+            Network.__new__(Network).__setstate__(state)
+
+
+def test_a_stem_that_is_missing_superfluous_or_uneven_is_refused():
+    with_stem, without = make_network(**STEM).__getstate__(), make_network().__getstate__()
+    uneven = {**with_stem, "architecture": {**with_stem["architecture"], "n_kernels": 50}}
+    for state in ({**with_stem, "stem": None}, {**without, "stem": with_stem["stem"]}, uneven):
+        with pytest.raises(ValueError, match="damaged"):
+            Network.__new__(Network).__setstate__(state)

@@ -25,7 +25,7 @@ STEPS_AN_ITEM = 256
 """Steps that an item works on, about."""
 
 (
-    VALUES, IS_WIDE, STARTS, LENGTHS, N_FEATURES, CHANNEL_MEAN, CHANNEL_SCALE, CHANNEL_FLOOR, DIFFERENCE_SCALE,
+    VALUES, ARE_DOUBLE, STARTS, LENGTHS, N_FEATURES, CHANNEL_MEAN, CHANNEL_SCALE, CHANNEL_FLOOR, DIFFERENCE_SCALE,
     SAMPLE_MEAN, SAMPLE_SCALE, IS_CAUSAL, N_GROUPS, DILATIONS, N_CHANNELS, CHANNELS, MOST_CHANNELS, WEIGHTS,
     SLOPE, SHIFT, FEATURE_MEAN, FEATURE_SCALE, ITEMS, OUT, OUT_STARTS, SCRATCH, SCRATCH_SIZE, REACH_LEFT, REACH_RIGHT,
     N_ARGUMENTS,
@@ -43,16 +43,16 @@ def measure_item(arguments: Ints, item: Int, worker: Int):
         at(doubles(arguments[SAMPLE_MEAN]), item * width),
         at(doubles(arguments[SAMPLE_SCALE]), item * width),
     )
-    floors, values, is_wide = doubles(arguments[CHANNEL_FLOOR]), arguments[VALUES], arguments[IS_WIDE]
+    floors, values, are_double = doubles(arguments[CHANNEL_FLOOR]), arguments[VALUES], arguments[ARE_DOUBLE]
     for j in range(width):
         centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
         total = 0.0
         for t in range(first, first + n_steps):
-            total += _standard(values, is_wide, t * width + j, centre, unit)
+            total += _standard(values, are_double, t * width + j, centre, unit)
         mean = total / n_steps
         squares = 0.0
         for t in range(first, first + n_steps):
-            distance = _standard(values, is_wide, t * width + j, centre, unit) - mean
+            distance = _standard(values, are_double, t * width + j, centre, unit) - mean
             squares += distance * distance
         means[j], scales[j] = mean, max(math.sqrt(squares / n_steps), floors[j])
 
@@ -164,7 +164,7 @@ def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
     begin, end = first - arguments[REACH_LEFT], last + arguments[REACH_RIGHT]
     length, n_steps, n_features = end - begin, ints(arguments[LENGTHS])[sample], arguments[N_FEATURES]
     start, is_causal = ints(arguments[STARTS])[sample], arguments[IS_CAUSAL]
-    values, is_wide = arguments[VALUES], arguments[IS_WIDE]
+    values, are_double = arguments[VALUES], arguments[ARE_DOUBLE]
     means = at(doubles(arguments[SAMPLE_MEAN]), sample * n_features)
     scales = at(doubles(arguments[SAMPLE_SCALE]), sample * n_features)
     changes = doubles(arguments[DIFFERENCE_SCALE])
@@ -177,9 +177,9 @@ def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
         for i in range(high - begin, length):
             of_all[i] = of_own[i] = change[i] = real(0)
         centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
-        before = _standard(values, is_wide, (start + max(low - 1, 0)) * n_features + j, centre, unit)
+        before = _standard(values, are_double, (start + max(low - 1, 0)) * n_features + j, centre, unit)
         for t in range(low, high):
-            now = _standard(values, is_wide, (start + t) * n_features + j, centre, unit)
+            now = _standard(values, are_double, (start + t) * n_features + j, centre, unit)
             of_all[t - begin] = real(now)
             if not is_causal:
                 of_own[t - begin] = real(_bounded((now - means[j]) / scales[j]))
@@ -189,15 +189,15 @@ def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
 
 
 @intrinsic
-def _standard(typing_context, values, is_wide, place, mean, scale):
-    """Give ``values[place]``, float64 where `is_wide` and else float32, in bounded deviations from the mean."""
+def _standard(typing_context, values, are_double, place, mean, scale):
+    """Give ``values[place]``, float64 where `are_double` and else float32, in bounded deviations from the mean."""
     signature = types.float64(types.int64, types.int64, types.int64, types.float64, types.float64)
 
     def generate(context, builder, signature, arguments):
-        values, is_wide, place, mean, scale = arguments
+        values, are_double, place, mean, scale = arguments
         double, half = ir.DoubleType(), ir.Constant(ir.DoubleType(), 0.5)
         value = cgutils.alloca_once(builder, double)
-        with builder.if_else(builder.icmp_signed("!=", is_wide, ir.IntType(64)(0))) as (then, otherwise):
+        with builder.if_else(builder.icmp_signed("!=", are_double, ir.IntType(64)(0))) as (then, otherwise):
             for branch, kind in ((then, double), (otherwise, ir.FloatType())):
                 with branch:
                     number = builder.load(builder.gep(builder.inttoptr(values, kind.as_pointer()), [place]))

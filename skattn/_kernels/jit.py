@@ -72,6 +72,12 @@ def doubles(typing_context, address):
 
 
 @intrinsic
+def singles(typing_context, address):
+    """Cast an address to a pointer to float32, whatever the precision."""
+    return _address_to(types.CPointer(types.float32))
+
+
+@intrinsic
 def _float32_pointer(typing_context, address):
     return _address_to(types.CPointer(types.float32))
 

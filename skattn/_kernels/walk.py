@@ -8,7 +8,7 @@ import numpy as np
 
 from . import activation, attention, embedding, linear, loss, norm, pooling
 from .ahead import begin_list
-from .jit import Int, Ints, Reals, ints, invoke_backward, invoke_forward, kernel, real, reals
+from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals, singles
 from .simd import at
 from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
 
@@ -52,8 +52,8 @@ SLOT_GRANULE = 16
     WORKSPACE, WORKSPACE_SIZE, D_VALUES, SCRATCH, COUNTERS, VALUES, STARTS, LENGTHS, N_FEATURES, MEAN, SCALE,
     TARGETS, N_TARGETS, SAMPLE_WEIGHTS, IDS, ORDER, BOUNDS, DRAW_SEED, DRAW_UPDATE, PURPOSE, POSITION_TABLE,
     OUT, OUT_STARTS, OUT_SLOT, OUT_WIDTH, OUT_PER_STEP, LOSSES, SPLIT_SAMPLE, SPLIT_ROW, SPLIT_PARTS,
-    N_ARGUMENTS,
-) = range(41)  # fmt: skip
+    ARE_DOUBLE, N_ARGUMENTS,
+) = range(42)  # fmt: skip
 
 
 @kernel
@@ -175,18 +175,24 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
 def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
     """Standardise a sequence into its slot, tokens being standard already, and take its weight and target.
 
-    In double precision: the difference of two large numbers of float32 may overflow, and their quotient by a small one.
+    Values have the precision that they came in. They are centred and scaled in double precision, and rounded after
+    that: a large offset, such as the time of day in seconds, would take all digits of float32.
     """
     width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
-    source = at(reals(arguments[VALUES]), ints(arguments[STARTS])[sample] * width)
-    mean, scale = reals(arguments[MEAN]), reals(arguments[SCALE])
+    first = ints(arguments[STARTS])[sample] * width
+    are_double, wide, narrow = arguments[ARE_DOUBLE], doubles(arguments[VALUES]), singles(arguments[VALUES])
+    mean, scale = doubles(arguments[MEAN]), doubles(arguments[SCALE])
     target = at(values, place[INPUT])
-    for i in range(0 if arguments[MEAN] else n_steps * width):
-        target[i] = source[i]
-    for t in range(n_steps if arguments[MEAN] else 0):
-        for j in range(width):
-            centred = np.float64(source[t * width + j]) - np.float64(mean[j])
-            target[t * width + j] = real(centred / np.float64(scale[j]))
+    if arguments[MEAN]:
+        for t in range(n_steps):
+            for j in range(width):
+                i = t * width + j
+                value = wide[first + i] if are_double else np.float64(narrow[first + i])
+                target[i] = real((value - mean[j]) / scale[j])
+    else:
+        tokens = at(reals(arguments[VALUES]), first)
+        for i in range(n_steps * width):
+            target[i] = tokens[i]
     wanted = at(values, place[WANTED])
     if arguments[SAMPLE_WEIGHTS]:
         wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]

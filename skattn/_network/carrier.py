@@ -181,7 +181,7 @@ class _Pass:
         self.set(
             *(walk.N_ROWS, n_rows, walk.N_WEIGHTS, self._n_parameters, walk.WORKSPACE_SIZE, size),
             *(walk.D_VALUES, d_values, walk.SCRATCH, scratch, walk.PURPOSE, purpose),
-            *(walk.N_FEATURES, data.values.shape[1]),
+            *(walk.N_FEATURES, data.values.shape[1], walk.ARE_DOUBLE, data.values.dtype.char == "d"),
         )
 
     def point(self, entry, array):

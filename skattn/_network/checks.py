@@ -6,7 +6,9 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .._kernels.convolution import GROUP, TAPS
 from .layers import POOLINGS, POSITIONS
+from .stem import STEM_ARRAYS, n_channels, stem_width
 
 MOST = 2**53
 """Largest whole number that a file may hold: room to count on, in integers and in floats."""
@@ -23,6 +25,8 @@ _SIZES = (
     "max_steps",
 )
 _LOSSES = ("cross_entropy", "squared_error", "binary_cross_entropy", "reconstruction")
+# Of a kernel's taps: room for its reach is taken before and behind each piece of a sequence.
+_MOST_DILATION = 1 << 20
 _DTYPES = ("float32", "float64")
 
 
@@ -88,15 +92,55 @@ def check_network(state):
     ValueError
         If something is missing, unknown, of the wrong kind, out of range, or does not fit the rest.
     """
-    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"))
+    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"), ("stem",))
     dtype = check_choice("dtype", state["dtype"], _DTYPES)
     size = np.size(state["parameters"])
     parameters = check_vector("parameters", state["parameters"], size, dtype)
     architecture = check_architecture(state["architecture"], size)
-    mean, scale = (check_vector(name, state[name], architecture["n_features"], dtype) for name in ("mean", "scale"))
+    mean, scale = (_check_scaling(name, state[name], architecture["n_features"], dtype) for name in ("mean", "scale"))
     if (scale < 0).any():
         raise damaged("scale", float(scale.min()), "no negative numbers")
-    return {"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters}
+    stem = state.get("stem")
+    if (stem is not None) != (architecture["n_kernels"] > 0):
+        raise damaged("stem", stem, f"one for n_kernels={architecture['n_kernels']}")
+    return {
+        **{"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters},
+        "stem": None if stem is None else _check_stem(stem, architecture, dtype),
+    }
+
+
+def _check_scaling(name, value, size, dtype):
+    """Give a number a feature in float64; up to version 0.1.0 they had the precision of the network."""
+    dtype = dtype if getattr(value, "dtype", None) == dtype else np.float64
+    return check_vector(name, value, size, dtype).astype(np.float64, copy=False)
+
+
+def _check_stem(arrays, architecture, dtype):
+    """Check the arrays of a stem, all of them finite; kernels read channels by the numbers in them."""
+    arrays = check_fields("stem", arrays, STEM_ARRAYS)
+    n_features, n_kernels = architecture["n_features"], architecture["n_kernels"]
+    n_groups, is_causal = n_kernels // GROUP, architecture["window"][1] == 0
+    n_all, width = n_channels(n_features, is_causal), stem_width(n_features, n_kernels, is_causal)
+    most = arrays["channels"].shape[-1] if np.ndim(arrays["channels"]) == 2 else 0
+    bounds = {"dilations": (1, _MOST_DILATION), "n_channels": (1, most), "channels": (0, n_all - 1)}
+    shapes = {
+        **dict.fromkeys(("channel_floor", "difference_scale"), ((n_features,), np.float64)),
+        **dict.fromkeys(("dilations", "n_channels"), ((n_groups,), np.int64)),
+        "channels": ((n_groups, most), np.int64),
+        "weights": ((n_groups, most, TAPS, GROUP), dtype),
+        **dict.fromkeys(("slope", "shift"), ((n_kernels,), dtype)),
+        **dict.fromkeys(("feature_mean", "feature_scale"), ((width,), dtype)),
+    }
+    for name, (shape, kind) in shapes.items():
+        flat = arrays[name].reshape(-1) if getattr(arrays[name], "shape", None) == shape else arrays[name]
+        arrays[name] = check_vector(f"stem.{name}", flat, math.prod(shape), kind).reshape(shape)
+    for name, (least, largest) in bounds.items():
+        if arrays[name].min() < least or arrays[name].max() > largest:
+            raise damaged(f"stem.{name}", arrays[name].tolist(), f"numbers from {least} to {largest}")
+    for name in ("channel_floor", "difference_scale"):
+        if arrays[name].min() <= 0:
+            raise damaged(f"stem.{name}", arrays[name].tolist(), "positive numbers")
+    return arrays
 
 
 def check_architecture(values, n_parameters):
@@ -108,7 +152,7 @@ def check_architecture(values, n_parameters):
         "architecture",
         values,
         (*_SIZES, "d_feedforward", "loss", "position", "window", "pooling"),
-        ("dropout", "hidden_fraction"),
+        ("dropout", "hidden_fraction", "n_kernels", "stride", "feature_dropout"),
     )
     for name in _SIZES:
         values[name] = check_whole(name, values[name], least=1)
@@ -116,7 +160,11 @@ def check_architecture(values, n_parameters):
     check_choice("loss", values["loss"], _LOSSES)
     check_choice("position", values["position"], tuple(POSITIONS))
     check_choice("pooling", values["pooling"], (*POOLINGS, None))
-    for name in {"dropout", "hidden_fraction"} & set(values):
+    values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
+    if values["n_kernels"] % GROUP:
+        raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")
+    values["stride"] = check_whole("stride", values.get("stride", 1), least=1)
+    for name in {"dropout", "hidden_fraction", "feature_dropout"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
     _check_sizes(values, n_parameters)
@@ -137,7 +185,9 @@ def _check_sizes(values, n_parameters):
     if values["loss"] == "reconstruction" and values["n_outputs"] != values["n_features"]:
         raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
     d_heads = values["n_heads"] * (values["d_head"] + values["d_value"])
-    rows = values["n_features"] + values["n_outputs"] + values["n_layers"] * (d_heads + values["d_feedforward"])
+    n_features, n_kernels = values["n_features"], values["n_kernels"]
+    d_input = stem_width(n_features, n_kernels, values["window"][1] == 0) if n_kernels else n_features
+    rows = d_input + values["n_outputs"] + values["n_layers"] * (d_heads + values["d_feedforward"])
     if values["position"] == "learned":
         rows += values["max_steps"]
     if rows * values["d_model"] > n_parameters:

@@ -7,7 +7,7 @@ import numpy as np
 from . import layers
 from .carrier import Carrier
 from .checks import check_network, damaged
-from .stem import Tokens, stem_width
+from .stem import Stem, Tokens, stem_width
 from .tape import Tape
 
 
@@ -100,15 +100,15 @@ class Network:
     ----------
     parameters : ndarray of shape (n_parameters,)
         All parameters, those that decay first; `weights` are views of it.
-    mean, scale : ndarray of shape (n_features,)
-        The network standardises its input: ``(x - mean) / scale``.
+    mean, scale : ndarray of shape (n_features,), float64
+        The network standardises its input: ``(x - mean) / scale``, in double precision whatever its own.
     """
 
     def __init__(self, architecture, dtype):
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
-        self.mean = np.zeros(architecture.n_features, self.dtype)
-        self.scale = np.ones(architecture.n_features, self.dtype)
+        self.mean = np.zeros(architecture.n_features)
+        self.scale = np.ones(architecture.n_features)
         self.stem = None
         self._write()
         self.parameters = np.zeros(sum(p.size for p in self._tape.parameters), self.dtype)
@@ -121,7 +121,8 @@ class Network:
     def __getstate__(self):
         """Give all that the network is made of, as plain values and arrays."""
         arrays = {name: getattr(self, name) for name in ("mean", "scale", "parameters")}
-        return {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
+        state = {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
+        return state if self.stem is None else {**state, "stem": self.stem.arrays}
 
     def __setstate__(self, state):
         """Become what `__getstate__` gave; ValueError where that does not fit together."""
@@ -135,6 +136,8 @@ class Network:
         state = check_network(state)
         self.architecture, self.dtype = Architecture(**state.pop("architecture")), np.dtype(state.pop("dtype"))
         vars(self).update(state)
+        if self.stem is not None:
+            self.stem = Stem(self.architecture.is_causal, self.architecture.stride, **self.stem)
         self._write()
         size = sum(p.size for p in self._tape.parameters)
         if self.parameters.size != size:
@@ -195,7 +198,7 @@ class Network:
         """Give what the stem makes of sequences; without a stem, and where it is made already, `data` itself."""
         if self.stem is None or isinstance(data, Tokens):
             return data
-        return self.stem.tokens(data, self.mean.astype(np.float64), self.scale.astype(np.float64), n_jobs)
+        return self.stem.tokens(data, self.mean, self.scale, n_jobs)
 
     def _blocks(self, data, n_jobs):
         """Cut what is to be carried forwards so that its tokens take a few megabytes: pairs of data and samples."""

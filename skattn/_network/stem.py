@@ -1,7 +1,7 @@
 """A fixed stem before the network: random convolutions turn each sequence into fewer, wider steps, its tokens."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -86,6 +86,11 @@ class Stem:
     feature_scale: np.ndarray
 
     @property
+    def arrays(self):
+        """All that is not in the architecture, by name."""
+        return {name: getattr(self, name) for name in STEM_ARRAYS}
+
+    @property
     def width(self):
         """Features of a token."""
         return len(self.feature_mean)
@@ -148,7 +153,7 @@ class Stem:
         for entry, array in kept.items():
             arguments[entry] = parallel.address(array)
         for entry, number in {
-            convolution.IS_WIDE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
+            convolution.ARE_DOUBLE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
             convolution.IS_CAUSAL: self.is_causal, convolution.N_GROUPS: len(self.dilations),
             convolution.MOST_CHANNELS: self.channels.shape[1], convolution.SCRATCH_SIZE: size,
             convolution.REACH_LEFT: reaches[0], convolution.REACH_RIGHT: reaches[1],
@@ -162,6 +167,10 @@ class Stem:
     def n_all_channels(self):
         """Channels of a sequence."""
         return n_channels(len(self.channel_floor), self.is_causal)
+
+
+STEM_ARRAYS = tuple(f.name for f in fields(Stem) if f.name not in ("is_causal", "stride"))
+"""What a file holds of a stem."""
 
 
 def n_channels(n_features, is_causal):

@@ -65,11 +65,10 @@ def step_mean_and_scale(data, weight=None):
     Returns
     -------
     mean, scale : ndarray of shape (n_features,), float64
-        `scale` is no less than the smallest normal number of the values' precision.
+        As of `mean_and_scale`.
     """
     step_weight = None if weight is None else np.repeat(weight, data.lengths)
-    mean, scale = mean_and_scale(data.values[valid_rows(data)], step_weight)
-    return mean, np.maximum(scale, np.finfo(data.values.dtype).tiny)
+    return mean_and_scale(data.values[valid_rows(data)], step_weight)
 
 
 def valid_rows(data):
