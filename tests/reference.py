@@ -27,9 +27,10 @@ def channels(sequence, mean, scale, stem):
     return np.concatenate([of_all, changes] if stem.is_causal else [of_all, changes, of_own], axis=1)
 
 
-def tokens(sequence, mean, scale, stem, n_taps=9, n_window=8):
+def tokens(sequence, mean, scale, stem, n_taps=9):
     """What a stem makes of a sequence: (n_tokens, width)."""
     n_steps, rows = len(sequence), channels(sequence, mean, scale, stem)
+    n_window = max(1, min(8, 2048 // rows.shape[1]))
     reach = n_taps * int(stem.dilations.max())
     padded = np.pad(rows, ((reach, reach), (0, 0)))
     responses = []

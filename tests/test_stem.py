@@ -19,6 +19,7 @@ CASES = {
     "long tokens": {"stride": 17},
     "one feature": {"n_features": 1},
     "many features": {"n_features": 23},
+    "so many features that the window is shorter": {"n_features": 197},
 }
 
 

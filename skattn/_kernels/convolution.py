@@ -17,8 +17,6 @@ GROUP = 16
 """Kernels that share a dilation and channels; a whole number of vectors on every machine."""
 TAPS = 9
 """Steps that a kernel reads."""
-WINDOW = 8
-"""Steps around a token's middle, or up to its end, that are told as they are."""
 FARTHEST = 30.0
 """Deviations from the mean that a channel tells at the most."""
 STEPS_AN_ITEM = 256
@@ -26,10 +24,10 @@ STEPS_AN_ITEM = 256
 
 (
     VALUES, ARE_DOUBLE, STARTS, LENGTHS, N_FEATURES, CHANNEL_MEAN, CHANNEL_SCALE, CHANNEL_FLOOR, DIFFERENCE_SCALE,
-    SAMPLE_MEAN, SAMPLE_SCALE, IS_CAUSAL, N_GROUPS, DILATIONS, N_CHANNELS, CHANNELS, MOST_CHANNELS, WEIGHTS,
+    SAMPLE_MEAN, SAMPLE_SCALE, IS_CAUSAL, N_GROUPS, DILATIONS, N_CHANNELS, CHANNELS, MOST_CHANNELS, WINDOW, WEIGHTS,
     SLOPE, SHIFT, FEATURE_MEAN, FEATURE_SCALE, ITEMS, OUT, OUT_STARTS, SCRATCH, SCRATCH_SIZE, REACH_LEFT, REACH_RIGHT,
     N_ARGUMENTS,
-) = range(30)  # fmt: skip
+) = range(31)  # fmt: skip
 # Each row of `ITEMS`: a sample, the first and the end of its tokens that are an item's, and the steps of a token.
 N_ITEM = 4
 
@@ -76,14 +74,14 @@ def responses_item(arguments: Ints, item: Int, worker: Int):
 
 @kernel
 def tokens_item(arguments: Ints, item: Int, worker: Int):
-    """Give the features of some of a sequence's tokens; out [tokens, n_groups * GROUP + WINDOW * n_channels]."""
+    """Give the features of some of a sequence's tokens; out [tokens, width]."""
     piece, x = at(ints(arguments[ITEMS]), item * N_ITEM), _scratch(arguments, worker)
     sample, stride = piece[0], piece[3]
     n_steps, n_tokens = ints(arguments[LENGTHS])[sample], piece[2] - piece[1]
     first, last = piece[1] * stride, min(piece[2] * stride, n_steps)
     length = _fill(arguments, sample, first, last, x)
     n_kernels, n_channels = arguments[N_GROUPS] * GROUP, _n_channels(arguments)
-    width = n_kernels + WINDOW * n_channels
+    width = n_kernels + arguments[WINDOW] * n_channels
     out = at(reals(arguments[OUT]), (ints(arguments[OUT_STARTS])[sample] + piece[1]) * width)
     y = at(x, n_channels * length)
     for group in range(arguments[N_GROUPS]):
@@ -131,9 +129,9 @@ def _convolve(arguments: Ints, group: Int, x: Reals, length: Int, stride: Int, y
 @kernel
 def _look(arguments: Ints, x: Reals, length: Int, begin: Int, end: Int, target: Reals):
     """Copy the channels of the steps around a token's middle, in causal models of those up to its last step."""
-    n_channels = _n_channels(arguments)
-    first = end - WINDOW if arguments[IS_CAUSAL] else begin + (end - begin) // 2 - WINDOW // 2
-    for t in range(WINDOW):
+    n_channels, window = _n_channels(arguments), arguments[WINDOW]
+    first = end - window if arguments[IS_CAUSAL] else begin + (end - begin) // 2 - window // 2
+    for t in range(window):
         for c in range(n_channels):
             target[t * n_channels + c] = x[c * length + arguments[REACH_LEFT] + first + t]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .._kernels import convolution, parallel
-from .._kernels.convolution import GROUP, TAPS, WINDOW
+from .._kernels.convolution import GROUP, TAPS
 
 # Sequences that kernels are calibrated on at the most, and steps of each.
 _MOST_SAMPLES, _MOST_STEPS = 256, 64
@@ -14,6 +14,8 @@ _MOST_SAMPLES, _MOST_STEPS = 256, 64
 _FEW_SAMPLES, _FEW_STEPS = 64, 16
 # Kernels calibrated at a time.
 _GROUPS_AT_A_TIME = 16
+# Steps of the window beside the responses, and features that it has at the most, but for one step.
+_WINDOW, _MOST_WINDOW = 8, 2048
 # Channels that a kernel reads of all that there are, on average.
 _CHANNELS_A_KERNEL = 3
 # How far a kernel reaches, as a part of the median length.
@@ -23,7 +25,7 @@ _STEEPNESS = 4 / math.log(2)
 # A share of the median deviation below which a sequence counts as constant.
 _FLOOR = 0.01
 # Bytes of features that are computed at a time where they are not kept.
-_BLOCK_BYTES = 1 << 25
+_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Stem:
     the sequence's own steps, and its differences from step to step (causal: without the second, which looks ahead).
     A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response is squashed by
     ``sigmoid(4 (y - b) / deviation)``, with a random quantile b of its responses, and averaged over a token's steps.
-    Beside these stands the window of `WINDOW` steps around the token's middle (causal: up to its end).
+    Beside these stands a window of 8 steps around the token's middle (causal: up to its end), fewer of many channels.
 
     Attributes
     ----------
@@ -156,6 +158,7 @@ class Stem:
             convolution.ARE_DOUBLE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
             convolution.IS_CAUSAL: self.is_causal, convolution.N_GROUPS: len(self.dilations),
             convolution.MOST_CHANNELS: self.channels.shape[1], convolution.SCRATCH_SIZE: size,
+            convolution.WINDOW: window_steps(self.n_all_channels),
             convolution.REACH_LEFT: reaches[0], convolution.REACH_RIGHT: reaches[1],
         }.items():  # fmt: skip
             arguments[entry] = number
@@ -180,7 +183,13 @@ def n_channels(n_features, is_causal):
 
 def stem_width(n_features, n_kernels, is_causal):
     """Give how many features a token has."""
-    return n_kernels + WINDOW * n_channels(n_features, is_causal)
+    n_all = n_channels(n_features, is_causal)
+    return n_kernels + window_steps(n_all) * n_all
+
+
+def window_steps(n_all_channels):
+    """Give how many steps around a token's middle are told as they are."""
+    return max(1, min(_WINDOW, _MOST_WINDOW // n_all_channels))
 
 
 def _items(counts, strides):
