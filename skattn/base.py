@@ -12,12 +12,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._network.layers import POOLINGS
+from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
-from skattn.fitting import Model, fit_model
+from skattn.fitting import fit_model
 from skattn.functional import attention_weights
 from skattn.interchange import load_weights, save_weights
+from skattn.model import Model, named_weights
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
@@ -100,8 +102,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         X_new : ndarray of shape (n_samples, n_features_out)
-            One vector for each sequence. With ``pooling=None``: one for each step, of shape
-            (n_samples, n_steps, d_model), NaN where padded.
+            One vector for each sequence, those of several networks side by side. With ``pooling=None``: one for
+            each step, of shape (n_samples, n_steps, n_estimators * d_model), NaN where padded.
 
         Raises
         ------
@@ -109,47 +111,72 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If X cannot be read, differs from that of `fit` in its features, or leads to numbers beyond the largest
             float. So do all methods that take X.
         """
-        network, data = self._fitted.network, self._read_fitted(X)
-        if network.architecture.pooling is not None:
-            return self._carry(data, "features")
-        steps = self._carry(data, "steps")
+        data = self._read_fitted(X)
+        if self._fitted.network.architecture.pooling is not None:
+            return _side_by_side(self._carry(data, "features"))
+        steps = _side_by_side(self._carry(data, "steps"))
         padded = np.full((data.n_samples, data.n_steps, steps.shape[1]), np.nan, dtype=steps.dtype)
         padded[np.arange(data.n_steps) < data.lengths[:, np.newaxis]] = steps
         return padded
 
-    def attention_weights(self, X: Any, layer: int = -1) -> list[NDArray[Any]]:
-        """Show what each step attends to.
+    def attention_weights(self, X: Any, layer: int = -1, network: int = 0) -> list[NDArray[Any]]:
+        """Show what each step attends to, or each token where there is a stem.
 
         Parameters
         ----------
         X : sequences, as in `fit`
         layer : int, default=-1
             Which layer, counted from 0; negative numbers count from the last.
+        network : int, default=0
+            Which of the `n_estimators` networks, counted likewise: each looks in its own way.
 
         Returns
         -------
         weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
-            For each sequence, how much every step (row) attends to every step (column); rows sum to 1.
+            For each sequence, how much every step (row) attends to every step (column); rows sum to 1. Behind a
+            stem rows and columns are tokens; `token_spans` says which steps they stand for.
 
         Raises
         ------
         ValueError
-            If there is no such layer.
+            If there is no such layer or network.
         """
-        network, data = self._fitted.network, self._read_fitted(X)
-        n_layers = network.architecture.n_layers
-        if not -n_layers <= layer < n_layers:
-            raise ValueError(f"layer={layer} is none of the {n_layers} layers; try layer=-1, the last.")
-        queries, keys = (self._carry(data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
-        bounds = np.cumsum(data.lengths)[:-1]
-        options = {"window": network.architecture.window, "n_jobs": self.n_jobs}
+        members, data = self._fitted.members, self._read_fitted(X)
+        n_layers = members[0].network.architecture.n_layers
+        for name, number, count in (("layer", layer, n_layers), ("network", network, len(members))):
+            if not -count <= number < count:
+                raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
+        chosen = members[network].network
+        queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
+        bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
+        options = {"window": chosen.architecture.window, "n_jobs": self.n_jobs}
         weights = [
             attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
         for of_sample in weights:
-            refuse_overflow(of_sample, network, data)
+            refuse_overflow(of_sample, chosen, data)
         return weights
+
+    def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
+        """Tell which steps each token of a sequence stands for.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        spans : list of int64 arrays of shape (n_tokens_i, 2)
+            For each sequence the first step of every token, and the one after its last. Without a stem a token is a
+            step. With one a token also tells of steps around these: as far as its kernels reach.
+        """
+        stride, data = self._fitted.network.architecture.stride, self._read_fitted(X)
+        firsts = [np.arange(0, length, stride) for length in data.lengths.tolist()]
+        ends = data.lengths.tolist()
+        return [
+            np.stack([first, np.minimum(first + stride, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
+        ]
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write the weights, and all that predictions need besides, into a safetensors file.
@@ -225,7 +252,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     @property
     def weights_(self) -> dict[str, NDArray[Any]]:
         """Every learned array by its name; read-only, for these are the arrays that are computed with."""
-        views = {name: weight.view() for name, weight in self._fitted.network.weights.items()}
+        views = {name: weight.view() for name, weight in named_weights(self._fitted).items()}
         for view in views.values():
             view.flags.writeable = False
         return views
@@ -244,25 +271,25 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @property
     def loss_curve_(self) -> list[float]:
-        """Training loss of every epoch."""
-        return self._fitted.state.loss_curve
+        """Training loss of every epoch, the mean over networks that had as many."""
+        return _mean_curve([member.state.loss_curve for member in self._fitted.members])
 
     @property
     def best_loss_(self) -> float:
         """Lowest training loss of an epoch."""
-        return self._fitted.state.best_loss
+        return min(self.loss_curve_)
 
     @property
     def validation_scores_(self) -> list[float]:
         """Validation score of every epoch."""
         if not self._fitted.state.validation_scores:
             raise AttributeError("There are validation_scores_ only with early_stopping=True or X_val.")
-        return self._fitted.state.validation_scores
+        return _mean_curve([member.state.validation_scores for member in self._fitted.members])
 
     @property
     def n_iter_(self) -> int:
-        """Epochs so far."""
-        return self._fitted.state.n_epochs
+        """Epochs so far, of the network that had most."""
+        return max(member.state.n_epochs for member in self._fitted.members)
 
     @property
     def _fitted(self) -> Model:
@@ -273,7 +300,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     @property
     def _n_features_out(self) -> int:
         architecture = self._fitted.network.architecture
-        return len(POOLINGS[architecture.pooling]) * architecture.d_model
+        return len(self._fitted.members) * len(POOLINGS[architecture.pooling]) * architecture.d_model
 
     @property
     def _objective(self) -> Any:
@@ -296,11 +323,15 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""
-        return self._carry(self._read_fitted(X), "outputs")
+        combined: NDArray[Any] = self._objective.combine(self._carry(self._read_fitted(X), "outputs"))
+        return combined
 
-    def _carry(self, data: Sequences, name: str) -> NDArray[Any]:
-        """What stands in a slot of the network, all of it finite."""
-        network = self._fitted.network
+    def _carry(self, data: Sequences, name: str) -> list[NDArray[Any]]:
+        """What stands in a slot of each network."""
+        return [self._carry_by(member.network, data, name) for member in self._fitted.members]
+
+    def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
+        """What stands in a slot of a network, all of it finite."""
         return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network, data)
 
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
@@ -322,6 +353,18 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(read_state(state, type(self)))
+
+
+def _side_by_side(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _mean_curve(curves: list[list[float]]) -> list[float]:
+    """Mean of the curves that are as long; one alone is given as it is."""
+    if len(curves) == 1:
+        return curves[0]
+    longest = max(map(len, curves))
+    return [float(np.mean([curve[i] for curve in curves if len(curve) > i])) for i in range(longest)]
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from skattn import __version__
 from skattn._network.checks import check_fields, check_vector, check_whole, damaged
+from skattn._network.network import Network
 from skattn._storage import refuse_newer, refuse_unwritable, remove_old_drafts, replace_file
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.settings import TrainingState
-from skattn.fitting import Model, Samples
+from skattn.model import Model, Samples
 from skattn.persistence import read_training, write_training
 from skattn.sequences import Sequences
 
@@ -75,7 +76,7 @@ class Checkpoint:
         """
         if self._found is None:
             return drawn
-        seed: int = self._found["training"]["seed"]
+        seed: int = self._found["training"][0]["seed"]
         if seed != drawn and not self._takes_any_seed:
             self._refuse(["random_state is in another state than it was, and draws another seed"])
         return seed
@@ -112,18 +113,33 @@ class Checkpoint:
         """
         if self._found is None:
             return False
-        arrays, training, network = dict(self._found["arrays"]), dict(self._found["training"]), model.network
+        arrays, trainings = dict(self._found["arrays"]), self._found["training"]
         try:
-            parameters = check_vector("parameters", arrays.pop("parameters"), network.parameters.size, network.dtype)
-            training["kept_parameters"] = arrays.pop("kept_parameters", None)
-            training["optimizer"] = {**training["optimizer"], "vectors": arrays}
-            state = read_training(training, network)
-            _check_plan(state, self._optimizer)
+            if len(trainings) != len(model.members):
+                raise damaged("training", trainings, f"an entry for each of {len(model.members)} networks")
+            read = [
+                self._read_member(member.network, dict(training), _with_prefix(arrays, f"{i}."))
+                for i, (member, training) in enumerate(zip(model.members, trainings, strict=True))
+            ]
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(str(error)) from error
-        network.parameters[:] = parameters
-        model.state = state
+        for member, (parameters, state) in zip(model.members, read, strict=True):
+            member.network.parameters[:] = parameters
+            member.state = state
         return True
+
+    def _read_member(
+        self, network: Network, training: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    ) -> tuple[NDArray[Any], TrainingState]:
+        """A network's parameters, and how far its training had come."""
+        parameters = check_vector("parameters", arrays.pop("parameters"), network.parameters.size, network.dtype)
+        training["kept_parameters"] = arrays.pop("kept_parameters", None)
+        if training["optimizer"] is not None:
+            training["optimizer"] = {**training["optimizer"], "vectors": arrays}
+        state = read_training(training, network)
+        if state.n_epochs or state.optimizer is not None:
+            _check_plan(state, self._optimizer)
+        return parameters, state
 
     def save(self, model: Model) -> None:
         """Put what the model goes on from in place of what the file holds.
@@ -133,12 +149,15 @@ class Checkpoint:
         OSError
             If it cannot be written; the file is then as it was.
         """
-        training = write_training(model.state)
-        arrays = {**training["optimizer"].pop("vectors"), "parameters": model.network.parameters}
-        kept = training.pop("kept_parameters")
-        if kept is not None:
-            arrays["kept_parameters"] = kept
-        header = {"skattn": __version__, "begun_with": self._begun_with, "training": training}
+        trainings, arrays = [], {}
+        for i, member in enumerate(model.members):
+            training = write_training(member.state)
+            mine = {"parameters": member.network.parameters, "kept_parameters": training.pop("kept_parameters")}
+            if training["optimizer"] is not None:
+                mine |= training["optimizer"].pop("vectors")
+            arrays |= {f"{i}.{name}": array for name, array in mine.items() if array is not None}
+            trainings.append(training)
+        header = {"skattn": __version__, "begun_with": self._begun_with, "training": trainings}
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         content = buffer.getvalue()
@@ -161,7 +180,8 @@ class Checkpoint:
         try:
             check_fields("header", found, ("skattn", "begun_with", "training", "arrays"))
             # The seed draws the validation samples, so it is needed before there is a network.
-            check_whole("seed", found["training"]["seed"], most=np.iinfo(np.int32).max)
+            found["training"], found["arrays"] = _as_members(found["training"], found["arrays"])
+            check_whole("seed", found["training"][0]["seed"], most=np.iinfo(np.int32).max)
             for part, begun_with in check_fields("begun_with", found["begun_with"], PARTS).items():
                 check_fields(part, begun_with, (), begun_with)
         except (KeyError, TypeError, ValueError) as error:
@@ -187,6 +207,20 @@ class Checkpoint:
             "as then; to begin anew, give another path or delete the file. Every fit needs a file of its own, also "
             "each of a search or of cross-validation."
         )
+
+
+def _as_members(training: Any, arrays: dict[str, NDArray[Any]]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """What there is of each network; version 0.1.0 had one."""
+    if isinstance(training, dict):
+        return [training], {f"0.{name}": array for name, array in arrays.items()}
+    if not isinstance(training, list) or not training:
+        raise damaged("training", training, "a list, an entry a network")
+    return training, arrays
+
+
+def _with_prefix(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Arrays whose names begin so, without that."""
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _check_plan(state: TrainingState, optimizer: str) -> None:
@@ -220,12 +254,14 @@ def _describe(samples: Samples, x: str, y: str) -> dict[str, Any]:
 
 def _digest_model(model: Model) -> str:
     """One number that another model, or the same one trained further, would not have."""
-    network, target = model.network, model.target
-    scaling = [network.mean, network.scale, *(part for part in (target.mean, target.scale) if part is not None)]
-    training = write_training(model.state)
-    vectors = training["optimizer"].pop("vectors").values() if training["optimizer"] else ()
-    values = np.frombuffer(json.dumps(training).encode(), np.uint8)
-    return _digest(network.parameters, values, *vectors, *scaling)
+    target, arrays = model.target, []
+    for member in model.members:
+        network, training = member.network, write_training(member.state)
+        vectors = training["optimizer"].pop("vectors").values() if training["optimizer"] else ()
+        values = np.frombuffer(json.dumps(training).encode(), np.uint8)
+        arrays += [network.parameters, values, *vectors, network.mean, network.scale]
+        arrays += network.stem.arrays.values() if network.stem is not None else ()
+    return _digest(*arrays, *(part for part in (target.mean, target.scale) if part is not None))
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

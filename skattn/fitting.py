@@ -1,63 +1,30 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from skattn._network.network import Network
+from skattn._network.network import Architecture, Network
+from skattn._network.stem import learn_stem
 from skattn._training.loop import TrainingState, train
-from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.objectives import OBJECTIVES
 from skattn._training.standardise import step_mean_and_scale
+from skattn.defaults import choose, chosen, describe, longest_of
+from skattn.model import Member, Model, Samples
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_target, sorted_classes, split_validation
 from skattn.weighting import read_sample_weight
 
+KEPT_BYTES = 1 << 30
+"""Tokens that are kept for a whole fit; more are computed anew for every batch."""
+
 if TYPE_CHECKING:
     from skattn.checkpoint import Checkpoint
-
-
-@dataclass(eq=False)
-class Model:
-    """What a fit leaves behind; plain arrays and values, so it can be pickled.
-
-    Attributes
-    ----------
-    network : Network
-    state : TrainingState
-        How far training has come, and what it goes on from.
-    objective : str
-        Key of `OBJECTIVES`.
-    target : Target
-        How the objective encodes y.
-    classes : ndarray of shape (n_classes,) or None
-    """
-
-    network: Network
-    state: TrainingState
-    objective: str
-    target: Target
-    classes: NDArray[Any] | None
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Checked samples: sequences, what they should give, and how much each counts."""
-
-    data: Sequences
-    target: Any
-    weight: NDArray[np.float64]
-    objective: str
-    classes: Any
-
-    def take(self, indices: NDArray[np.int64]) -> "Samples":
-        """Give some of the samples."""
-        target = None if self.target is None else self.target[indices]
-        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
 
 
 def fit_model(
@@ -110,21 +77,56 @@ def fit_model(
     learned, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model)
+    learned = learned.merged()
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
-    if checkpoint and checkpoint.restore(model):
-        plan = "resume"
+    resumes = checkpoint is not None and checkpoint.restore(model)
+    for i, member in enumerate(model.members):
+        # A network that a killed fit had not come to begins like any other.
+        begun = resumes and member.state.plan_updates is not None
+        _train(estimator, model, i, learned, validation, n_epochs, "resume" if begun else plan, checkpoint)
+    return model
+
+
+def _train(
+    estimator: Any,
+    model: Model,
+    number: int,
+    learned: Samples,
+    validation: Samples | None,
+    n_epochs: int | None,
+    plan: str,
+    checkpoint: "Checkpoint | None",
+) -> None:
+    """Train one network of a model."""
+    member = model.members[number]
+    settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
+    if settings.verbose and len(model.members) > 1:
+        print(f"network {number + 1} of {len(model.members)}", flush=True)
+    data, target, weight = _encode(learned, model)
     train(
-        model.network,
-        *_encode(learned, model),
-        resolve_settings(estimator),
-        model.state,
+        member.network,
+        _with_tokens(member.network, data, estimator.n_jobs),
+        target,
+        weight,
+        settings,
+        member.state,
         n_epochs=n_epochs,
         plan=plan,
-        validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
+        validation=validation and _validation(member.network, validation, model, estimator.n_jobs),
         on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
     )
-    model.network.release()
-    return model
+    member.network.release()
+
+
+def _validation(network: Network, samples: Samples, model: Model, n_jobs: int | None) -> tuple[Any, ...]:
+    """Samples to validate with as training takes them, and how they are scored."""
+    data, target, weight = _encode(samples, model)
+    return _with_tokens(network, data, n_jobs), target, weight, OBJECTIVES[model.objective].score
+
+
+def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
+    """What the network's stem makes of all sequences, where that is little enough to be kept for the whole fit."""
+    return network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
 
 
 def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
@@ -209,44 +211,86 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
     target = objective.learn_target(samples.target, samples.weight, n_outputs)
+    choice = choose(estimator, data, objective.loss, longest_of(data))
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
         n_features=data.n_features,
         n_outputs=target.n_outputs,
-        max_steps=data.max_length,
+        choice=choice,
     )
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     refuse_too_large(architecture, dtype)
+    if estimator.verbose:
+        print(describe(estimator, architecture, len(samples.weight)), flush=True)
+    scaling = step_mean_and_scale(data, samples.weight)
+    members = [
+        Member(_begin_network(architecture, dtype, samples, scaling, each, estimator.n_jobs), TrainingState(each))
+        for each in _seeds(seed, estimator.n_estimators)
+    ]
+    return Model(members, samples.objective, target, samples.classes)
+
+
+def _seeds(seed: int, n: int) -> list[int]:
+    """A seed for each network; that of the first is the fit's own."""
+    return [seed, *np.random.default_rng(seed).integers(np.iinfo(np.int32).max, size=n - 1).tolist()]
+
+
+def _begin_network(
+    architecture: Architecture, dtype: Any, samples: Samples, scaling: Any, seed: int, n_jobs: int | None
+) -> Network:
+    """A network with its weights drawn, and its stem calibrated."""
     network = Network(architecture, dtype)
     network.initialise(np.random.default_rng(seed))
-    network.mean[:], network.scale[:] = step_mean_and_scale(data, samples.weight)
-    return Model(network, TrainingState(seed), samples.objective, target, samples.classes)
+    network.mean[:], network.scale[:] = scaling
+    if architecture.n_kernels:
+        network.stem = learn_stem(
+            samples.data,
+            samples.weight,
+            network.mean,
+            network.scale,
+            n_kernels=architecture.n_kernels,
+            stride=architecture.stride,
+            is_causal=architecture.is_causal,
+            generator=np.random.default_rng([seed, 1]),
+            dtype=network.dtype,
+            n_jobs=n_jobs,
+        )
+    return network
 
 
 def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     """A copy of the model to train on, with parameters as they are set now."""
     before = model.network
+    if estimator.n_estimators != len(model.members):
+        _refuse_change({"n_estimators": len(model.members)}, {"n_estimators": estimator.n_estimators})
     architecture = resolve_architecture(
         estimator,
         loss=before.architecture.loss,
         n_features=samples.data.n_features,
         n_outputs=before.architecture.n_outputs,
-        max_steps=before.architecture.max_steps,
+        choice=chosen(estimator, before.architecture),
     )
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
+    members = [Member(_copy(member.network, architecture), deepcopy(member.state)) for member in model.members]
+    return replace(model, members=members)
+
+
+def _copy(before: Network, architecture: Architecture) -> Network:
+    """A network of its own with the same weights; a stem, which never changes, is shared."""
     network = Network(architecture, before.dtype)
     network.parameters[:] = before.parameters
     network.mean[:], network.scale[:] = before.mean, before.scale
-    return replace(model, network=network, state=deepcopy(model.state))
+    network.stem = before.stem
+    return network
 
 
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Dropout may change between calls; anything else would be another network."""
     for name, value in after.items():
-        if value != before[name] and name != "dropout":
+        if value != before[name] and name not in ("dropout", "embedding_dropout"):
             raise ValueError(
                 f"{name} is {value!r} now, but the fitted network was built with {before[name]!r}, and "
                 "warm_start and partial_fit go on with the same network; set it back, or start anew with "

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from skattn import __version__
 from skattn._network.checks import check_architecture, check_choice, check_fields, damaged
 from skattn._network.network import Architecture, Network
+from skattn._network.stem import STEM_ARRAYS
 from skattn._storage import refuse_newer, replace_file
-from skattn._training.objectives import OBJECTIVES
+from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.settings import TrainingState
 from skattn.checkpoint import FREE
-from skattn.fitting import Model
+from skattn.defaults import chosen
+from skattn.model import Member, Model, named_weights
 from skattn.parameters import resolve_architecture
 from skattn.persistence import VERSION, read_state
 
@@ -37,7 +40,7 @@ _INPUT, _TARGET = ("input.mean", "input.scale"), ("target.mean", "target.scale")
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
-_FREE = {"dropout", "hidden_fraction"}
+_FREE = {"dropout", "hidden_fraction", "embedding_dropout"}
 # Bytes that labels may take; a file could ask for words of any width.
 _MOST_LABELS = 1 << 24
 
@@ -63,7 +66,10 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     """
     library = _safetensors()
     network, target = model.network, model.target
-    tensors = {**network.weights, **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
+    tensors = {**named_weights(model), **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
+    for i, member in enumerate(model.members):
+        if member.network.stem is not None:
+            tensors |= {_stem_name(i, len(model.members), n): a for n, a in member.network.stem.arrays.items()}
     if target.mean is not None:
         tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
@@ -80,7 +86,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         "steps_in": [bool(estimator._steps_in[0]), int(estimator._steps_in[1])],
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else names.tolist(),
-        "training": {name: getattr(model.state, name) for name in _TRAINING},
+        "training": [{name: getattr(member.state, name) for name in _TRAINING} for member in model.members],
     }
     # As it will be read: keys are words, and pairs are lists.
     description = json.loads(json.dumps(description, allow_nan=False))
@@ -121,21 +127,21 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     dtype = check_choice("dtype", description["dtype"], ("float32", "float64"))
     objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
     n_numbers = sum(tensor.size for tensor in tensors.values())
-    network = Network(_match(estimator, description, n_numbers), dtype)
+    training = description["training"]
+    # Up to version 0.1.0 there was one network.
+    training = [training] if isinstance(training, dict) else training
+    if not isinstance(training, list) or not training:
+        raise damaged("training", training, "a list, an entry a network")
+    architecture = _match(estimator, description, n_numbers, len(training))
     with_target = _TARGET if objective == "squared_error" else ()
-    check_fields("tensors", tensors, (*network.weights, *_INPUT, *with_target))
-    for name, weight in network.weights.items():
-        if tensors[name].dtype != weight.dtype or tensors[name].shape != weight.shape:
-            raise damaged(name, tensors[name], f"numbers in {weight.dtype} of shape {weight.shape}")
-        weight[...] = tensors[name]
+    members = _read_members(tensors, architecture, dtype, training, (*_INPUT, *with_target))
     classes, names = description["classes"], description["feature_names_in"]
     state = {
         VERSION: description["version"],
         "_steps_in": tuple(description["steps_in"]) if isinstance(description["steps_in"], list) else None,
         "n_features_in_": description["n_features_in"],
         "_model": {
-            "network": network.__getstate__() | {name[6:]: tensors[name] for name in _INPUT},
-            "training": check_fields("training", description["training"], _TRAINING),
+            "members": members,
             "objective": objective,
             "target": check_fields("target", description["target"], ("n_outputs", "is_column"))
             | {name[7:]: tensors[name] for name in with_target},
@@ -145,6 +151,42 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     if names is not None:
         state["feature_names_in_"] = _read_labels("feature_names_in", {"dtype": "object", "values": names})
     return read_state(state, type(estimator))
+
+
+def _stem_name(number: int, n_members: int, name: str) -> str:
+    """What an array of a network's stem is called."""
+    return f"stem.{name}" if n_members == 1 else f"networks.{number}.stem.{name}"
+
+
+def _read_members(
+    tensors: dict[str, NDArray[Any]],
+    architecture: Architecture,
+    dtype: Any,
+    training: list[Any],
+    others: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """Each network, as `read_state` takes it; no tensor may be missing or left over."""
+    members = [Member(Network(architecture, dtype), TrainingState(0)) for _ in training]
+    weights = named_weights(Model(members, "", Target(architecture.n_outputs), None))
+    stems = [
+        {name: _stem_name(i, len(members), name) for name in STEM_ARRAYS} if architecture.n_kernels else {}
+        for i in range(len(members))
+    ]
+    check_fields("tensors", tensors, (*weights, *others, *(name for stem in stems for name in stem.values())))
+    for name, weight in weights.items():
+        if tensors[name].dtype != weight.dtype or tensors[name].shape != weight.shape:
+            raise damaged(name, tensors[name], f"numbers in {weight.dtype} of shape {weight.shape}")
+        weight[...] = tensors[name]
+    scaling = {name[6:]: tensors[name] for name in _INPUT}
+    return [
+        {
+            "network": member.network.__getstate__()
+            | scaling
+            | ({"stem": {name: tensors[full] for name, full in stem.items()}} if stem else {}),
+            "training": check_fields("training", state, _TRAINING),
+        }
+        for member, stem, state in zip(members, stems, training, strict=True)
+    ]
 
 
 def _safetensors() -> ModuleType:
@@ -189,12 +231,13 @@ def _digest(tensors: dict[str, NDArray[Any]], description: dict[str, Any]) -> st
     return digest.hexdigest()
 
 
-def _match(estimator: Any, description: dict[str, Any], n_numbers: int) -> Architecture:
+def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_members: int) -> Architecture:
     """The network that the estimator asks for, where the file is of the same; else an error names what differs."""
     values = check_architecture(description["architecture"], n_numbers)
-    sizes = {name: values[name] for name in ("loss", "n_features", "n_outputs", "max_steps")}
-    asked = resolve_architecture(estimator, **sizes)
+    sizes = {name: values[name] for name in ("loss", "n_features", "n_outputs")}
+    asked = resolve_architecture(estimator, **sizes, choice=chosen(estimator, Architecture(**values)))
     there, wanted = ({k: v for k, v in a.items() if k not in _FREE} for a in (values, asdict(asked)))
+    there["n_estimators"], wanted["n_estimators"] = n_members, estimator.n_estimators
     for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
         if getattr(estimator, name, "auto") != "auto":
             there[name], wanted[name] = found, getattr(estimator, name)

@@ -14,6 +14,7 @@ from skattn._network.network import Architecture
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings
+from skattn.defaults import Choice, resolve_batch_size, resolve_max_iter
 from skattn.functional import bounds
 
 HIDDEN_FRACTION = 0.3
@@ -69,6 +70,19 @@ class SelfAttentionParameters(BaseEstimator):
         pools by the mean where the target is one a sequence.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
+    embedding : {"auto", "linear", "random_convolution"}, default="auto"
+        What a step is turned into before attention. "linear": a linear map of its features.
+        "random_convolution": a stem of fixed random convolutions, calibrated on the training sequences, turns a
+        sequence into at most about `n_tokens` tokens that tell its local shapes; attention is then between tokens
+        (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
+        and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
+    n_kernels : int or "auto", default="auto"
+        Random convolutions of the stem, in groups of 16. "auto": 2048.
+    n_tokens : int, default=64
+        Tokens of the longest training sequence: a token stands for as many steps as that takes.
+    n_estimators : int, default=3
+        Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
+        averaged, features stand side by side. Time and memory grow with their number.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
     learning_rate_init : float, default=0.001
@@ -76,11 +90,13 @@ class SelfAttentionParameters(BaseEstimator):
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.
-    alpha : float, default=0.1
+    alpha : float, default=0.01
         Strength of weight decay ("adamw") or of the L2 penalty ("adam", "sgd"); normalisation weights,
         biases and positions are free of it.
-    dropout : float, default=0.0
+    dropout : float, default=0.1
         Share of activations set to zero while training, in [0, 1).
+    embedding_dropout : float, default=0.3
+        Share of the stem's features that are left out of an update, for all tokens of a sequence alike, in [0, 1).
     batch_size : int or "auto", default="auto"
         Sequences an update. "auto": all of up to 64, which makes `sample_weight` the same as repeating
         samples; 32 of more, and up to 256 of very many.
@@ -119,14 +135,15 @@ class SelfAttentionParameters(BaseEstimator):
     Attributes
     ----------
     weights_ : dict of str to ndarray
-        Every learned array by its name, for example ``"layers.0.query.weight"``, a matrix being
-        ``(n_in, n_out)``. Read-only: these are the arrays that are computed with.
+        Every learned array by its name, for example ``"layers.0.query.weight"``, or of several networks
+        ``"networks.0.layers.0.query.weight"``, a matrix being ``(n_in, n_out)``. Read-only: these are the arrays
+        that are computed with.
     objective_ : str
         What was learned: "cross_entropy", "binary_cross_entropy", "squared_error" or "reconstruction".
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted; for several labels a sample, their column numbers. Only with classes.
     loss_curve_ : list of float
-        Training loss of every epoch.
+        Training loss of every epoch, the mean over networks.
     best_loss_ : float
         Lowest training loss of an epoch.
     validation_scores_ : list of float
@@ -152,11 +169,16 @@ class SelfAttentionParameters(BaseEstimator):
     window: int | tuple[int | None, int | None] | None = None
     pooling: str | None = "mean_max"
     n_step_features: int = 1
+    embedding: str = "auto"
+    n_kernels: int | str = "auto"
+    n_tokens: int = 64
+    n_estimators: int = 3
     optimizer: str = "adamw"
     learning_rate_init: float = 0.001
     learning_rate: str = "cosine"
-    alpha: float = 0.1
-    dropout: float = 0.0
+    alpha: float = 0.01
+    dropout: float = 0.1
+    embedding_dropout: float = 0.3
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"
     early_stopping: bool = False
@@ -184,11 +206,16 @@ class SelfAttentionParameters(BaseEstimator):
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_step_features": [_AT_LEAST_1],
+        "embedding": [StrOptions({"auto", "linear", "random_convolution"})],
+        "n_kernels": [Interval(Integral, 1, 1 << 20, closed="both"), StrOptions({"auto"})],
+        "n_tokens": [Interval(Integral, 1, 1 << 20, closed="both")],
+        "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [_AT_LEAST_1, StrOptions({"auto"})],
         "max_iter": [_AT_LEAST_1, StrOptions({"auto"})],
         "early_stopping": ["boolean"],
@@ -216,7 +243,7 @@ def document(estimator: type) -> type:
 
 
 def resolve_architecture(
-    parameters: SelfAttentionParameters, *, loss: str, n_features: int, n_outputs: int, max_steps: int
+    parameters: SelfAttentionParameters, *, loss: str, n_features: int, n_outputs: int, choice: Choice
 ) -> Architecture:
     """Turn parameters into the sizes of a network, every "auto" and None decided.
 
@@ -228,8 +255,8 @@ def resolve_architecture(
         Name of the loss that the network computes.
     n_features, n_outputs : int
         Features of a step that go in, numbers that come out.
-    max_steps : int
-        Longest sequence of the training data.
+    choice : Choice
+        What stands before the network.
 
     Raises
     ------
@@ -252,11 +279,14 @@ def resolve_architecture(
         n_layers=int(parameters.n_layers),
         d_feedforward=int(d_feedforward or 0),
         position=parameters.position,
-        max_steps=max_steps,
+        max_steps=choice.max_steps,
         window=resolve_window(parameters.window, parameters.causal),
         pooling=parameters.pooling,
         dropout=float(parameters.dropout),
         hidden_fraction=HIDDEN_FRACTION,
+        n_kernels=choice.n_kernels,
+        stride=choice.stride,
+        embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
     )
 
 
@@ -277,8 +307,8 @@ def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any]) -> None:
     a = architecture
     heads, values = (a.n_heads + a.n_kv_heads) * a.d_head, (a.n_heads + a.n_kv_heads) * a.d_value
     n_parameters = a.n_layers * a.d_model * (heads + values + 2 * a.d_feedforward)
-    n_parameters += a.d_model * (a.n_features + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
-    a_step = a.n_features + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
+    n_parameters += a.d_model * (a.d_input + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
+    a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
     # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
     needed = (5 * n_parameters + 2 * a_step * a.max_steps) * dtype.itemsize
     if needed > _memory():
@@ -297,10 +327,21 @@ def _memory() -> float:
         return float("inf")
 
 
-def resolve_settings(parameters: SelfAttentionParameters) -> Settings:
-    """Hand the learning parameters on under their own names."""
+def resolve_settings(parameters: SelfAttentionParameters, architecture: Architecture, n_samples: int) -> Settings:
+    """Hand the learning parameters on under their own names, every "auto" decided.
+
+    Parameters
+    ----------
+    parameters : SelfAttentionParameters
+    architecture : Architecture
+    n_samples : int
+        Different samples to learn from.
+    """
     known = set(parameters.get_params(deep=False))
-    return Settings(**{f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known})
+    given = {f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known}
+    given["batch_size"] = resolve_batch_size(given["batch_size"], architecture, n_samples)
+    given["max_iter"] = resolve_max_iter(given["max_iter"], architecture, n_samples, given["batch_size"])
+    return Settings(**given)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ package but the estimator itself, and what comes out of a file is checked before
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from skattn._storage import refuse_newer
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
 from skattn._training.settings import TrainingState
-from skattn.fitting import Model
+from skattn.model import Member, Model
 
 TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
@@ -102,8 +103,10 @@ def _read_path(plain: dict[str, Any]) -> Path:
 def _write_model(model: Model) -> dict[str, Any]:
     """All that a fit left behind, as plain values and arrays."""
     return {
-        "network": model.network.__getstate__(),
-        "training": write_training(model.state),
+        "members": [
+            {"network": member.network.__getstate__(), "training": write_training(member.state)}
+            for member in model.members
+        ],
         "objective": model.objective,
         "target": dict(vars(model.target)),
         "classes": model.classes,
@@ -129,18 +132,39 @@ def _read_model(state: Any) -> Model:
     if isinstance(state, Model):
         # As version 0.1.0 pickled it.
         try:
-            state = _write_model(state)
+            before = {"members": [Member(vars(state)["network"], vars(state)["state"])], **vars(state)}
+            state = _write_model(SimpleNamespace(**before))
         except (AttributeError, KeyError, TypeError) as error:
             raise damaged("_model", str(error), "a whole model") from error
-    state = check_fields("_model", state, ("network", "training", "objective", "target", "classes"))
-    network = Network.__new__(Network)
-    network.__setstate__(state["network"])
+    if isinstance(state, dict) and "network" in state:
+        # As versions before 0.2 wrote it, which had one network.
+        state = {"members": [{name: state.get(name) for name in ("network", "training")}], **state}
+        del state["network"], state["training"]
+    state = check_fields("_model", state, ("members", "objective", "target", "classes"))
+    members = _read_members(state["members"])
+    architecture = members[0].network.architecture
     objective = check_choice("objective", state["objective"], tuple(OBJECTIVES))
-    if OBJECTIVES[objective].loss != network.architecture.loss:
-        raise damaged("loss", network.architecture.loss, f"that of the objective {objective!r}")
-    target = _read_target(state["target"], objective, network.architecture)
-    training = read_training(state["training"], network)
-    return Model(network, training, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
+    if OBJECTIVES[objective].loss != architecture.loss:
+        raise damaged("loss", architecture.loss, f"that of the objective {objective!r}")
+    target = _read_target(state["target"], objective, architecture)
+    return Model(members, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
+
+
+def _read_members(states: Any) -> list[Member]:
+    """Networks of one architecture and precision, one at least."""
+    if not isinstance(states, list) or not states:
+        raise damaged("members", states, "a list of networks")
+    members = []
+    for state in states:
+        state = check_fields("member", state, ("network", "training"))
+        network = Network.__new__(Network)
+        network.__setstate__(state["network"])
+        members.append(Member(network, read_training(state["training"], network)))
+    first = members[0].network
+    for member in members[1:]:
+        if (member.network.architecture, member.network.dtype) != (first.architecture, first.dtype):
+            raise damaged("members", member.network.architecture, "networks that are alike")
+    return members
 
 
 def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:

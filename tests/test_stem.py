@@ -178,14 +178,14 @@ def test_the_network_takes_tokens_as_steps(changes):
         np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("feature_dropout", [0.0, 0.4])
-def test_gradient_is_the_slope(feature_dropout):
-    assert_gradient_is_the_slope(Problem(feature_dropout=feature_dropout, dropout=0.2, d_feedforward=13, **STEM))
+@pytest.mark.parametrize("embedding_dropout", [0.0, 0.4])
+def test_gradient_is_the_slope(embedding_dropout):
+    assert_gradient_is_the_slope(Problem(embedding_dropout=embedding_dropout, dropout=0.2, d_feedforward=13, **STEM))
 
 
 @pytest.mark.parametrize("lengths", [(31, 32), (1500, 31)])
 def test_dropped_features_are_the_same_at_all_steps_and_new_in_each_update(lengths):
-    problem = Problem(lengths, feature_dropout=0.5, n_features=7, d_model=5, d_head=3, d_value=3)
+    problem = Problem(lengths, embedding_dropout=0.5, n_features=7, d_model=5, d_head=3, d_value=3)
     gradients = [problem.loss_and_gradient(n_update=n)[1] for n in range(3)]
     for gradient in gradients:
         rows = gradient[: 7 * 5].reshape(7, 5)
@@ -194,7 +194,7 @@ def test_dropped_features_are_the_same_at_all_steps_and_new_in_each_update(lengt
 
 
 def test_nothing_is_dropped_but_while_learning():
-    network, batch = make_network(feature_dropout=0.5, **STEM), make_batch()
+    network, batch = make_network(embedding_dropout=0.5, **STEM), make_batch()
     kept = make_network(**STEM)
     kept.parameters[:] = network.parameters
     np.testing.assert_array_equal(network.forward(batch, "outputs"), kept.forward(batch, "outputs"))

@@ -39,7 +39,7 @@ class Architecture:
     hidden_fraction: float = 0.15
     n_kernels: int = 0
     stride: int = 1
-    feature_dropout: float = 0.0
+    embedding_dropout: float = 0.0
 
     @property
     def is_causal(self):
@@ -63,7 +63,7 @@ def write_tape(architecture):
     source = tape.slot(a.d_input, name="input")
     wanted = tape.slot(1 + a.n_targets, per_step=False)
     loss = tape.slot(1, per_step=False, name="loss")
-    layers.drop_features(tape, source, a.feature_dropout)
+    layers.drop_features(tape, source, a.embedding_dropout)
     stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
     reconstructs = a.loss == "reconstruction"
     if reconstructs:
@@ -199,6 +199,16 @@ class Network:
         if self.stem is None or isinstance(data, Tokens):
             return data
         return self.stem.tokens(data, self.mean, self.scale, n_jobs)
+
+    def count_rows(self, lengths):
+        """Give how many steps, or tokens, the network sees of sequences of some lengths."""
+        return lengths if self.stem is None else self.stem.count_tokens(lengths)
+
+    def bytes_of_tokens(self, data):
+        """Give how much room `tokens` would take; none without a stem."""
+        if self.stem is None:
+            return 0
+        return int(self.stem.count_tokens(data.lengths).sum()) * self.stem.width * self.dtype.itemsize
 
     def _blocks(self, data, n_jobs):
         """Cut what is to be carried forwards so that its tokens take a few megabytes: pairs of data and samples."""

@@ -28,6 +28,11 @@ class Target:
     is_column: bool = False
 
 
+def mean_outputs(outputs):
+    """What several networks say together where outputs are values."""
+    return outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
+
+
 @dataclass(frozen=True)
 class Objective:
     """One entry of `OBJECTIVES`: everything that an estimator must know about a loss.
@@ -52,6 +57,8 @@ class Objective:
         Their logarithms, finite also where a probability is too small for a float.
     decision : callable (outputs) -> ndarray, or None
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
+    combine : callable (list of outputs) -> outputs
+        What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
     score : callable (encoded, outputs, weight) -> float, or None
         What early stopping watches, higher is better. None: minus the mean loss of the validation samples.
     """
@@ -64,6 +71,7 @@ class Objective:
     log_probabilities: Callable | None = None
     decision: Callable | None = None
     score: Callable | None = None
+    combine: Callable = mean_outputs
 
 
 def softmax(outputs):
@@ -89,6 +97,23 @@ def sigmoid(outputs):
 def log_sigmoid(outputs):
     """Turn each number into the logarithm of a probability."""
     return -np.logaddexp(0, -outputs)
+
+
+def mean_softmax(outputs):
+    """Outputs whose softmax is the mean of those of several networks: its logarithm."""
+    return outputs[0] if len(outputs) == 1 else _log_mean([log_softmax(each) for each in outputs])
+
+
+def mean_sigmoid(outputs):
+    """Outputs whose sigmoid is the mean of those of several networks: the logarithm of its odds."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return _log_mean([log_sigmoid(each) for each in outputs]) - _log_mean([log_sigmoid(-each) for each in outputs])
+
+
+def _log_mean(logarithms):
+    """Logarithm of the mean of numbers whose logarithms these are; none of them is taken out of the range."""
+    return np.logaddexp.reduce(logarithms, axis=0) - np.log(len(logarithms)).astype(logarithms[0].dtype)
 
 
 def accuracy(encoded, outputs, weight=None):
@@ -199,6 +224,7 @@ OBJECTIVES = {
         log_probabilities=log_softmax,
         decision=_class_decision,
         score=accuracy,
+        combine=mean_softmax,
     ),
     "squared_error": Objective(
         loss="squared_error",
@@ -215,6 +241,7 @@ OBJECTIVES = {
         probabilities=sigmoid,
         log_probabilities=log_sigmoid,
         decision=_label_decision,
+        combine=mean_sigmoid,
     ),
     "reconstruction": Objective(
         loss="reconstruction",

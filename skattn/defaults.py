@@ -1,0 +1,181 @@
+"""What "auto" stands for, decided by the sequences to learn from; measured in docs/accuracy.rst."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn._network.network import Architecture
+from skattn._network.stem import GROUP
+from skattn._training import settings
+from skattn.sequences import Sequences
+
+N_KERNELS = 2048
+"""Kernels of a stem."""
+
+MOST_FEATURES = 512
+"""Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
+
+MANY = 500
+"""Samples from which on training behind a stem takes `MANY_UPDATES`."""
+
+UPDATES, MANY_UPDATES = 600, 1500
+"""Updates behind a stem."""
+
+BATCH, MANY_BATCH = 8, 16
+"""Samples an update behind a stem."""
+
+# Values that are looked at to tell whether steps are binary.
+_MOST_VALUES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What stands before a network, and how long its sequences are then.
+
+    Attributes
+    ----------
+    n_kernels : int
+        0 without a stem.
+    stride : int
+        Steps of a token; 1 without a stem.
+    max_steps : int
+        Steps, or tokens, of the longest sequence that positions are learned for.
+    """
+
+    n_kernels: int
+    stride: int
+    max_steps: int
+
+
+def chosen(estimator: Any, architecture: Architecture) -> Choice:
+    """What stands before a network that there is already, where the estimator does not ask for something else.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    architecture : Architecture
+    """
+    a = architecture
+    n_kernels = a.n_kernels
+    if estimator.embedding == "linear":
+        n_kernels = 0
+    elif estimator.n_kernels != "auto" and (n_kernels or estimator.embedding == "random_convolution"):
+        n_kernels = _whole_groups(estimator.n_kernels)
+    return Choice(n_kernels, a.stride, a.max_steps)
+
+
+def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
+    """Say in a few lines what was decided by the samples.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    architecture : Architecture
+        Of its networks.
+    n_samples : int
+    """
+    a = architecture
+    steps = f"up to {a.max_steps} steps of {a.n_features} features"
+    if a.n_kernels:
+        steps = f"up to {a.max_steps} tokens of {a.stride} steps, {a.d_input} features each ({a.n_kernels} kernels)"
+    batch = resolve_batch_size(estimator.batch_size, a, n_samples)
+    epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
+    return (
+        f"{n_samples} sequences; embedding {'random_convolution' if a.n_kernels else 'linear'}: {steps}\n"
+        f"{estimator.n_estimators} network(s) of width {a.d_model}, {a.n_layers} layer(s), {a.n_heads} heads; "
+        f"at most {epochs} epochs in batches of {batch}"
+    )
+
+
+def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
+    """Sequences an update: `BATCH` behind a stem, and more of very many; else see `settings.resolve_batch_size`.
+
+    Parameters
+    ----------
+    batch_size : int or "auto"
+    architecture : Architecture
+    n_samples : int
+    """
+    if batch_size == "auto" and architecture.n_kernels:
+        batch_size = BATCH if n_samples < MANY else MANY_BATCH
+    return settings.resolve_batch_size(batch_size, n_samples)
+
+
+def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples: int, batch_size: int) -> int:
+    """Epochs of a fit: behind a stem `UPDATES`, or `MANY_UPDATES`; else see `settings.resolve_max_iter`.
+
+    Parameters
+    ----------
+    max_iter : int or "auto"
+    architecture : Architecture
+    n_samples : int
+    batch_size : int
+    """
+    if max_iter == "auto" and architecture.n_kernels:
+        n_updates = UPDATES if n_samples < MANY else MANY_UPDATES
+        return -(-n_updates // -(-n_samples // batch_size))
+    return settings.resolve_max_iter(max_iter, n_samples, batch_size)
+
+
+def choose(estimator: Any, data: Sequences, loss: str, longest: int) -> Choice:
+    """Decide what stands before the network.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+        Its `embedding`, `n_kernels`, `n_tokens` and `pooling` are read.
+    data : Sequences
+        What is learned from.
+    loss : str
+        Name of the loss.
+    longest : int
+        Steps that positions are learned for.
+
+    Raises
+    ------
+    ValueError
+        If a stem is asked for where every step is to have a row of its own.
+    """
+    embedding = estimator.embedding
+    if embedding == "auto":
+        embedding = "random_convolution" if _suits(estimator, data, loss) else "linear"
+    if embedding == "linear":
+        return Choice(0, 1, longest)
+    stride = -(-longest // int(estimator.n_tokens))
+    if stride > 1 and (estimator.pooling is None or loss == "reconstruction"):
+        asks = "pooling=None" if estimator.pooling is None else "the objective reconstruction"
+        raise ValueError(
+            f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and {asks} '
+            f'wants every step: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
+        )
+    n_kernels = N_KERNELS if estimator.n_kernels == "auto" else estimator.n_kernels
+    return Choice(_whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+
+
+def _whole_groups(n_kernels: int) -> int:
+    """Kernels in whole groups, as a stem has them."""
+    return -(-int(n_kernels) // GROUP) * GROUP
+
+
+def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
+    """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
+    is_whole = estimator.pooling is not None and loss != "reconstruction"
+    return is_whole and longest_of(data) > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
+
+
+def longest_of(data: Sequences) -> int:
+    """Steps of the longest sequence."""
+    return data.max_length
+
+
+def _is_binary(data: Sequences) -> bool:
+    """Whether steps hold nothing but 0 and 1, as far as a look at some tells."""
+    n_each = max(1, _MOST_VALUES // (data.n_features * data.n_samples))
+    some = np.linspace(0, data.n_samples - 1, min(data.n_samples, _MOST_VALUES)).astype(np.int64)
+    for start, length in zip(data.starts[some].tolist(), data.lengths[some].tolist(), strict=True):
+        values: NDArray[Any] = data.values[start : start + min(length, n_each)]
+        if not ((values == 0) | (values == 1)).all():
+            return False
+    return True

@@ -1,0 +1,94 @@
+"""What travels between reading, fitting and files: samples to learn from, and the networks that learned."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn._network.network import Network
+from skattn._training.objectives import Target
+from skattn._training.settings import TrainingState
+from skattn.sequences import Sequences
+
+
+@dataclass(eq=False)
+class Member:
+    """One network of a model, and how far its training has come."""
+
+    network: Network
+    state: TrainingState
+
+
+@dataclass(eq=False)
+class Model:
+    """What a fit leaves behind; plain arrays and values, so it can be pickled.
+
+    Attributes
+    ----------
+    members : list of Member
+        Networks of the same architecture, trained from different seeds.
+    objective : str
+        Key of `OBJECTIVES`.
+    target : Target
+        How the objective encodes y.
+    classes : ndarray of shape (n_classes,) or None
+    """
+
+    members: list[Member]
+    objective: str
+    target: Target
+    classes: NDArray[Any] | None
+
+    @property
+    def network(self) -> Network:
+        """The first network."""
+        return self.members[0].network
+
+    @property
+    def state(self) -> TrainingState:
+        """How far the first network's training has come."""
+        return self.members[0].state
+
+
+def named_weights(model: Model) -> dict[str, NDArray[Any]]:
+    """Every learned array by its name; those of several networks begin with ``networks.``, their number and a dot."""
+    if len(model.members) == 1:
+        return model.network.weights
+    return {
+        f"networks.{i}.{name}": weight
+        for i, member in enumerate(model.members)
+        for name, weight in member.network.weights.items()
+    }
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Checked samples: sequences, what they should give, and how much each counts."""
+
+    data: Sequences
+    target: Any
+    weight: NDArray[np.float64]
+    objective: str
+    classes: Any
+
+    def take(self, indices: NDArray[np.int64]) -> "Samples":
+        """Give some of the samples."""
+        target = None if self.target is None else self.target[indices]
+        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
+
+    def merged(self) -> "Samples":
+        """Give samples in an order of their own, those that repeat another merged into one of their weight.
+
+        So repeating a sample is weighting it, whatever batches are cut and whatever is dropped, and the order in
+        which samples came changes nothing.
+        """
+        data, digests = self.data, []
+        for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
+            digest = hashlib.blake2b(data.values[start : start + length].data, digest_size=16)
+            if self.target is not None:
+                digest.update(self.target[i].tobytes())
+            digests.append(digest.digest())
+        _, first, owner = np.unique(np.array(digests, "V16"), return_index=True, return_inverse=True)
+        return replace(self.take(first), weight=np.bincount(owner, weights=self.weight, minlength=len(first)))
