@@ -280,8 +280,11 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Entry of `OBJECTIVES` by which the network was trained."""
         return OBJECTIVES[self._fitted.objective]
 
-    def _choose_objective(self, y: Any, current: str | None) -> str:
-        """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any."""
+    def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
+        """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any.
+
+        Where `classes` were announced, y holds some of them.
+        """
         raise NotImplementedError
 
     def _weigh_classes(

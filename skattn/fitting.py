@@ -12,6 +12,7 @@ from skattn._network.network import Network
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.standardise import step_mean_and_scale
+from skattn._wording import shortened
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_target, sorted_classes, split_validation
@@ -142,7 +143,7 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     dtype = model.network.dtype if model else estimator.dtype
     data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
-    objective = estimator._choose_objective(y, model.objective if model else None)
+    objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
@@ -163,8 +164,8 @@ def _settle_classes(samples: Samples, is_open: bool) -> Samples:
         target, classes = keep_present(target, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"There is only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
-            "them apart; add samples of another class."
+            f"There is only one class, {shortened(repr(classes.tolist()[0]))}, and at least 2 are needed to learn "
+            "what tells them apart; add samples of another class."
         )
     return replace(samples, target=target, classes=classes)
 
@@ -189,7 +190,7 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
     try:
         data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"X_val: {error}") from error
+        raise type(error)(f"X_val: {shortened(error, 480)}") from error
     target, _ = read_target(
         y_val,
         samples.objective,
@@ -247,8 +248,9 @@ def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Dropout may change between calls; anything else would be another network."""
     for name, value in after.items():
         if value != before[name] and name != "dropout":
+            now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(
-                f"{name} is {value!r} now, but the fitted network was built with {before[name]!r}, and "
+                f"{name} is {now} now, but the fitted network was built with {then}, and "
                 "warm_start and partial_fit go on with the same network; set it back, or start anew with "
                 "warm_start=False or sklearn.base.clone."
             )

@@ -188,7 +188,7 @@ def _array(array, name):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; say what is valid by `lengths`.")
     array = _as_array(array, name)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} holds {array.dtype}; real numbers are wanted.")
+        raise TypeError(f"{name} holds {shortened(str(array.dtype))}; real numbers are wanted.")
     if array.ndim != 4 or 0 in array.shape:
         raise ValueError(
             f"{name} has shape {array.shape}; wanted are four axes, (n_samples, n_heads, n_steps, width), none of them "
@@ -263,8 +263,8 @@ def _length(lengths, most, n_samples, name):
     given = _as_array(lengths, f"lengths of {name}")
     if given.dtype.kind not in "iu" or given.ndim > 1 or given.size not in (1, n_samples):
         raise ValueError(
-            f"lengths of {name} have shape {given.shape} and hold {given.dtype}; wanted is a whole number for "
-            f"each of the {n_samples} samples."
+            f"lengths of {name} have shape {given.shape} and hold {shortened(str(given.dtype))}; wanted is a whole "
+            f"number for each of the {n_samples} samples."
         )
     if given.min() < 0 or given.max() > most:
         raise ValueError(f"lengths of {name} go from {given.min()} to {given.max()}; the array has {most} steps.")
