@@ -1,5 +1,6 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,8 @@ def fit_model(
     n_epochs: int | None = None,
     plan: str = "new",
     checkpoint: "Checkpoint | None" = None,
-) -> Model:
+    keep: Callable[[Model], None],
+) -> None:
     """Read samples and train on them.
 
     Parameters
@@ -94,16 +96,17 @@ def fit_model(
         What the learning rate's schedule spans: this call, or nothing known.
     checkpoint : Checkpoint, optional
         Written after every epoch, and gone on from where there is a file.
-
-    Returns
-    -------
-    model : Model
+    keep : callable (model)
+        Called with what was learned, also where Ctrl-C ends training after an update.
 
     Raises
     ------
     ValueError
         If anything cannot be used, or training diverges.
+    KeyboardInterrupt
+        On Ctrl-C, with a note where something is kept.
     """
+    n_updates = model.state.n_updates if model else 0
     samples = _read_samples(estimator, X, y, sample_weight, model, classes)
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
     if checkpoint:
@@ -114,18 +117,33 @@ def fit_model(
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
     if checkpoint and checkpoint.restore(model):
         plan = "resume"
-    train(
-        model.network,
-        *_encode(learned, model),
-        resolve_settings(estimator),
-        model.state,
-        n_epochs=n_epochs,
-        plan=plan,
-        validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
-        on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
-    )
-    model.network.release()
-    return model
+    try:
+        train(
+            model.network,
+            *_encode(learned, model),
+            resolve_settings(estimator),
+            model.state,
+            n_epochs=n_epochs,
+            plan=plan,
+            validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
+            on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
+        )
+    except KeyboardInterrupt as interrupt:
+        if model.state.n_updates > n_updates and _is_sound(model):
+            keep(model)
+            interrupt.add_note(
+                f"Training was interrupted in epoch {model.state.n_epochs + 1}, after {model.state.n_updates} updates; "
+                "what was learned until then is kept in the estimator, which is fitted."
+            )
+        raise
+    finally:
+        model.network.release()
+    keep(model)
+
+
+def _is_sound(model: Model) -> bool:
+    """Whether what was learned is finite, which is looked at between epochs only."""
+    return bool(np.isfinite(model.network.parameters).all()) and model.state.optimizer.is_finite()
 
 
 def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
