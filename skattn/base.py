@@ -69,15 +69,22 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             another fit. The estimator is then as it was before.
         OSError
             If the `checkpoint` cannot be written; the estimator is then as it was before, and the file too.
+        KeyboardInterrupt
+            On Ctrl-C, which so ends a search as well. What was learned until then is kept: the estimator is fitted
+            all the same, unless nothing was learned yet; then it is as it was before.
         """
         self._validate_params()
         with _all_or_nothing(self):
             checkpoint = None if self.checkpoint is None else Checkpoint(self)
             model = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
-            self._model = fit_model(
-                self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val, checkpoint=checkpoint
+            fit_model(
+                self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val, checkpoint=checkpoint, keep=self._keep
             )
         return self
+
+    def _keep(self, model: Model) -> None:
+        """Be fitted: this is what was learned."""
+        self._model = model
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Go through X once, with a new network or with the one there is."""
@@ -89,7 +96,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             )
         with _all_or_nothing(self):
             model = getattr(self, "_model", None)
-            self._model = fit_model(self, X, y, sample_weight, model=model, classes=classes, n_epochs=1, plan="open")
+            options = {"classes": classes, "n_epochs": 1, "plan": "open"}
+            fit_model(self, X, y, sample_weight, model=model, keep=self._keep, **options)
         return self
 
     def transform(self, X: Any) -> NDArray[Any]:
@@ -307,8 +315,11 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """Entry of `OBJECTIVES` by which the network was trained."""
         return OBJECTIVES[self._fitted.objective]
 
-    def _choose_objective(self, y: Any, current: str | None) -> str:
-        """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any."""
+    def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
+        """Key of `OBJECTIVES` that y is learned by; `current` is that of the model to go on with, if any.
+
+        Where `classes` were announced, y holds some of them.
+        """
         raise NotImplementedError
 
     def _weigh_classes(
@@ -369,11 +380,13 @@ def _mean_curve(curves: list[list[float]]) -> list[float]:
 
 @contextmanager
 def _all_or_nothing(estimator: Any) -> Iterator[None]:
-    """If anything fails, put the estimator's attributes back as they were."""
+    """If anything fails, put the estimator's attributes back as they were; but keep what was learned until Ctrl-C."""
     before = dict(vars(estimator))
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and vars(estimator).get("_model") is not before.get("_model"):
+            raise
         vars(estimator).clear()
         vars(estimator).update(before)
         raise

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import is_multilabel
 
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
+from skattn.targets import is_indicator_matrix
 from skattn.weighting import weigh_classes
 
 
@@ -147,12 +147,11 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """
         return self._objective.decision(self._outputs(X))
 
-    def _choose_objective(self, y: Any, current: str | None) -> str:
+    def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """Several labels a sample or one, as at first."""
         if current is not None:
             return current
-        with np.errstate(invalid="ignore"):  # NaN is refused with words
-            return "binary_cross_entropy" if y is not None and is_multilabel(y) else "cross_entropy"
+        return "binary_cross_entropy" if y is not None and is_indicator_matrix(y) else "cross_entropy"
 
     def _weigh_classes(
         self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]

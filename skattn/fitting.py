@@ -1,5 +1,6 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from skattn._network.stem import learn_stem
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.standardise import step_mean_and_scale
+from skattn._wording import shortened
 from skattn.defaults import choose, chosen, describe, longest_of
 from skattn.model import Member, Model, Samples
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
@@ -40,7 +42,8 @@ def fit_model(
     n_epochs: int | None = None,
     plan: str = "new",
     checkpoint: "Checkpoint | None" = None,
-) -> Model:
+    keep: Callable[[Model], None],
+) -> None:
     """Read samples and train on them.
 
     Parameters
@@ -60,15 +63,15 @@ def fit_model(
         What the learning rate's schedule spans: this call, or nothing known.
     checkpoint : Checkpoint, optional
         Written after every epoch, and gone on from where there is a file.
-
-    Returns
-    -------
-    model : Model
+    keep : callable (model)
+        Called with what was learned, also where Ctrl-C ends training after an update.
 
     Raises
     ------
     ValueError
         If anything cannot be used, or training diverges.
+    KeyboardInterrupt
+        On Ctrl-C, with a note where something is kept.
     """
     samples = _read_samples(estimator, X, y, sample_weight, model, classes)
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
@@ -80,11 +83,37 @@ def fit_model(
     learned = learned.merged()
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
     resumes = checkpoint is not None and checkpoint.restore(model)
-    for i, member in enumerate(model.members):
-        # A network that a killed fit had not come to begins like any other.
-        begun = resumes and member.state.plan_updates is not None
-        _train(estimator, model, i, learned, validation, n_epochs, "resume" if begun else plan, checkpoint)
-    return model
+    n_updates = [member.state.n_updates for member in model.members]
+    try:
+        for i, member in enumerate(model.members):
+            # A network that a killed fit had not come to begins like any other.
+            begun = resumes and member.state.plan_updates is not None
+            _train(estimator, model, i, learned, validation, n_epochs, "resume" if begun else plan, checkpoint)
+    except KeyboardInterrupt as interrupt:
+        _keep_interrupted(model, n_updates, keep, interrupt)
+        raise
+    keep(model)
+
+
+def _keep_interrupted(
+    model: Model, n_updates: list[int], keep: Callable[[Model], None], interrupt: KeyboardInterrupt
+) -> None:
+    """Keep the networks that have learned, if one has learned something new and all are finite."""
+    begun = [member for member in model.members if member.state.n_updates]
+    counts = [member.state.n_updates for member in model.members]
+    if counts == n_updates or not all(map(_is_sound, begun)):
+        return
+    keep(replace(model, members=begun))
+    last = begun[-1].state
+    interrupt.add_note(
+        f"Training was interrupted in epoch {last.n_epochs + 1}, after {last.n_updates} updates of network "
+        f"{len(begun)} of {len(counts)}; what was learned until then is kept in the estimator, which is fitted."
+    )
+
+
+def _is_sound(member: Member) -> bool:
+    """Whether what was learned is finite, which is looked at between epochs only."""
+    return bool(np.isfinite(member.network.parameters).all()) and member.state.optimizer.is_finite()
 
 
 def _train(
@@ -103,19 +132,21 @@ def _train(
     if settings.verbose and len(model.members) > 1:
         print(f"network {number + 1} of {len(model.members)}", flush=True)
     data, target, weight = _encode(learned, model)
-    train(
-        member.network,
-        _with_tokens(member.network, data, estimator.n_jobs),
-        target,
-        weight,
-        settings,
-        member.state,
-        n_epochs=n_epochs,
-        plan=plan,
-        validation=validation and _validation(member.network, validation, model, estimator.n_jobs),
-        on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
-    )
-    member.network.release()
+    try:
+        train(
+            member.network,
+            _with_tokens(member.network, data, estimator.n_jobs),
+            target,
+            weight,
+            settings,
+            member.state,
+            n_epochs=n_epochs,
+            plan=plan,
+            validation=validation and _validation(member.network, validation, model, estimator.n_jobs),
+            on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
+        )
+    finally:
+        member.network.release()
 
 
 def _validation(network: Network, samples: Samples, model: Model, n_jobs: int | None) -> tuple[Any, ...]:
@@ -143,7 +174,7 @@ def _draw_seed(random_state: Any) -> int:
 def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     data = read_sequences(X, estimator, reset=model is None)
-    objective = estimator._choose_objective(y, model.objective if model else None)
+    objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
@@ -164,8 +195,8 @@ def _settle_classes(samples: Samples, is_open: bool) -> Samples:
         target, classes = keep_present(target, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"There is only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
-            "them apart; add samples of another class."
+            f"There is only one class, {shortened(repr(classes.tolist()[0]))}, and at least 2 are needed to learn "
+            "what tells them apart; add samples of another class."
         )
     return replace(samples, target=target, classes=classes)
 
@@ -190,7 +221,7 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
     try:
         data = read_sequences(X_val, estimator, reset=False)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"X_val: {error}") from error
+        raise type(error)(f"X_val: {shortened(error, 480)}") from error
     target, _ = read_target(
         y_val,
         samples.objective,
@@ -291,8 +322,9 @@ def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Dropout may change between calls; anything else would be another network."""
     for name, value in after.items():
         if value != before[name] and name not in ("dropout", "embedding_dropout"):
+            now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(
-                f"{name} is {value!r} now, but the fitted network was built with {before[name]!r}, and "
+                f"{name} is {now} now, but the fitted network was built with {then}, and "
                 "warm_start and partial_fit go on with the same network; set it back, or start anew with "
                 "warm_start=False or sklearn.base.clone."
             )

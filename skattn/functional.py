@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
 from ._kernels.ahead import N_AHEAD, dose
+from ._wording import shortened
 
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
 # Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
@@ -156,10 +157,7 @@ def attention_backward(
     ValueError, TypeError
         As :func:`attention`.
     """
-    query, key, value = (
-        np.ascontiguousarray(_array(array, name)) for array, name in ((query, "query"), (key, "key"), (value, "value"))
-    )
-    call = _Call(query, key, value, lengths, causal, window, scale, n_jobs)
+    call = _Call(query, key, value, lengths, causal, window, scale, n_jobs, contiguous=True)
     call.forward()
     return call.backward(d_output)
 
@@ -170,7 +168,7 @@ def bounds(causal, window):
     for side, steps in (("left", left), ("right", right)):
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0):
             raise ValueError(
-                f"window={window!r} has {steps!r} on its {side}; each side is a number of steps, "
+                f"window={shortened(window)} has {shortened(steps)} on its {side}; each side is a number of steps, "
                 "0 or more, or None for all."
             )
     return left, 0 if causal else right
@@ -180,38 +178,54 @@ def _pair(window):
     try:
         left, right = window
     except (TypeError, ValueError):
-        raise ValueError(f"window={window!r} is no pair; try window=({window!r}, 0) or None.") from None
+        raise ValueError(f"window={shortened(window)} is no pair; try window=(8, 0) or None.") from None
     return left, right
 
 
 def _array(array, name):
-    """Give an array of real numbers with four axes, the last contiguous."""
+    """Give an array of real numbers with four axes."""
     if np.ma.isMaskedArray(array):
         raise TypeError(f"{name} is a masked array, whose mask would be lost; say what is valid by `lengths`.")
     array = _as_array(array, name)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} holds {array.dtype}; real numbers are wanted.")
+        raise TypeError(f"{name} holds {shortened(str(array.dtype))}; real numbers are wanted.")
     if array.ndim != 4 or 0 in array.shape:
         raise ValueError(
             f"{name} has shape {array.shape}; wanted are four axes, (n_samples, n_heads, n_steps, width), none of them "
             f"empty. A single head of a single sample is {name}[None, None]."
         )
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
-    aligned = all(stride % array.itemsize == 0 for stride in array.strides) and array.dtype.isnative
-    plain = array.shape[3] == 1 or array.strides[3] == array.itemsize
-    return array if aligned and plain else np.array(array, array.dtype.newbyteorder("="), order="C")
+    return array
+
+
+def _precision(array):
+    """Give the precision that all values of an array fit into."""
+    # float32 and float16 in either byte order; whole numbers of few bits are widened all the same.
+    return np.dtype(np.float32 if array.dtype.kind == "f" and array.itemsize <= 4 else np.float64)
+
+
+def _laid_out(array, dtype, contiguous=False):
+    """Convert an array and give it with its last axis contiguous, as kernels take its address.
+
+    Layout is judged last: a conversion keeps the order of axes, and of a broadcast array its strides of 0 as well.
+    """
+    with np.errstate(over="ignore"):  # extended precision has numbers that become infinite
+        array = array.astype(dtype, copy=False)
+    # Strides of axes of one entry may be anything, and are never gone along.
+    strides = [stride for stride, size in zip(array.strides, array.shape, strict=True) if size > 1]
+    is_aligned = array.flags.aligned and all(stride % array.itemsize == 0 for stride in strides)
+    is_plain = array.flags.c_contiguous or not contiguous and (array.shape[3] == 1 or strides[-1] == array.itemsize)
+    return array if is_aligned and is_plain else np.array(array, dtype, order="C")
 
 
 def _as_array(given, name):
     try:
         return np.asarray(given)
     except ValueError as error:
-        raise ValueError(f"{name} is no array: {error}") from None
+        raise ValueError(f"{name} is no array: {shortened(str(error))}") from None
 
 
-def _arrays(query, key, value):
-    """Give the three arrays in one precision; raises where their shapes do not fit each other."""
+def _arrays(query, key, value, contiguous):
+    """Give the three arrays in one precision, laid out; raises where their shapes do not fit each other."""
     query, key, value = _array(query, "query"), _array(key, "key"), _array(value, "value")
     for name, array in (("key", key), ("value", value)):
         if array.shape[0] != query.shape[0]:
@@ -227,8 +241,8 @@ def _arrays(query, key, value):
             f"query has n_heads={query.shape[1]}, no multiple of the {key.shape[1]} heads of key; each key/value head "
             "serves an equal number of query heads."
         )
-    dtype = np.result_type(query, key, value)
-    return tuple(array.astype(dtype, copy=False) for array in (query, key, value))
+    dtype = max(map(_precision, (query, key, value)), key=lambda precision: precision.itemsize)
+    return tuple(_laid_out(array, dtype, contiguous) for array in (query, key, value))
 
 
 def _lengths(lengths, n_samples, n_steps, n_keys):
@@ -249,29 +263,32 @@ def _length(lengths, most, n_samples, name):
     given = _as_array(lengths, f"lengths of {name}")
     if given.dtype.kind not in "iu" or given.ndim > 1 or given.size not in (1, n_samples):
         raise ValueError(
-            f"lengths of {name} have shape {given.shape} and hold {given.dtype}; wanted is a whole number for "
-            f"each of the {n_samples} samples."
+            f"lengths of {name} have shape {given.shape} and hold {shortened(str(given.dtype))}; wanted is a whole "
+            f"number for each of the {n_samples} samples."
         )
     if given.min() < 0 or given.max() > most:
         raise ValueError(f"lengths of {name} go from {given.min()} to {given.max()}; the array has {most} steps.")
     return np.ascontiguousarray(np.broadcast_to(given, n_samples), np.int64)
 
 
-def _finite(scale):
+def _scale(scale, d_head, dtype):
+    """Give the factor of the scores as an array of one number, finite in the precision that it is used in."""
     try:
-        number = float(scale) if np.ndim(scale) == 0 else np.nan
+        number = d_head**-0.5 if scale is None else float(scale) if np.ndim(scale) == 0 else np.nan
     except (TypeError, ValueError, OverflowError):
         number = np.nan
-    if not np.isfinite(number):
-        raise ValueError(f"scale={scale!r} is no finite number; leave it out for 1 / sqrt(d_head).")
-    return number
+    with np.errstate(over="ignore", under="ignore"):
+        result = np.array([number], dtype)
+    if not np.isfinite(result[0]):
+        raise ValueError(f"scale={shortened(scale)} is no finite number in {dtype}; leave it out for 1 / sqrt(d_head).")
+    return result
 
 
 class _Call:
     """One call: checked arrays, and the arguments of the kernels that point to them."""
 
-    def __init__(self, query, key, value, lengths, causal, window, scale, n_jobs):
-        self.query, self.key, self.value = _arrays(query, key, value)
+    def __init__(self, query, key, value, lengths, causal, window, scale, n_jobs, contiguous=False):
+        self.query, self.key, self.value = _arrays(query, key, value, contiguous)
         self.dtype = self.query.dtype.name
         self.n_samples, self.n_heads, self.n_steps, d_head = self.query.shape
         self.workers = parallel.n_workers(n_jobs)
@@ -280,7 +297,7 @@ class _Call:
         query_lengths, key_lengths = _lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
         self._point(heads.QUERY_LENGTHS, query_lengths)
         self._point(heads.KEY_LENGTHS, key_lengths)
-        self._point(heads.SCALE, np.array([d_head**-0.5 if scale is None else _finite(scale)], self.dtype))
+        self._point(heads.SCALE, _scale(scale, d_head, self.query.dtype))
         scratch = attention_kernels.scratch_size(d_head, self.value.shape[3])
         self._point(heads.SCRATCH, np.empty(scratch * self.workers, self.dtype))
         self._arguments[heads.SCRATCH_SIZE] = scratch
@@ -306,7 +323,7 @@ class _Call:
 
     def _point(self, entry, array):
         self._kept.append(array)
-        self._arguments[entry] = array.__array_interface__["data"][0]
+        self._arguments[entry] = parallel.address(array)
 
     def _array(self, entry, array):
         self._point(entry, array)
@@ -334,7 +351,7 @@ class _Call:
         return -(-n_heads // run)
 
     def backward(self, d_output):
-        d_output = np.ascontiguousarray(_array(d_output, "d_output"), self.dtype)
+        d_output = _laid_out(_array(d_output, "d_output"), self.query.dtype, contiguous=True)
         if d_output.shape != self.output.shape:
             raise ValueError(f"d_output has shape {d_output.shape}; the output has shape {self.output.shape}.")
         n_kv_heads = self.n_samples * self.key.shape[1]
@@ -348,8 +365,9 @@ class _Call:
         n_items = self._runs(n_kv_heads) * n_parts
         self._dose(*range(heads.QUERY, heads.WEIGHTS, 4))
         parallel.run(heads.heads_backward_item, self.dtype, self._arguments, n_items, self.workers)
-        for part in d_queries[1:]:
-            gradients[0][...] += part
+        with np.errstate(all="ignore"):
+            for part in d_queries[1:]:
+                gradients[0][...] += part
         return gradients
 
     def weights(self):
@@ -360,6 +378,6 @@ class _Call:
         return weights
 
     def log_sum_exp(self):
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             result = self._top * np.log(2).astype(self.dtype) - np.log(self._inverse)
         return np.where(self._inverse > 0, result, -np.inf).astype(self.dtype, copy=False)

@@ -14,6 +14,7 @@ from skattn._network.network import Architecture
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings
+from skattn._wording import shortened
 from skattn.defaults import Choice, resolve_batch_size, resolve_max_iter
 from skattn.functional import bounds
 
@@ -230,6 +231,13 @@ class SelfAttentionParameters(BaseEstimator):
         "n_jobs": [Interval(Integral, None, -1, closed="right"), _AT_LEAST_1, None],
         "verbose": ["verbose"],
     }
+
+    def _validate_params(self) -> None:
+        """Check every parameter by its constraints; scikit-learn's errors show all of a value."""
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            raise type(error)(shortened(error, 400)) from error
 
 
 def document(estimator: type) -> type:

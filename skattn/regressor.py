@@ -74,7 +74,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         """
         return self._objective.predict(self._outputs(X), self._fitted.target)
 
-    def _choose_objective(self, y: Any, current: str | None) -> str:
+    def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         return "squared_error"
 
     def __sklearn_tags__(self) -> Any:

@@ -1,5 +1,6 @@
 """Read y: whatever a user passes into the arrays that objectives take."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets, is_multilabel, type_of_target
 
 from skattn._step_checks import refuse_masked
+from skattn._wording import shortened
+from skattn.labels import as_array, class_indices
+
+FEW_CLASSES = 20
+"""Different whole numbers that are taken for classes without a second look."""
 
 
 def choose_objective(y: Any) -> str:
@@ -23,22 +29,35 @@ def choose_objective(y: Any) -> str:
     -------
     objective : str
         None: "reconstruction". Labels, among them whole numbers: "cross_entropy". A 0/1 matrix of two or
-        more columns: "binary_cross_entropy". Other numbers: "squared_error".
+        more columns: "binary_cross_entropy". Other numbers: "squared_error"; so are whole numbers of more than
+        `FEW_CLASSES` different values, if these are more than there are samples of each. If they go from 0 or 1 on
+        without a gap, as classes are numbered, they are values only where there are less than two samples of each.
 
     Raises
     ------
-    ValueError
-        If y is none of these.
+    ValueError, TypeError
+        If y is none of these, or a label is missing.
+
+    Warns
+    -----
+    UserWarning
+        Where it is close whether whole numbers are classes or values.
     """
     if y is None:
         return "reconstruction"
-    with np.errstate(invalid="ignore"):  # NaN is refused with words
-        kind = _in_order(lambda: type_of_target(y, input_name="y", raise_unknown=True), "y")
+    y = as_array(y, "y")
+    if isinstance(y, np.ndarray):
+        _refuse_not_finite(y, "y")
+        if y.ndim == 1 and y.dtype.kind == "O":
+            _classes_among(y, "y")
+    kind = _in_few_words(lambda: type_of_target(y, input_name="y", raise_unknown=True))
     if kind not in _OBJECTIVE_OF_KIND:
         raise ValueError(
             f"y is {kind}, several columns of whole numbers, which may be classes or values; give values "
             'as floats with objective="squared_error", or fit one estimator for each column of classes.'
         )
+    if kind == "multiclass" and y.dtype.kind in "iuf" and _are_values(y.ravel()):
+        return "squared_error"
     return _OBJECTIVE_OF_KIND[kind]
 
 
@@ -49,6 +68,50 @@ _OBJECTIVE_OF_KIND = {
     "continuous": "squared_error",
     "continuous-multioutput": "squared_error",
 }
+
+
+def _are_values(numbers: NDArray[Any]) -> bool:
+    """Tell whether whole numbers are values, such as prices, rather than classes; warns where that is close."""
+    different = np.unique(numbers)
+    n_different, each = len(different), len(numbers) / len(different)
+    if n_different <= FEW_CLASSES:
+        return False
+    # Python's numbers: the difference of two of NumPy's may leave its type.
+    first, last = int(different[0]), int(different[-1])
+    if first in (0, 1) and last - first == n_different - 1:
+        # Without a gap, as classes are numbered; they are learned from two samples each, and from fewer not at all.
+        are_values, is_close = each < 2, n_different > each > 1
+    else:
+        are_values, is_close = n_different > each, each / 2 < n_different < 10 * each
+    if is_close:
+        taken, other = ("values", "cross_entropy") if are_values else ("classes", "squared_error")
+        warnings.warn(
+            f"y holds {n_different} different whole numbers in {len(numbers)} samples, which were taken for {taken}; "
+            f'set objective="{_TAKEN[taken]}" if they are, or objective="{other}" if not.',
+            UserWarning,
+            stacklevel=2,
+        )
+    return are_values
+
+
+_TAKEN = {"values": "squared_error", "classes": "cross_entropy"}
+
+
+def is_indicator_matrix(y: Any) -> bool:
+    """Tell whether y marks the labels of each sample by 0 and 1, in two or more columns."""
+    y = as_array(y, "y")
+    if getattr(y, "ndim", 2) == 1:
+        return False
+    return bool(_in_few_words(lambda: is_multilabel(y)))
+
+
+def _in_few_words(look: Callable[[], Any]) -> Any:
+    """What scikit-learn finds out about y; its errors may show all of it."""
+    try:
+        with np.errstate(invalid="ignore"):  # whole numbers may be larger than any integer
+            return look()
+    except (TypeError, ValueError) as error:
+        raise type(error)(shortened(error, 400)) from error
 
 
 def read_target(
@@ -96,6 +159,7 @@ def read_target(
             f'objective "{objective}" requires y to be passed, but the target {name} is None; '
             "give a label or value for each sequence."
         )
+    refuse_masked(y, name)
     if issparse(y):
         y = y.toarray()
     target, classes = _READERS[objective](y, classes, name)
@@ -115,21 +179,21 @@ def read_target(
 
 def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Labels to indices into the sorted classes."""
-    refuse_masked(y, name)
-    labels = column_or_1d(y, warn=True)
+    labels = as_array(y, name)
+    labels = _in_few_words(lambda: column_or_1d(labels, warn=True))
+    known = _classes_among(labels, name) if classes is None else classes
     _refuse_not_finite(labels, name)
-    known = sorted_classes(labels, name) if classes is None else classes
-    check_classification_targets(labels)
-    indices = _in_order(lambda: np.minimum(np.searchsorted(known, labels), len(known) - 1), name)
-    is_unknown = known[indices] != labels
-    if np.any(is_unknown):
-        sample = int(np.flatnonzero(is_unknown)[0])
+    if classes is None or labels.dtype.kind == "f":
+        _in_few_words(lambda: check_classification_targets(labels))
+    indices = _in_order(lambda: class_indices(labels, known), name)
+    if indices.min() < 0:
+        sample = int(np.argmin(indices))
+        found, wanted = shortened(repr(labels[sample : sample + 1].tolist()[0])), shortened(known.tolist(), 120)
         raise ValueError(
-            f"{name}[{sample}] is {labels.tolist()[sample]!r}, which is none of the classes {known.tolist()} "
-            "that the estimator was built for; give all classes at the first call, or fit again with all of "
-            "them."
+            f"{name}[{sample}] is {found}, which is none of the classes {wanted} that the estimator was built for; "
+            "give all classes at the first call, or fit again with all of them."
         )
-    return indices.astype(np.int64, copy=False), known
+    return indices, known
 
 
 def sorted_classes(labels: Any, name: str) -> NDArray[Any]:
@@ -144,15 +208,28 @@ def sorted_classes(labels: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If there are none, or a number is NaN or infinite.
+        If there are none, one is missing, NaN or infinite, or one is neither a word nor a number.
     TypeError
         If they have no order.
     """
-    labels = np.asarray(labels)
+    labels = np.asarray(as_array(labels, name))
     if labels.ndim != 1 or labels.size == 0:
         raise ValueError(f"{name} has shape {labels.shape}, and one axis of labels is wanted; list each once.")
+    return _classes_among(labels, name)
+
+
+def _classes_among(labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Different labels of an array of one axis, in their order."""
     _refuse_not_finite(labels, name)
-    return _in_order(lambda: np.unique(labels), name)
+    classes: NDArray[Any] = _in_order(lambda: np.unique(labels), name)
+    strange = [label for label in classes if not isinstance(label, str)] if classes.dtype.kind == "O" else []
+    if strange or classes.dtype.kind in "SVc":
+        label = strange[0] if strange else classes[0]
+        raise ValueError(
+            f"Unknown label type: {name} holds {shortened(label)} ({type(label).__name__}), and labels are words or "
+            "numbers that 64 bits hold; make words of them, such as [str(label) for label in y]."
+        )
+    return classes
 
 
 def _in_order(compare: Callable[[], Any], name: str) -> Any:
@@ -161,8 +238,8 @@ def _in_order(compare: Callable[[], Any], name: str) -> Any:
         return compare()
     except TypeError as error:
         raise TypeError(
-            f"{name} holds labels that cannot be compared with each other, or with those known: {error}. Make all "
-            "labels of one kind, for example all of them words."
+            f"{name} holds labels that cannot be compared with each other, or with those known: {shortened(error)}. "
+            "Make all labels of one kind, for example all of them words."
         ) from error
 
 
@@ -190,8 +267,6 @@ def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
 
 def _refuse_not_finite(values: NDArray[Any], name: str) -> None:
     """Name the first sample whose number is NaN or infinite."""
-    if values.dtype.kind == "O":
-        values = np.array([label if isinstance(label, float) else 0.0 for label in values.flat])
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
     sample = int(np.argwhere(~np.isfinite(values))[0, 0])
@@ -224,9 +299,14 @@ def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
         If a value is no number, NaN or infinite.
     """
     refuse_masked(values, name)
+    array = as_array(values, name)
+    # Of words an error shows one as the user wrote it.
+    values = values if isinstance(array, np.ndarray) and array.dtype.kind == "U" else array
     dtype = getattr(values, "dtype", None)
     if getattr(dtype, "kind", "f") in "MmV":
-        raise ValueError(f"{name} has dtype {dtype}, which holds no real numbers; convert it to floats.")
+        raise ValueError(
+            f"{name} has dtype {shortened(str(dtype))}, which holds no real numbers; convert it to floats."
+        )
     try:
         array = check_array(
             values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=name
@@ -234,9 +314,10 @@ def as_numbers(values: Any, name: str) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         if type(error) not in (TypeError, ValueError):
             raise
-        raise type(error)(f"{name} cannot be read as numbers: {error}") from error
+        raise type(error)(f"{name} cannot be read as numbers: {shortened(error)}") from error
     except OverflowError as error:
-        raise ValueError(f"{name} holds a number that no float64 can hold ({error}); scale or clip it.") from error
+        found = shortened(error)
+        raise ValueError(f"{name} holds a number that no float64 can hold ({found}); scale or clip it.") from error
     _refuse_not_finite(array, name)
     return array
 

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
-from skattn.targets import choose_objective
+from skattn.targets import choose_objective, is_indicator_matrix
 
 
 @document
@@ -26,7 +26,10 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
 default="auto"
         What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
         them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
-        values. "reconstruction" ignores y, as in a pipeline whose last step needs it.
+        values. Whole numbers of more than 20 different values are values too if these are more than
+        there are samples of each, or, where they count from 0 or 1 on without a gap, if there are less
+        than two samples of each; where that is close a warning says what they were taken for.
+        "reconstruction" ignores y, as in a pipeline whose last step needs it.
 
     Attributes
     ----------
@@ -81,9 +84,11 @@ default="auto"
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def _choose_objective(self, y: Any, current: str | None) -> str:
+    def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """What is asked for must be what the model has learned so far."""
         chosen = self.objective
+        if chosen == "auto" and current is None and classes is not None and y is not None:
+            return "binary_cross_entropy" if is_indicator_matrix(y) else "cross_entropy"
         if chosen == "auto" and current not in (None, "reconstruction") and y is not None:
             return current  # a small part of the data may look like something else than the whole did
         if chosen == "auto":

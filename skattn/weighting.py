@@ -1,6 +1,5 @@
 """Read sample_weight, and weigh classes."""
 
-import reprlib
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._wording import shortened
 from skattn.targets import as_numbers
 
 
@@ -82,8 +82,8 @@ def weigh_classes(
         return weight
     if indices.ndim > 1:
         raise ValueError(
-            f"class_weight={class_weight!r} needs one class a sample, and y has several labels a sample; weigh "
-            "samples by sample_weight instead."
+            f"class_weight={shortened(repr(class_weight))} needs one class a sample, and y has several a sample; "
+            "weigh samples by sample_weight instead."
         )
     if isinstance(class_weight, str):
         # Counted in weights, so that weighting a sample stays the same as repeating it.
@@ -95,18 +95,21 @@ def weigh_classes(
     with np.errstate(over="ignore"):
         weight = weight * near_one(np.minimum(factors, np.finfo(np.float64).max))[indices]
     if not weight.any():
-        raise ValueError(f"class_weight={class_weight!r} gives all samples zero weight; name another class.")
+        raise ValueError(f"class_weight={shortened(class_weight)} gives all samples zero weight; name another class.")
     return near_one(weight)
 
 
 def _named_weights(class_weight: Mapping[Any, float], classes: list[Any]) -> NDArray[np.float64]:
     """Each class's weight, 1 where it has none; scikit-learn's own takes no labels but words and whole numbers."""
-    strangers = [name for name in class_weight if name not in classes]
+    known = set(classes)
+    strangers = [name for name in class_weight if name not in known]
     # Where all classes have a weight, others may be those of a part of y that is not here.
     if strangers and len(class_weight) - len(strangers) < len(classes):
-        found, wanted = reprlib.repr(strangers), reprlib.repr(classes)
+        found, wanted = shortened(strangers), shortened(classes)
         raise ValueError(f"class_weight names {found}, and the classes of y are {wanted}; name these.")
     factors = [class_weight.get(name, 1.0) for name in classes]
     if not all(isinstance(factor, Real) and 0 <= factor < np.inf for factor in factors):
-        raise ValueError(f'class_weight={class_weight!r} must hold finite numbers >= 0; try class_weight="balanced".')
+        raise ValueError(
+            f'class_weight={shortened(class_weight)} must hold finite numbers >= 0; try class_weight="balanced".'
+        )
     return np.array(factors, np.float64)

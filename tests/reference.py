@@ -1,7 +1,8 @@
 """What the network computes, slowly and obviously in NumPy: the truth that fast kernels are tested against.
 
 Every function takes one sequence and computes in the precision that comes in. With ``dtype=np.float32``,
-`forward` is the plain float32 computation, whose error is the yardstick for the fast one.
+`forward` is the plain float32 computation, whose error is the yardstick for the fast one. So it must round alike
+on every machine: no BLAS, and no transcendental functions of short floats, which NumPy has a version of for each CPU.
 """
 
 import math
@@ -12,6 +13,24 @@ import numpy as np
 def converted(array, dtype):
     """Copy in another precision, in the same shape."""
     return np.array(array, dtype=dtype)
+
+
+def product(a, b):
+    """Multiply matrices, one term after another: (.., n, k), (k, m) -> (.., n, m)."""
+    total = np.zeros((*a.shape[:-1], b.shape[-1]), dtype=np.result_type(a, b))
+    for k in range(len(b)):
+        total += a[..., k, np.newaxis] * b[k]
+    return total
+
+
+def total(rows):
+    """Add up along the last axis, one term after another: (.., n) -> (.., 1)."""
+    return np.cumsum(rows, axis=-1)[..., -1:]
+
+
+def widely(function, x):
+    """Compute a function in a wider type and round once."""
+    return function(x.astype(np.float64)).astype(x.dtype) if x.dtype == np.float32 else function(x)
 
 
 def standardise(sequence, mean, scale):
@@ -70,14 +89,15 @@ def position(kind, n_steps, d_model, learned=None):
 
 def layer_norm(steps, scale, bias, epsilon=1e-5):
     """Bring every step to mean 0 and variance 1, then scale and shift: (n_steps, d_model) -> the same."""
-    centred = steps - steps.mean(axis=1, keepdims=True)
-    variance = (centred**2).mean(axis=1, keepdims=True)
+    width = steps.shape[1]
+    centred = steps - total(steps) / width
+    variance = total(centred**2) / width
     return centred / np.sqrt(variance + epsilon) * scale + bias
 
 
 def gelu(x):
     """Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016), elementwise in any shape."""
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + widely(np.tanh, math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
 def attends(n_steps, n_keys, window):
@@ -100,7 +120,7 @@ def scaled_scores(query, key, scale=None):
     n_heads, _, d_head = query.shape
     share = n_heads // len(key)
     scale = 1 / math.sqrt(d_head) if scale is None else scale
-    return np.array([scale * (query[head] @ key[head // share].T) for head in range(n_heads)])
+    return np.array([scale * product(query[head], key[head // share].T) for head in range(n_heads)])
 
 
 def log_sum_exp(query, key, window=(None, None), scale=None):
@@ -111,7 +131,7 @@ def log_sum_exp(query, key, window=(None, None), scale=None):
     for head, row in np.ndindex(result.shape):
         seen = scores[head, row, allowed[row]]
         if seen.size:
-            result[head, row] = seen.max() + np.log(np.exp(seen - seen.max()).sum())
+            result[head, row] = seen.max() + np.log(total(widely(np.exp, seen - seen.max())))[0]
     return result
 
 
@@ -123,8 +143,8 @@ def attention_weights(query, key, window=(None, None), scale=None):
     for head, row in np.ndindex(scores.shape[:2]):
         seen = scores[head, row, allowed[row]]
         if seen.size:
-            exponentials = np.exp(seen - seen.max())
-            weights[head, row, allowed[row]] = exponentials / exponentials.sum()
+            exponentials = widely(np.exp, seen - seen.max())
+            weights[head, row, allowed[row]] = exponentials / total(exponentials)
     return weights
 
 
@@ -135,7 +155,7 @@ def attention(query, key, value, window=(None, None), scale=None):
     """
     weights = attention_weights(query, key, window, scale)
     share = len(query) // len(value)
-    return np.array([weights[head] @ value[head // share] for head in range(len(query))])
+    return np.array([product(weights[head], value[head // share]) for head in range(len(query))])
 
 
 def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=None):
@@ -147,12 +167,12 @@ def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=No
     d_query, d_key, d_value = np.zeros_like(query), np.zeros_like(key), np.zeros_like(value)
     for head in range(n_heads):
         shared = head // share
-        d_weights = d_mixed[head] @ value[shared].T
-        mean = (weights[head] * d_weights).sum(axis=1, keepdims=True)
+        d_weights = product(d_mixed[head], value[shared].T)
+        mean = total(weights[head] * d_weights)
         d_scores = scale * weights[head] * (d_weights - mean)
-        d_query[head] = d_scores @ key[shared]
-        d_key[shared] += d_scores.T @ query[head]
-        d_value[shared] += weights[head].T @ d_mixed[head]
+        d_query[head] = product(d_scores, key[shared])
+        d_key[shared] += product(d_scores.T, query[head])
+        d_value[shared] += product(weights[head].T, d_mixed[head])
     return d_query, d_key, d_value
 
 
@@ -169,18 +189,18 @@ def join_heads(heads):
 def pooling(kind, steps, query=None):
     """Make one vector of all steps: (n_steps, d_model) -> (d_model,), or (2 * d_model,) for "mean_max"."""
     if kind == "mean":
-        return steps.mean(axis=0)
+        return total(steps.T)[:, 0] / len(steps)
     if kind == "max":
         return steps.max(axis=0)
     if kind == "mean_max":
-        return np.concatenate([steps.mean(axis=0), steps.max(axis=0)])
+        return np.concatenate([pooling("mean", steps), steps.max(axis=0)])
     if kind == "first":
         return steps[0]
     if kind == "last":
         return steps[-1]
-    scores = steps @ query / math.sqrt(len(query))
-    weights = np.exp(scores - scores.max())
-    return (weights / weights.sum()) @ steps
+    scores = product(steps, query[:, np.newaxis])[:, 0] / math.sqrt(len(query))
+    weights = widely(np.exp, scores - scores.max())
+    return product(weights / total(weights), steps)
 
 
 def cross_entropy(outputs, target):
@@ -217,22 +237,22 @@ def attention_block(result, h, weights, architecture, layer):
     """Add pre-norm attention to h, noting projections in `result`: (n_steps, d_model) -> the same."""
     at = f"layers.{layer}."
     z = layer_norm(h, weights[at + "attention_norm.scale"], weights[at + "attention_norm.bias"])
-    query = z @ weights[at + "query.weight"] + weights[at + "query.bias"]
+    query = product(z, weights[at + "query.weight"]) + weights[at + "query.bias"]
     # Softmax does not see a bias of the keys; that of the output does what a bias of the values would.
-    key, value = z @ weights[at + "key.weight"], z @ weights[at + "value.weight"]
+    key, value = (product(z, weights[f"{at}{name}.weight"]) for name in ("key", "value"))
     result |= {at + "query": query, at + "key": key, at + "value": value}
     query = split_heads(query, architecture.n_heads)
     key, value = (split_heads(rows, architecture.n_kv_heads) for rows in (key, value))
     mixed = join_heads(attention(query, key, value, architecture.window))
-    return h + (mixed @ weights[at + "output.weight"] + weights[at + "output.bias"])
+    return h + (product(mixed, weights[at + "output.weight"]) + weights[at + "output.bias"])
 
 
 def feedforward_block(h, weights, layer):
     """Add a pre-norm feed-forward network to h: (n_steps, d_model) -> (n_steps, d_model)."""
     at = f"layers.{layer}."
     z = layer_norm(h, weights[at + "feedforward_norm.scale"], weights[at + "feedforward_norm.bias"])
-    expanded = gelu(z @ weights[at + "expand.weight"] + weights[at + "expand.bias"])
-    return h + (expanded @ weights[at + "contract.weight"] + weights[at + "contract.bias"])
+    expanded = gelu(product(z, weights[at + "expand.weight"]) + weights[at + "expand.bias"])
+    return h + (product(expanded, weights[at + "contract.weight"]) + weights[at + "contract.bias"])
 
 
 def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
@@ -243,7 +263,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     """
     weights = {name: converted(weight, dtype) for name, weight in weights.items()}
     result = {"standardised": converted(standardise(*map(np.float64, (sequence, mean, scale))), dtype)}
-    h = result["standardised"] @ weights["embedding.weight"] + weights["embedding.bias"]
+    h = product(result["standardised"], weights["embedding.weight"]) + weights["embedding.bias"]
     for step in hidden:
         h[step] = weights["hidden_step"]
     h = h + converted(position(architecture.position, *h.shape, weights.get("position.weight")), dtype)
@@ -256,7 +276,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     if architecture.pooling is not None or not per_step:
         result["features"] = pooling(architecture.pooling or "mean", steps, weights.get("pooling.query"))
     head_input = steps if per_step else result["features"]
-    result["outputs"] = head_input @ weights["head.weight"] + weights["head.bias"]
+    result["outputs"] = product(head_input, weights["head.weight"]) + weights["head.bias"]
     return result
 
 

@@ -171,7 +171,6 @@ def test_as_much_is_drawn_with_a_file_as_without(path):
     assert drawn[0] == drawn[1]
 
 
-@pytest.mark.filterwarnings("ignore:Training was interrupted")
 def test_an_interrupted_fit_can_be_gone_on_with(path, monkeypatch):
     expected = fitted(SelfAttentionRegressor(**LONG), X)
     model, write, written = SelfAttentionRegressor(**LONG, checkpoint=path), skattn.checkpoint.replace_file, []
@@ -183,7 +182,9 @@ def test_an_interrupted_fit_can_be_gone_on_with(path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(skattn.checkpoint, "replace_file", interrupt)
-        assert 4 == fitted(model, X).n_iter_
+        with pytest.raises(KeyboardInterrupt):
+            fitted(model, X)
+    assert 4 == model.n_iter_
     assert_same_bits(all_of(fitted(model, X)), all_of(expected))
 
 

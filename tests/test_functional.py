@@ -49,11 +49,10 @@ def by_sample(function, *arrays, **options):
     return np.array([function(*sample, **options) for sample in zip(*arrays, strict=True)])
 
 
-def assert_errs_at_most_twice(result, plain, truth):
-    """The largest error is at most twice that of plain float32, give or take one bit of the largest number."""
-    allowed = 2 * np.abs(plain - truth).max() + 1.2e-7 * np.abs(truth).max()
+def errors(result, plain, truth):
+    """The largest error, that of plain float32, and a bit of the largest number."""
     assert result.dtype == np.float32
-    assert np.abs(result - truth).max() <= allowed
+    return np.abs(result - truth).max(), np.abs(plain - truth).max(), 1.2e-7 * np.abs(truth).max()
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -96,14 +95,18 @@ def test_gradients_agree_with_the_reference(shape, window):
 @pytest.mark.parametrize("size", [1, 80])
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (70, 3)])
 def test_float32_errs_at_most_twice_plain_float32(shape, window, size):
-    """For scores as large as `size` too."""
-    query, key, value = draw(shape, np.float32)
-    scores = by_sample(reference.scaled_scores, query, key)
-    query *= np.float32(size / np.abs(scores).max())
-    plain = by_sample(reference.attention, query, key, value, window=window)
-    exact = [array.astype(np.float64) for array in (query, key, value)]
-    truth = by_sample(reference.attention, *exact, window=window)
-    assert_errs_at_most_twice(attention(query, key, value, window=window), plain, truth)
+    """For scores as large as `size` too. The largest error of each over a few draws: of one alone, luck decides."""
+    found = []
+    for seed in range(5):
+        query, key, value = draw(shape, np.float32, seed)
+        scores = by_sample(reference.scaled_scores, query, key)
+        query *= np.float32(size / np.abs(scores).max())
+        plain = by_sample(reference.attention, query, key, value, window=window)
+        exact = [array.astype(np.float64) for array in (query, key, value)]
+        truth = by_sample(reference.attention, *exact, window=window)
+        found.append(errors(attention(query, key, value, window=window), plain, truth))
+    fast, plain, bit = np.max(found, axis=0)
+    assert fast <= 2 * plain + bit
 
 
 def test_very_large_scores_err_by_their_own_rounding_alone(shape):

@@ -190,15 +190,17 @@ def test_a_flat_loss_stops_training_of_a_constant_rate():
     assert fit(settings=settings)[1].n_epochs < 100
 
 
-def test_interruption_keeps_what_was_learned_and_says_so():
+def test_interruption_goes_on_and_leaves_what_was_learned():
     expected, _ = fit(settings=Settings(learning_rate="constant", max_iter=3))
 
     def interrupt(epoch, loss, score):
         if epoch == 3:
             raise KeyboardInterrupt
 
-    with pytest.warns(UserWarning, match="interrupted in epoch 4.*kept"):
-        network, state = fit(settings=Settings(learning_rate="constant", max_iter=6), on_epoch=interrupt)
+    network, state = LinearNetwork(N_FEATURES, N_CLASSES), TrainingState(seed=7)
+    settings = Settings(learning_rate="constant", max_iter=6)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network=network, state=state, settings=settings, on_epoch=interrupt)
     np.testing.assert_array_equal(network.parameters, expected.parameters)
     assert state.n_epochs == len(state.loss_curve) == 3
 
@@ -210,11 +212,32 @@ def test_interruption_within_an_epoch_keeps_its_updates():
                 raise KeyboardInterrupt
             return super().loss_and_gradient(*arguments, n_update=n_update, **options)
 
-    untrained = LinearNetwork(N_FEATURES, N_CLASSES)
-    with pytest.warns(UserWarning, match="epoch 1, after 2 updates"):
-        network, state = fit(network=Interrupted(N_FEATURES, N_CLASSES))
+    network, untrained = Interrupted(N_FEATURES, N_CLASSES), LinearNetwork(N_FEATURES, N_CLASSES)
+    state = TrainingState(seed=7)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network=network, state=state)
     assert (network.parameters != untrained.parameters).all()
-    assert state.n_epochs == 0
+    assert (state.n_epochs, state.n_updates) == (0, 2)
+
+
+@pytest.mark.parametrize("when", range(4))
+def test_an_epoch_that_was_half_written_down_does_not_count(when):
+    """Interrupted before its loss, before its score, before its number, and after that."""
+
+    class Curve(list):
+        def append(self, value):
+            if len(self) == 2 and when == marks.index((self is state.loss_curve, "before")):
+                raise KeyboardInterrupt
+            super().append(value)
+            if len(self) == 3 and when == marks.index((self is state.loss_curve, "after")):
+                raise KeyboardInterrupt
+
+    marks = [(True, "before"), (True, "after"), (False, "before"), (False, "after")]
+    state = TrainingState(seed=7)
+    state.loss_curve, state.validation_scores = Curve(), Curve()
+    with pytest.raises(KeyboardInterrupt):
+        fit(state=state, validation=validation())
+    assert 2 == state.n_epochs == len(state.loss_curve) == len(state.validation_scores)
 
 
 def test_interrupted_early_stopping_still_restores_the_best():
@@ -224,8 +247,15 @@ def test_interrupted_early_stopping_still_restores_the_best():
 
     data, target, weight, score = validation()
     settings = Settings("sgd", 2.0, "constant", max_iter=50, early_stopping=True)
-    with pytest.warns(UserWarning, match="interrupted"):
-        network, state = fit(settings=settings, validation=(data, target, weight, score), on_epoch=interrupt)
+    network, state = LinearNetwork(N_FEATURES, N_CLASSES), TrainingState(seed=7)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            network=network,
+            state=state,
+            settings=settings,
+            validation=(data, target, weight, score),
+            on_epoch=interrupt,
+        )
     assert score(target, network.forward(data, "outputs"), weight) == max(state.validation_scores)
 
 

@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys([*PAIRS, "step", "update"], "walk"),
     **dict.fromkeys(["carrier", "layers", "tape"], "network"),
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
+    "_wording": "messages",
     "_loaders": "datasets",
     "_storage": "storage",
     "checks": "persistence",

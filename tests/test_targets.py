@@ -37,6 +37,51 @@ def test_y_says_what_is_to_be_learned(y, expected):
     assert expected == choose_objective(y)
 
 
+PRICES = np.random.default_rng(0).integers(3000, 9000, 500)
+TENS = np.arange(10, 310, 10)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (PRICES, "squared_error"),
+        (PRICES.astype(float), "squared_error"),
+        (np.round(PRICES, -1), "squared_error"),
+        (PRICES.astype(np.int16), "squared_error"),
+        (pd.Series(PRICES, dtype="Int64"), "squared_error"),
+        (PRICES.reshape(-1, 1), "squared_error"),
+        (PRICES.tolist(), "squared_error"),
+        (np.arange(30), "squared_error"),
+        (PRICES.astype(str), "cross_entropy"),
+        (PRICES.astype(str).astype(object), "cross_entropy"),
+        (np.arange(20), "cross_entropy"),
+        (np.arange(20) * 1000, "cross_entropy"),
+        (np.repeat(np.arange(100), 100), "cross_entropy"),
+        (np.repeat(np.arange(1, 41), 60), "cross_entropy"),
+        (np.repeat(TENS, 100), "cross_entropy"),
+    ],
+)
+def test_whole_numbers_are_values_where_more_differ_than_a_class_has_samples(y, expected):
+    assert expected == choose_objective(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "taken", "expected", "way"),
+    [
+        (np.repeat(TENS, 10), "values", "squared_error", "cross_entropy"),
+        (np.repeat(TENS, 40), "classes", "cross_entropy", "squared_error"),
+        (np.repeat(np.arange(40), 10), "classes", "cross_entropy", "squared_error"),
+        ([*range(40), *range(30)], "values", "squared_error", "cross_entropy"),
+    ],
+)
+def test_what_whole_numbers_were_taken_for_is_said_where_it_is_close(y, taken, expected, way):
+    pattern = rf"different whole numbers in \d+ samples, which were taken for {taken}; .* if they are, .*{way}"
+    with pytest.warns(UserWarning, match=pattern) as caught:
+        assert expected == choose_objective(y)
+    assert 1 == len(caught)
+
+
 def test_several_columns_of_whole_numbers_may_be_either():
     with pytest.raises(ValueError, match=r'multiclass-multioutput.*objective="squared_error"'):
         choose_objective([[1, 2], [3, 4], [5, 6]])
@@ -60,7 +105,7 @@ def test_an_error_of_a_values_own_comes_through():
 
 def test_what_is_no_target_is_called_so():
     with pytest.raises(ValueError, match="Unknown label type"):
-        choose_objective(np.array([object(), object()]))
+        choose_objective(np.zeros((2, 2, 2)))
 
 
 @pytest.mark.parametrize("form", [np.array, list, pd.Series, lambda y: pd.Series(y, dtype="category")])
@@ -170,7 +215,7 @@ def test_dates_and_records_are_no_values(y):
         read_target(y, "squared_error", 3)
 
 
-@pytest.mark.parametrize("y", [["a", None, "b"], ["a", 1, "b"], [object(), object(), object()]])
+@pytest.mark.parametrize("y", [["a", 1, "b"], [object(), object(), object()]])
 def test_labels_without_an_order_are_refused(y):
     with pytest.raises(TypeError, match="y holds labels that cannot be compared.*Make all labels of one kind"):
         read_target(np.array(y, dtype=object), "cross_entropy", 3)

@@ -101,6 +101,18 @@ def test_partial_fit_may_be_told_all_classes():
     model.partial_fit(X, direction(X))
 
 
+def test_announced_classes_are_classes_however_many():
+    """A first batch that holds many of them, and few samples of each, looks like values."""
+    model = make().partial_fit(X, np.arange(len(X)) * 7, np.arange(500))
+    assert "cross_entropy" == model.objective_ and 500 == model.classes_.size
+    assert "binary_cross_entropy" == make().partial_fit(X, LABELS, [0, 1]).objective_
+
+
+def test_prices_are_learned_as_values_without_a_word(recwarn):
+    model = make().fit(X, np.round(1000 * rise(X)) + 5000)
+    assert "squared_error" == model.objective_ and not recwarn.list
+
+
 def test_partial_fit_takes_the_classes_of_the_first_call():
     model = make().partial_fit(X, direction(X))
     with pytest.raises(ValueError, match=r"y\[0\] is .*'stays'"):

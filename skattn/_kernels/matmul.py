@@ -82,5 +82,6 @@ def transpose(a: Reals, a_row: Int, n_rows: Int, n_columns: Int, b: Reals, b_row
     for row in range(0, n_written, width):
         for column in range(0, n_columns, width):
             source, target = at(a, row * a_row + column), at(b, column * b_row + row)
-            live, across = min(n_rows - row, width), min(n_columns - column, width)
+            # None are left where A ends a tile before what is written: a number below 0 would pass for all of them.
+            live, across = max(0, min(n_rows - row, width)), min(n_columns - column, width)
             transpose_tile(source, a_row, live, across, target, b_row, min(n_written - row, width), scale)

@@ -7,6 +7,7 @@ computes depends on its number alone, so results do not depend on how many worke
 import multiprocessing
 import operator
 import os
+import reprlib
 import threading
 
 import joblib
@@ -155,7 +156,8 @@ def _whole(n_jobs):
     try:
         return operator.index(n_jobs)
     except TypeError:
-        raise TypeError(f"n_jobs={n_jobs!r} is no whole number; give a number of threads, -1 or None.") from None
+        found = reprlib.repr(n_jobs)
+        raise TypeError(f"n_jobs={found} is no whole number; give a number of threads, -1 or None.") from None
 
 
 def address(array):

@@ -223,7 +223,7 @@ class _Pass:
     def _cut(self):
         """Tell the sequences that are taken whole, as a boolean mask, and the numbers of those that are cut within."""
         if self._lengths.max() < _LONG_STEPS:
-            return np.arange(self.n_samples), ()
+            return np.arange(self.n_samples, dtype=np.int64), ()
         work = self._lengths * (self._lengths + 512.0)
         cut = (self._lengths >= _LONG_STEPS) & (work >= _LONG_PART * work.sum())
         return np.flatnonzero(~cut), np.flatnonzero(cut)
@@ -235,7 +235,7 @@ class _Pass:
         """Cut whole sequences into shares of about equal work: a power of two of them, by the data alone."""
         self.point(walk.ORDER, whole)
         if len(whole) <= 1:
-            bounds = np.array([0, len(whole)])
+            bounds = np.array([0, len(whole)], np.int64)
             self.point(walk.BOUNDS, bounds)
             return bounds
         lengths = self._lengths[whole]

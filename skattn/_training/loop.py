@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 
 import numpy as np
 
@@ -63,11 +62,9 @@ def train(
     ------
     ValueError
         If the loss, its gradient or the score is not finite any more, or all weights are zero.
-
-    Warns
-    -----
-    UserWarning
-        On Ctrl-C: training ends, and what was learned until then is kept.
+    KeyboardInterrupt
+        On Ctrl-C. `network` and `state` then are what was learned until then, the best parameters where there
+        is early stopping, and ``state.n_updates`` tells whether that is anything.
 
     Notes
     -----
@@ -85,6 +82,7 @@ def train(
     _prepare_optimizer(network, settings, state)
     watch = Watch(network, settings, state, validation, n_batches)
     report = _Report(settings.verbose, state.n_epochs, n_epochs)
+    n_more_scores = len(state.validation_scores) - state.n_epochs
     try:
         for _ in range(n_epochs):
             # Overflow ends in an error that says more than NumPy's warnings on the way there.
@@ -92,15 +90,13 @@ def train(
                 loss = _run_epoch(network, data, target, weight, settings, state, n_batches)
             if _finish_epoch(loss, watch, report, settings, state, on_epoch):
                 break
+        watch.restore_best()
+        _refuse_overflow(network, data, target, settings, state)
     except KeyboardInterrupt:
-        warnings.warn(
-            f"Training was interrupted in epoch {state.n_epochs + 1}, after {state.n_updates} updates; "
-            "what was learned until then is kept.",
-            UserWarning,
-            stacklevel=3,
-        )
-    watch.restore_best()
-    _refuse_overflow(network, data, target, settings, state)
+        # It may have come while an epoch was written down: what counts is how many were.
+        del state.loss_curve[state.n_epochs :], state.validation_scores[state.n_epochs + n_more_scores :]
+        watch.restore_best()
+        raise
 
 
 def _prepare_samples(network, data, target, weight):
@@ -181,10 +177,10 @@ def _finish_epoch(loss, watch, report, settings, state, on_epoch):
     score = watch.score()
     if score is not None and not math.isfinite(score):
         raise _diverged(settings, state, f"validation score={score}")
-    state.n_epochs += 1
     state.loss_curve.append(loss)
     if score is not None:
         state.validation_scores.append(score)
+    state.n_epochs += 1
     state.is_finished = watch.is_done(loss, score)
     report.epoch(state.n_epochs, loss, score, state.is_finished)
     is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
