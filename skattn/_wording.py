@@ -24,6 +24,6 @@ def shortened(value: Any, most: int = 200) -> str:
     text = value if isinstance(value, str) else str(value) if isinstance(value, Exception) else reprlib.repr(value)
     if len(text) <= most:
         return text
-    # The way out stands at the end of most messages, and what is wrong at their beginning.
-    head = (most - len(_GAP)) * 2 // 3
+    # What is wrong stands at the beginning of most messages, and the way out at their end.
+    head = (most - len(_GAP)) // 2
     return text[:head] + _GAP + text[len(text) - (most - len(_GAP) - head) :]

@@ -214,12 +214,17 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Only checked against the names seen in `fit`.
+            Only checked against the names seen in `fit`. The name of the one column that held the sequences,
+            as a `ColumnTransformer` passes it, fits as well.
 
         Returns
         -------
         feature_names_out : ndarray of str objects
         """
+        check_is_fitted(self)
+        if input_features is not None and len(input_features) == 1 and not self._steps_in[0]:
+            # It names a column, while the names of `fit` are those of a step's features.
+            input_features = None
         return super().get_feature_names_out(input_features)
 
     @property
@@ -292,7 +297,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _read_fitted(self, X: Any) -> Sequences:
         """Read X as the fitted network takes it."""
-        return read_sequences(X, self, reset=False, dtype=self._fitted.network.dtype)
+        network = self._fitted.network
+        return read_sequences(X, self, reset=False, dtype=network.dtype, longest=network.architecture.max_steps)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""

@@ -141,7 +141,8 @@ def _draw_seed(random_state: Any) -> int:
 def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     dtype = model.network.dtype if model else estimator.dtype
-    data = read_sequences(X, estimator, reset=model is None, dtype=dtype)
+    longest = model.network.architecture.max_steps if model else None
+    data = read_sequences(X, estimator, reset=model is None, dtype=dtype, longest=longest)
     objective = estimator._choose_objective(y, model.objective if model else None)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
@@ -187,7 +188,8 @@ def _choose_validation(
 def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
-        data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name)
+        longest = samples.data.max_length
+        data = read_sequences(X_val, estimator, reset=False, dtype=samples.data.values.dtype.name, longest=longest)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {error}") from error
     target, _ = read_target(

@@ -36,7 +36,7 @@ def test_the_same_sequences_are_read_from_every_form(ragged, form):
     got = read(X, estimator)
     assert_same_samples(ragged, got)
     assert estimator.n_features_in_ == N_FEATURES == got.n_features
-    assert not hasattr(estimator, "feature_names_in_")
+    assert hasattr(estimator, "feature_names_in_") == (form == "polars frames")
     assert got.max_length == 7
 
 
@@ -103,9 +103,10 @@ def test_arrays_of_arrays_of_equal_length_are_no_table():
         assert_same_samples(np.arange(12.0).reshape(2, 3, 2), read(X))
 
 
-def test_lists_of_numbers_of_equal_length_are_the_rows_of_a_table():
-    got = read([np.arange(5.0), np.arange(5.0)])
-    assert got.kind == "rows" and got.n_samples == 2
+def test_plain_lists_of_equal_length_are_the_rows_of_a_table_at_fit():
+    estimator = Reader()
+    assert "rows" == read([[1.0, 2.0, 3.0], (4.0, 5.0, 6.0)], estimator).kind
+    assert 3 == estimator.n_features_in_
 
 
 def test_ragged_rows_divide_into_steps_as_rows_do():
