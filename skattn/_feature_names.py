@@ -1,7 +1,7 @@
 """Record the features of X in fit, with their names, and compare those of later X with them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,15 @@ def named_sample(samples: Sequence[Any]) -> Any:
             first, names = i, found
         elif found != names:
             raise ValueError(
-                f"Sample {i} of X has the features {shortened(', '.join(found), 100)}, and sample {first} "
-                f"{shortened(', '.join(names), 100)}; the feature names should match, in the same order. Pick the "
-                "columns of every sample by the same list of names."
+                f"Sample {i} of X has the features {_listed(found)}, and sample {first} {_listed(names)}; the feature "
+                "names should match, in the same order. Pick the columns of every sample by one list of names."
             )
     if names is not None and unnamed is not None:
-        _warn(
+        warnings.warn(
             f"Sample {unnamed} of X does not have valid feature names, and others have; its columns are taken in their "
-            "order. Make all samples data frames with the same columns, or all arrays."
+            "order. Make all samples data frames with the same columns, or all arrays.",
+            UserWarning,
+            stacklevel=2,
         )
     return None if first is None else samples[first]
 
@@ -76,9 +77,25 @@ def match_features(estimator: Any, named: Any, width: int, is_rows: bool) -> Non
             f"X has {width} features, but {type(estimator).__name__} is expecting {expected} features "
             f"as input at each step, as in fit.{hint}"
         )
-    if not rows_in_fit and (hasattr(estimator, "feature_names_in_") or (named is not None and not is_rows)):
+    if not rows_in_fit:
         # The columns of a table are named for places in time, which are not the names of a step's features.
-        _validate(estimator, None if is_rows else named, width, reset=False)
+        _match_names(estimator, None if is_rows else named, width)
+
+
+def _match_names(estimator: Any, named: Any, width: int) -> None:
+    """Refuse other names of a step's features than those of `fit`, and warn where one side has none."""
+    names, known = _names_of(named), getattr(estimator, "feature_names_in_", None)
+    if names is not None and known is not None and list(names) != list(known):
+        raise ValueError(
+            f"The feature names should match those that were passed during fit: X has {_listed(names)}, and fit had "
+            f"{_listed(known)}. Pick the columns of every sample in that order, by frame[list(model.feature_names_in_)]."
+        )
+    if (names is None) != (known is None):
+        _validate(estimator, named, width, reset=False)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return shortened(", ".join(names), 100)
 
 
 def _validate(estimator: Any, named: Any, width: int, reset: bool) -> None:
@@ -101,7 +118,3 @@ def refuse_single_steps(estimator: Any, shape: tuple[int, ...], longest: int | N
         f"{longest} steps. Pass one sequence alone as X[np.newaxis], and sequences of one step as "
         f"X.reshape(-1, 1, {shape[1]})."
     )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=2)

@@ -21,6 +21,7 @@ from skattn._step_checks import (
     valid_lengths,
     wrong_dtype,
 )
+from skattn._suspicions import warn_of_suspicions
 
 
 _ONE_AXIS = (
@@ -120,8 +121,12 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool, dtype: str, longest: 
     X = plain_container(X)
     samples = samples_of(X, lists_are_rows=reset)
     if samples is None:
-        return _read_array(X, estimator, reset, dtype, longest)
-    return _read_ragged(samples, X, estimator, reset, dtype)
+        data = _read_array(X, estimator, reset, dtype, longest)
+    else:
+        data = _read_ragged(samples, X, estimator, reset, dtype)
+    if reset:
+        warn_of_suspicions(data, X)
+    return data
 
 
 def _read_array(X: Any, estimator: Any, reset: bool, dtype: str, longest: int | None) -> Sequences:

@@ -274,9 +274,7 @@ def test_dates_are_refused(unit, array, ragged):
             read(X)
 
 
-@pytest.mark.parametrize(
-    "rows", [np.eye(3), np.ones(3)]
-)
+@pytest.mark.parametrize("rows", [np.eye(3), np.ones(3)])
 def test_sparse_samples_are_refused(rows):
     for others in ([np.ones((2, 2))], []):
         with pytest.raises(TypeError, match=r"^Sample 0 of X is sparse.*toarray"):
