@@ -21,7 +21,7 @@ def plain_container(X: Any) -> Any:
     TypeError
         For a dict, a set, an iterator, a frame that is not computed yet, or one single thing.
     """
-    if isinstance(X, (np.ndarray, list, tuple)):
+    if isinstance(X, (np.ndarray, list, tuple)) or issparse(X):
         if getattr(X, "shape", None) == ():
             _refuse_single(X[()])
         return X
@@ -32,7 +32,7 @@ def plain_container(X: Any) -> Any:
         return list(X)
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         raise TypeError(f"X is a {kind}, which is not computed yet; pass X.collect(), or a list of sequences.")
-    if hasattr(X, "__array__") or hasattr(X, "shape") or hasattr(X, "to_list") or issparse(X):
+    if hasattr(X, "__array__") or hasattr(X, "shape") or hasattr(X, "to_list"):
         return X
     if isinstance(X, Iterator):
         raise TypeError(f"X is a {kind}, which can be gone through only once; pass a list of its sequences, list(X).")

@@ -88,7 +88,7 @@ def _match_names(estimator: Any, named: Any, width: int) -> None:
     if names is not None and known is not None and list(names) != list(known):
         raise ValueError(
             f"The feature names should match those that were passed during fit: X has {_listed(names)}, and fit had "
-            f"{_listed(known)}. Pick the columns of every sample in that order, by frame[list(model.feature_names_in_)]."
+            f"{_listed(known)}. Pick the columns of every sample by frame[list(model.feature_names_in_)]."
         )
     if (names is None) != (known is None):
         _validate(estimator, named, width, reset=False)

@@ -120,8 +120,8 @@ def step_width(n_step_features: Any) -> int:
     """Give the columns of a step; `fit` has checked them, but what was set since then is read here first."""
     if not isinstance(n_step_features, Integral) or n_step_features < 1:
         raise ValueError(
-            f"n_step_features={reprlib.repr(n_step_features)} is no number of columns, by which rows could be cut into steps; "
-            "set it to a whole number from 1 on, as at fit."
+            f"n_step_features={reprlib.repr(n_step_features)} is no number of columns, by which rows could be cut into "
+            "steps; set it to a whole number from 1 on, as at fit."
         )
     return int(n_step_features)
 

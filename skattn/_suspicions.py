@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 MOST_NUMBERS, MOST_SAMPLES, MOST_ROWS = 2**18, 1000, 4096
 """How much of X is looked at, so that it is not felt beside a fit."""
 
-LEAST_SAMPLES = 8
-"""Fewer sequences are no evidence of anything."""
+LEAST_SAMPLES, LEAST_CODES = 8, 100
+"""Fewer sequences, or whole numbers, are no evidence of anything."""
 
 _BY_CHANCE = 1.85
-"""Mean square of the difference of successive codes, in variances: 2 by chance, less where values follow one another."""
+"""Mean square of the difference of successive codes, in variances: 2 by chance, less where values are smooth."""
 
 _KEY = re.compile(r"(^|_)(id|key|case|group|sample|sequence|series|subject|user|patient|trial)(_|$)|id$", re.IGNORECASE)
 
@@ -86,10 +86,8 @@ def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
         return None
     rows = [np.trim_zeros(steps[:, 0], "b") for steps in sequences]
     rows = [row for row in rows if len(row) > 1]
-    if len(rows) < LEAST_SAMPLES:
-        return None
-    values = np.concatenate(rows)
-    if values.min() < 0 or (values != np.rint(values)).any():
+    values = np.concatenate(rows) if len(rows) >= LEAST_SAMPLES else np.empty(0)
+    if len(values) < LEAST_CODES or values.min() < 0 or (values != np.rint(values)).any():
         return None
     n_different = len(np.unique(values))
     steps = np.concatenate([np.diff(row) for row in rows]).astype(np.float64)
@@ -118,7 +116,8 @@ def _long_frame(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
     table = data.values[: n_rows * data.n_steps].reshape(n_rows, -1)
     names = [str(name) for name in getattr(X, "column_names", X.columns)]
     for name, owners in zip(names, table.T[:20], strict=False):
-        if _are_runs(owners) and (_KEY.search(name) or _has_clock(table, owners)):
+        # Besides a key, and a clock that has no name of its own, there must be something that is measured.
+        if _are_runs(owners) and (_KEY.search(name) or (table.shape[1] > 2 and _has_clock(table, owners))):
             by = f"X.groupby({name!r}, sort=False)" if index is not None else f"X.partition_by({name!r})"
             line = f"[steps.drop(columns={name!r}) for _, steps in {by}]"
             return _word_long_frame(f"column {name!r}", line if index is not None else f"{by[:-1]}, include_key=False)")

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skattn._network.layers import POOLINGS
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
+from skattn._wording import shortened
 from skattn.checkpoint import Checkpoint
 from skattn.fitting import Model, fit_model
 from skattn.functional import attention_weights
@@ -21,6 +22,9 @@ from skattn.interchange import load_weights, save_weights
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
+
+_MOST_WORDS = 450
+"""Characters of a message about parameters."""
 
 
 def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
@@ -37,6 +41,15 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     _learns: ClassVar[frozenset[str]] = frozenset(OBJECTIVES)
     """Objectives that the estimator may have learned."""
+
+    def _validate_params(self) -> None:
+        """Check the parameters, in a message that is short whatever they are."""
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if len(str(error)) <= _MOST_WORDS:
+                raise
+            raise type(error)(shortened(error, _MOST_WORDS)) from None
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Learn from sequences.

@@ -1,5 +1,6 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
+import reprlib
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -163,8 +164,9 @@ def _settle_classes(samples: Samples, is_open: bool) -> Samples:
     if is_open:
         target, classes = keep_present(target, classes)
     if len(classes) < 2:
+        label = reprlib.repr(classes.tolist()[0])
         raise ValueError(
-            f"There is only one class, {classes.tolist()[0]!r}, and at least 2 are needed to learn what tells "
+            f"There is only one class, {label}, and at least 2 are needed to learn what tells "
             "them apart; add samples of another class."
         )
     return replace(samples, target=target, classes=classes)
@@ -249,8 +251,9 @@ def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Dropout may change between calls; anything else would be another network."""
     for name, value in after.items():
         if value != before[name] and name != "dropout":
+            now, then = reprlib.repr(value), reprlib.repr(before[name])
             raise ValueError(
-                f"{name} is {value!r} now, but the fitted network was built with {before[name]!r}, and "
+                f"{name} is {now} now, but the fitted network was built with {then}, and "
                 "warm_start and partial_fit go on with the same network; set it back, or start anew with "
                 "warm_start=False or sklearn.base.clone."
             )

@@ -1,5 +1,6 @@
 """Attention on plain arrays, without parameters: outputs, weights and gradients."""
 
+import reprlib
 from numbers import Integral
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._kernels import attention as attention_kernels
 from ._kernels import heads, parallel
 from ._kernels.ahead import N_AHEAD, dose
+from ._wording import shortened
 
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
 # Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
@@ -170,8 +172,8 @@ def bounds(causal, window):
     for side, steps in (("left", left), ("right", right)):
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0):
             raise ValueError(
-                f"window={window!r} has {steps!r} on its {side}; each side is a number of steps, "
-                "0 or more, or None for all."
+                f"window={reprlib.repr(window)} has {reprlib.repr(steps)} on its {side}; each side is a number of "
+                "steps, 0 or more, or None for all."
             )
     return left, 0 if causal else right
 
@@ -180,7 +182,8 @@ def _pair(window):
     try:
         left, right = window
     except (TypeError, ValueError):
-        raise ValueError(f"window={window!r} is no pair; try window=({window!r}, 0) or None.") from None
+        window = reprlib.repr(window)
+        raise ValueError(f"window={window} is no pair; try window=({window}, 0) or None.") from None
     return left, right
 
 
@@ -207,7 +210,7 @@ def _as_array(given, name):
     try:
         return np.asarray(given)
     except ValueError as error:
-        raise ValueError(f"{name} is no array: {error}") from None
+        raise ValueError(f"{name} is no array: {shortened(error)}") from None
 
 
 def _arrays(query, key, value):
@@ -263,7 +266,7 @@ def _finite(scale):
     except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
-        raise ValueError(f"scale={scale!r} is no finite number; leave it out for 1 / sqrt(d_head).")
+        raise ValueError(f"scale={reprlib.repr(scale)} is no finite number; leave it out for 1 / sqrt(d_head).")
     return number
 
 

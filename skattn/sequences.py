@@ -23,7 +23,6 @@ from skattn._step_checks import (
 )
 from skattn._suspicions import warn_of_suspicions
 
-
 _ONE_AXIS = (
     "Expected 2D array, got 1D array instead: X holds one number a sample. Reshape your data: one sequence of one "
     "feature is X.reshape(1, -1, 1), and a list of sequences holds arrays of shape (n_steps, n_features)."
