@@ -58,7 +58,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ----------
         X : array of shape (n_samples, n_steps, n_features), or list of (n_steps_i, n_features) arrays
             The sequences. A 2-D array or data frame has a sequence in each row: its columns in time
-            order, `n_step_features` of them a step. Steps at the end whose features are all NaN are
+            order, `n_step_features` of them a step; so has a list of equally long plain lists, while a list of
+            1-D arrays is ragged whatever their lengths. Steps at the end whose features are all NaN are
             padding. Features need no scaling: the network takes off their mean and divides by their
             standard deviation.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None

@@ -27,8 +27,8 @@ class Reader(BaseEstimator):
         return read.values[read.starts]
 
 
-def read(X, estimator=None, reset=True, dtype="auto"):
-    return read_sequences(X, estimator or Reader(), reset=reset, dtype=dtype)
+def read(X, estimator=None, reset=True, dtype="auto", longest=None):
+    return read_sequences(X, estimator or Reader(), reset=reset, dtype=dtype, longest=longest)
 
 
 def samples_in(read):

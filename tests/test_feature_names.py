@@ -134,7 +134,9 @@ def polars_table(sequences):
 @pytest.mark.parametrize("column", ["path", ["path"]], ids=["column", "frame"])
 @pytest.mark.parametrize("table", [pandas_table, polars_table])
 def test_features_of_a_column_of_sequences_have_names(table, column, output):
-    columns = ColumnTransformer([("attention", SelfAttentionTransformer(**SMALL), column), ("age", "passthrough", ["age"])])
+    columns = ColumnTransformer(
+        [("attention", SelfAttentionTransformer(**SMALL), column), ("age", "passthrough", ["age"])]
+    )
     columns.set_output(transform=output)
     frame = columns.fit(table(X), Y).transform(table(X))
     names = [*(f"attention__selfattentiontransformer{i}" for i in range(14)), "age__age"]
@@ -144,7 +146,9 @@ def test_features_of_a_column_of_sequences_have_names(table, column, output):
 
 def test_a_column_of_frames_has_a_name_and_so_have_their_features():
     table = pandas_table(frames(CONTAINERS[0].values[0]))
-    columns = ColumnTransformer([("attention", SelfAttentionTransformer(**SMALL), "path"), ("age", StandardScaler(), ["age"])])
+    columns = ColumnTransformer(
+        [("attention", SelfAttentionTransformer(**SMALL), "path"), ("age", StandardScaler(), ["age"])]
+    )
     assert (len(X), 15) == columns.set_output(transform="pandas").fit_transform(table, Y).shape
     assert NAMES == columns.named_transformers_["attention"].feature_names_in_.tolist()
 
