@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._network.checks import MOST
+from skattn._wording import shortened
+
 
 def valid_lengths(
     values: NDArray[Any], starts: NDArray[np.int64], n_steps: NDArray[np.int64], *, in_columns: bool = False
@@ -59,38 +62,49 @@ def refuse_entry(entries: Any, error: Exception, *, sample: int | None = None) -
 
     `entries` is X itself, or what it holds at `sample`.
     """
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    message = shortened(error, 400)
     if isinstance(error, OverflowError):
-        error = ValueError(f"{error}: X holds a whole number that no float can hold; scale or clip it.")
+        message += ": X holds a whole number that no float can hold; scale or clip it."
+    if sample is not None and not message.startswith("Sample "):
+        message = f"Sample {sample} of X: {message}"
+    if getattr(getattr(entries, "dtype", None), "kind", "O") in "fiub":
+        raise kind(message)
     try:
         entries = np.asarray(entries, dtype=object)
     except ValueError:
-        raise error from None
+        raise kind(message) from None
     if entries.ndim > 3:
         raise ValueError(
             f"{'X' if sample is None else f'Sample {sample} of X'} is nested {entries.ndim} deep; a "
             "sequence is (n_steps, n_features), and X a list of these or an array of 2 or 3 axes."
-        ) from error
+        ) from None
     axes = ("sample", "column") if entries.ndim == 2 and sample is None else ("sample", "step", "feature")
-    for index, entry in np.ndenumerate(entries):
-        if np.iscomplexobj(entry) or not index:
+    for number, entry in enumerate(entries.flat if entries.ndim else ()):
+        if isinstance(entry, complex):
             break
-        if sample is not None:
-            index = (sample, *index)
-        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=False))
-        if isinstance(entry, (list, tuple, np.ndarray)):
-            raise ValueError(
-                f"Input X holds several values at {place}, where one number belongs. Give every step the "
-                "same features, and put sequences into one list or column of (n_steps, n_features) arrays."
-            ) from error
-        try:
-            float(entry)
-        except (TypeError, ValueError) as reason:
-            message = f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first."
-            raise type(reason)(message) from error
-        except OverflowError as reason:
-            message = f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first."
-            raise ValueError(message) from error
-    raise error
+        if type(entry) not in (float, int) or abs(entry) > MOST:
+            index = np.unravel_index(number, entries.shape) if entries.ndim > 1 else (number,)
+            index = index if sample is None else (sample, *index)
+            _refuse_at(entry, ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=False)))
+    raise kind(message) from None
+
+
+def _refuse_at(entry: Any, place: str) -> None:
+    """Refuse an entry that is not one number."""
+    if isinstance(entry, (list, tuple)) or getattr(entry, "shape", ()):
+        raise ValueError(
+            f"Input X holds several values at {place}, where one number belongs. Give every step the "
+            "same features, and put sequences into one list or column of (n_steps, n_features) arrays."
+        )
+    try:
+        float(entry)
+    except (TypeError, ValueError) as reason:
+        kind = TypeError if isinstance(reason, TypeError) else ValueError
+        reason = shortened(reason, 100)
+        raise kind(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first.") from None
+    except OverflowError as reason:
+        raise ValueError(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first.") from None
 
 
 def refuse_masked(X: Any, who: str) -> None:
@@ -106,8 +120,8 @@ def step_width(n_step_features: Any) -> int:
     """Give the columns of a step; `fit` has checked them, but what was set since then is read here first."""
     if not isinstance(n_step_features, Integral) or n_step_features < 1:
         raise ValueError(
-            f"n_step_features={n_step_features!r} is no number of columns, by which rows could be cut into steps; "
-            "set it to a whole number from 1 on, as at fit."
+            f"n_step_features={reprlib.repr(n_step_features)} is no number of columns, by which rows could be cut into "
+            "steps; set it to a whole number from 1 on, as at fit."
         )
     return int(n_step_features)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from skattn import __version__
+from skattn._wording import shortened
 
 DRAFT_LIFE = 3600
 """Seconds after which a draft is taken for that of a process that was killed."""
@@ -127,7 +128,8 @@ def refuse_newer(written_by: str, what: str, instead: str = "fit again") -> None
         What to do but to upgrade.
     """
     if release_of(written_by) > release_of(__version__):
+        version = shortened(written_by, 40)
         raise ValueError(
-            f"{what} was written by skattn {written_by}, and this is skattn {__version__}, which may not understand "
+            f"{what} was written by skattn {version}, and this is skattn {__version__}, which may not understand "
             f"all of it; upgrade skattn, or {instead}."
         )

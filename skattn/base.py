@@ -15,6 +15,7 @@ from skattn._network.layers import POOLINGS
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
+from skattn._wording import shortened
 from skattn.checkpoint import Checkpoint
 from skattn.fitting import fit_model
 from skattn.functional import attention_weights
@@ -23,6 +24,9 @@ from skattn.model import Model, named_weights
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
+
+_MOST_WORDS = 450
+"""Characters of a message about parameters."""
 
 
 def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
@@ -40,6 +44,15 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     _learns: ClassVar[frozenset[str]] = frozenset(OBJECTIVES)
     """Objectives that the estimator may have learned."""
 
+    def _validate_params(self) -> None:
+        """Check the parameters, in a message that is short whatever they are."""
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            if len(str(error)) <= _MOST_WORDS:
+                raise
+            raise type(error)(shortened(error, _MOST_WORDS)) from None
+
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
         """Learn from sequences.
 
@@ -47,7 +60,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ----------
         X : array of shape (n_samples, n_steps, n_features), or list of (n_steps_i, n_features) arrays
             The sequences. A 2-D array or data frame has a sequence in each row: its columns in time
-            order, `n_step_features` of them a step. Steps at the end whose features are all NaN are
+            order, `n_step_features` of them a step; so has a list of equally long plain lists, while a list of
+            1-D arrays is ragged whatever their lengths. Steps at the end whose features are all NaN are
             padding. Features need no scaling: the network takes off their mean and divides by their
             standard deviation.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
@@ -249,12 +263,17 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Only checked against the names seen in `fit`.
+            Only checked against the names seen in `fit`. The name of the one column that held the sequences,
+            as a `ColumnTransformer` passes it, fits as well.
 
         Returns
         -------
         feature_names_out : ndarray of str objects
         """
+        check_is_fitted(self)
+        if input_features is not None and len(input_features) == 1 and not self._steps_in[0]:
+            # It names a column, while the names of `fit` are those of a step's features.
+            input_features = None
         return super().get_feature_names_out(input_features)
 
     @property
@@ -330,7 +349,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _read_fitted(self, X: Any) -> Sequences:
         """Read X as the fitted network takes it."""
-        return read_sequences(X, self, reset=False)
+        architecture = self._fitted.network.architecture
+        return read_sequences(X, self, reset=False, longest=architecture.max_steps * architecture.stride)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """What the network makes of each sequence: (n_samples, n_outputs)."""

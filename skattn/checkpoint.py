@@ -17,6 +17,7 @@ from skattn._network.network import Network
 from skattn._storage import refuse_newer, refuse_unwritable, remove_old_drafts, replace_file
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.settings import TrainingState
+from skattn._wording import shortened
 from skattn.model import Model, Samples
 from skattn.persistence import read_training, write_training
 from skattn.sequences import Sequences
@@ -202,8 +203,9 @@ class Checkpoint:
         self._begun_with[part] = now
 
     def _refuse(self, differences: list[str]) -> NoReturn:
+        told = shortened(", ".join(differences))
         raise ValueError(
-            f"The fit in the checkpoint {self.path} began otherwise: {', '.join(differences)}. To go on with it, fit "
+            f"The fit in the checkpoint {self.path} began otherwise: {told}. To go on with it, fit "
             "as then; to begin anew, give another path or delete the file. Every fit needs a file of its own, also "
             "each of a search or of cross-validation."
         )

@@ -1,5 +1,6 @@
 """Compile ahead: for container images, and services whose first answer must be quick."""
 
+import reprlib
 import time
 from dataclasses import dataclass
 
@@ -62,7 +63,9 @@ def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
     """
     for dtype in dtypes:
         if dtype not in _DTYPES:
-            raise ValueError(f"dtypes={dtypes!r} names {dtype!r}; known are 'float32' and 'float64'.")
+            raise ValueError(
+                f"dtypes={reprlib.repr(dtypes)} names {reprlib.repr(dtype)}; known are 'float32' and 'float64'."
+            )
     start = time.perf_counter()
     before = jit.counts()
     kernels = [kernel for module in (heads, update, walk) for kernel in vars(module).values()]

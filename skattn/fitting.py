@@ -173,7 +173,9 @@ def _draw_seed(random_state: Any) -> int:
 
 def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
-    data = read_sequences(X, estimator, reset=model is None)
+    architecture = model.network.architecture if model else None
+    longest = architecture.max_steps * architecture.stride if architecture else None
+    data = read_sequences(X, estimator, reset=model is None, longest=longest)
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
@@ -219,7 +221,7 @@ def _choose_validation(
 def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
-        data = read_sequences(X_val, estimator, reset=False)
+        data = read_sequences(X_val, estimator, reset=False, longest=samples.data.max_length)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {shortened(error, 480)}") from error
     target, _ = read_target(

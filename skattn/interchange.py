@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import reprlib
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from skattn._network.stem import STEM_ARRAYS
 from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
+from skattn._wording import shortened
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
 from skattn.model import Member, Model, named_weights
@@ -208,8 +210,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
         description = json.loads(header["__metadata__"][_DESCRIPTION])
         version = description["version"]
     except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {shortened(error)}"
         raise ValueError(
-            f"{path} is no file of save_weights, or is damaged ({type(error).__name__}: {error}); give one that "
+            f"{path} is no file of save_weights, or is damaged ({reason}); give one that "
             "save_weights wrote, or take another copy of it."
         ) from error
     if isinstance(version, str):
@@ -246,7 +249,7 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
         there["n_step_features"], wanted["n_step_features"] = steps_in[-1], estimator.n_step_features
     differing = [name for name in wanted if wanted[name] != there[name]]
     if differing:
-        found, asks = (", ".join(f"{name}={d[name]!r}" for name in differing) for d in (there, wanted))
+        found, asks = (shortened(", ".join(f"{name}={d[name]!r}" for name in differing)) for d in (there, wanted))
         kind = type(estimator).__name__
         raise ValueError(f"The weights are of {kind}({found}), and this one has {asks}; set what differs as it was.")
     return asked
@@ -273,8 +276,8 @@ def _write_labels(labels: NDArray[Any]) -> dict[str, Any]:
         is_kept = False
     if not is_kept:
         raise ValueError(
-            f"classes_ are {labels.dtype}, {values[0]!r} among them, and a file of weights keeps words, numbers and "
-            "booleans only; make them such, or save the estimator with joblib."
+            f"classes_ are {labels.dtype}, {reprlib.repr(values[0])} among them, and a file of weights keeps words, "
+            "numbers and booleans only; make them such, or save the estimator with joblib."
         )
     return plain
 

@@ -155,7 +155,7 @@ class SelfAttentionParameters(BaseEstimator):
     n_features_in_ : int
         Columns of a 2-D X, features of a step of any other.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names at fit. Only where they are all strings.
+        Names of these at fit, where X is a data frame or holds data frames, and they are all strings.
     """
 
     d_model: int = 64

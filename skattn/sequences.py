@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
-from skattn._samples import samples_of
+from skattn._containers import as_array, plain_container
+from skattn._feature_names import match_features, named_sample, record_features, refuse_single_steps
+from skattn._samples import count_axes, samples_of
 from skattn._step_checks import (
     count_steps,
     refuse_empty_axes,
@@ -18,6 +20,12 @@ from skattn._step_checks import (
     step_width,
     valid_lengths,
     wrong_dtype,
+)
+from skattn._suspicions import warn_of_suspicions
+
+_ONE_AXIS = (
+    "Expected 2D array, got 1D array instead: X holds one number a sample. Reshape your data: one sequence of one "
+    "feature is X.reshape(1, -1, 1), and a list of sequences holds arrays of shape (n_steps, n_features)."
 )
 
 
@@ -64,7 +72,7 @@ class Sequences:
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices])
 
 
-def read_sequences(X: Any, estimator: Any, *, reset: bool) -> Sequences:
+def read_sequences(X: Any, estimator: Any, *, reset: bool, longest: int | None = None) -> Sequences:
     """Check X and bring it into one form.
 
     Parameters
@@ -72,16 +80,25 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool) -> Sequences:
     X : array, list, tuple, data frame or column of sequences
         - 3-D ``(n_samples, n_steps, n_features)``;
         - ragged: a list, tuple or 1-D object array of ``(n_steps_i, n_features)`` arrays, nested lists
-          or data frames, or a pandas / polars column (or frame of one column) that holds them;
+          or data frames, or a pandas, polars or Arrow column (or frame of one column) that holds them;
         - 2-D ``(n_samples, n_steps * n_step_features)``: a row is a sequence, columns in time order,
-          ``estimator.n_step_features`` of them a step. A ragged list of 1-D samples is read likewise.
+          ``estimator.n_step_features`` of them a step. Ragged samples may be 1-D as well, and are read
+          likewise;
+        - a frame of several columns with a 1-D sequence in each cell: a feature a column.
+
+        A list of 1-D arrays, or a column of anything, is ragged whatever the lengths are. A list of plain
+        lists of numbers is the rows of a table at fit, if these are equally long, so that its columns are
+        counted; afterwards it is ragged. The sequences are the same either way.
 
         Steps at the end of a sequence whose features are all NaN are padding.
     estimator : estimator
         Whose ``n_step_features`` is read, and whose ``n_features_in_`` and ``feature_names_in_`` are
-        set or checked. It is left as it was if X is refused.
+        set or checked: columns and their names for 2-D X, a step's features for all else, named where the
+        samples are data frames. It is left as it was if X is refused.
     reset : bool
         Set these attributes (in `fit`), rather than check X against them.
+    longest : int, optional
+        Steps of the longest sequence in `fit`, where known, to tell one sequence from sequences of one step.
 
     Returns
     -------
@@ -93,34 +110,43 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool) -> Sequences:
     ------
     ValueError
         If X holds NaN other than padding, infinity, complex numbers or words; has no samples, more than
-        three dimensions, an empty sequence, or sequences of different widths; does not divide into
-        steps; or differs from the X of `fit` in its features.
+        three dimensions, an empty sequence, or sequences of different widths or names of features; does not
+        divide into steps; or differs from the X of `fit` in its features.
     TypeError
-        If X is sparse or holds something that is no number.
+        If X is sparse, is a dict, a set or an iterator, or holds something that is no number.
     """
-    samples = samples_of(X)
+    X = plain_container(X)
+    samples = samples_of(X, lists_are_rows=reset)
     if samples is None:
-        return _read_array(X, estimator, reset)
-    return _read_ragged(samples, estimator, reset)
+        data = _read_array(X, estimator, reset, longest)
+    else:
+        data = _read_ragged(samples, X, estimator, reset)
+    if reset:
+        warn_of_suspicions(data, X)
+    return data
 
 
-def _read_array(X: Any, estimator: Any, reset: bool) -> Sequences:
+def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
     array = _check_array(X, estimator)
     is_rows = array.ndim == 2
     width = step_width(estimator.n_step_features) if is_rows else array.shape[2]
+    named = X if is_rows else None
     if not reset:
-        _match(estimator, X, width, is_rows)
+        match_features(estimator, named, width, is_rows)
     n_samples = len(array)
     n_steps = count_steps(array.shape[1], width, "X") if is_rows else array.shape[1]
+    if not reset and is_rows and n_steps == 1:
+        refuse_single_steps(estimator, array.shape, longest)
     target = _real_dtype([array.dtype])
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         values = np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"]).reshape(n_samples * n_steps, width)
     starts = np.arange(n_samples, dtype=np.int64) * n_steps
     lengths = valid_lengths(values, starts, np.full(n_samples, n_steps, dtype=np.int64), in_columns=is_rows)
+    data = Sequences(values, starts, lengths, "rows" if is_rows else "array", n_steps)
     if reset:
-        _record(estimator, X, width, is_rows)
-    return Sequences(values, starts, lengths, "rows" if is_rows else "array", n_steps)
+        record_features(estimator, named, width, is_rows)
+    return data
 
 
 def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
@@ -131,8 +157,12 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
     refuse_masked(X, "X")
     if hasattr(X, "columns") and len(X.columns) == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: X.")
+    if count_axes(X) == 1 and not issparse(X):
+        refuse_entry(X, ValueError(_ONE_AXIS))
     try:
-        array = check_array(X, allow_nd=True, ensure_all_finite=False, estimator=estimator, input_name="X")
+        array = check_array(
+            _in_own_precision(X), allow_nd=True, ensure_all_finite=False, estimator=estimator, input_name="X"
+        )
     except (TypeError, ValueError, OverflowError) as error:
         refuse_entry(X, error)
     if array.ndim > 3:
@@ -146,10 +176,23 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
     return array
 
 
-def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool) -> Sequences:
+def _in_own_precision(X: Any) -> Any:
+    """Give an array of numbers where X's entries or columns have a precision that scikit-learn would not keep."""
+    if not hasattr(X, "columns") and not (isinstance(X, np.ndarray) and X.dtype == object):
+        return X
+    try:
+        array = as_array(X)
+    except (TypeError, ValueError, OverflowError):
+        return X
+    return array if array.dtype.kind in "fiub" and array.shape == X.shape else X
+
+
+def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool) -> Sequences:
     """Read sequences of their own lengths, and lay them one after another."""
-    if not samples:
+    if not len(samples):
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
+    # Where each of several columns holds a feature, X itself has the names.
+    named = X if len(getattr(X, "columns", ())) > 1 else named_sample(samples)
     arrays = [_read_sample(sample, i, estimator.n_step_features) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
@@ -159,7 +202,7 @@ def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool) -> Sequenc
                 f"sample 0 has {width} (shape {np.shape(samples[0])}); give every step the same features."
             )
     if not reset:
-        _match(estimator, None, width, False)
+        match_features(estimator, named, width, False)
     n_steps = np.array([len(steps) for steps in arrays], dtype=np.int64)
     starts = np.cumsum(n_steps) - n_steps
     target = _real_dtype({steps.dtype for steps in arrays})
@@ -169,7 +212,7 @@ def _read_ragged(samples: Sequence[Any], estimator: Any, reset: bool) -> Sequenc
         np.concatenate(arrays, out=values)
     lengths = valid_lengths(values, starts, n_steps)
     if reset:
-        _record(estimator, None, width, False)
+        record_features(estimator, named, width, False)
     return Sequences(values, starts, lengths, "ragged", int(lengths.max()))
 
 
@@ -180,12 +223,9 @@ def _read_sample(sample: Any, number: int, n_step_features: Any) -> NDArray[Any]
     if issparse(sample):
         raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
     try:
-        steps = np.asarray(sample)
-        if steps.dtype == object:
-            # A nested list with missing entries, or an array of arrays as read back from Parquet.
-            steps = np.array(steps.tolist(), dtype=np.float64)
+        steps = as_array(sample)
     except (TypeError, ValueError, OverflowError) as error:
-        refuse_entry(sample, type(error)(f"{who}: {error}"), sample=number)
+        refuse_entry(sample, error, sample=number)
     if steps.dtype.kind not in "fiub":
         refuse_entry(steps, ValueError(wrong_dtype(steps.dtype, who)), sample=number)
     if steps.ndim not in (1, 2):
@@ -204,28 +244,3 @@ def _real_dtype(given: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
     """Choose the precision of the values."""
     # NumPy promotes with float32 to float32 exactly those types whose every value float32 holds.
     return np.dtype(np.float32 if np.result_type(*given, np.float32) == np.float32 else np.float64)
-
-
-def _match(estimator: Any, X: Any, width: int, is_rows: bool) -> None:
-    """Refuse X whose features are not those of `fit`."""
-    rows_in_fit, expected = estimator._steps_in
-    if is_rows and rows_in_fit:
-        validate_data(estimator, X, reset=False, skip_check_array=True)
-    if width != expected:
-        hint = ""
-        if is_rows:
-            hint = (
-                f" 2-D X is a row a sequence, and n_step_features={width} of its columns a step; "
-                "pass one sequence alone as X[np.newaxis]."
-            )
-        raise ValueError(
-            f"X has {width} features, but {type(estimator).__name__} is expecting {expected} features "
-            f"as input at each step, as in fit.{hint}"
-        )
-
-
-def _record(estimator: Any, X: Any, width: int, is_rows: bool) -> None:
-    """Note the features of `fit`: columns and their names for 2-D X, a step's features for all else."""
-    validate_data(estimator, X if is_rows else np.empty((1, width)), reset=True, skip_check_array=True)
-    # A model fitted on rows reads ragged X too, and the other way round, as long as the steps are alike.
-    estimator._steps_in = (is_rows, width)

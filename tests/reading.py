@@ -27,8 +27,8 @@ class Reader(BaseEstimator):
         return read.values[read.starts]
 
 
-def read(X, estimator=None, reset=True):
-    return read_sequences(X, estimator or Reader(), reset=reset)
+def read(X, estimator=None, reset=True, longest=None):
+    return read_sequences(X, estimator or Reader(), reset=reset, longest=longest)
 
 
 def samples_in(read):

@@ -7,6 +7,7 @@ from problems import (
     SMALL,
     assert_same_bits,
     fitted,
+    make_array,
     make_ragged,
     results_of,
     rise,
@@ -198,3 +199,17 @@ def test_another_width_cannot_be_gone_on_with(estimator):
         with pytest.raises(ValueError, match="X has 5 features.*is expecting 3"):
             go_on(make_ragged(n_features=5), y)
     assert 3 == estimator.n_features_in_
+
+
+def test_one_sequence_alone_is_not_taken_for_many_of_one_step():
+    """Neither to predict, nor to go on learning, nor to validate."""
+    X, y = make_array(n_features=1), np.arange(23) % 2
+    model = SelfAttentionClassifier(**SMALL).fit(X, y)
+    for call in (
+        model.predict,
+        lambda one: model.partial_fit(one, y[:7]),
+        lambda one: model.fit(X, y, X_val=one, y_val=y[:7]),
+    ):
+        with pytest.raises(ValueError, match=r"X\[np.newaxis\]"):
+            call(X[0])
+    assert 1 == len(model.predict(X[:1])) and 1 == len(model.predict(X[0].T))

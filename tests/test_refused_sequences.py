@@ -277,14 +277,11 @@ def test_dates_are_refused(unit, array, ragged):
             read(X)
 
 
-@pytest.mark.parametrize(
-    "rows, alone", [(np.eye(3), "^Sample 0 of X is sparse"), (np.ones(3), r"^Input X holds <.*> at sample 0: float")]
-)
-def test_sparse_samples_are_refused(rows, alone):
-    with pytest.raises(TypeError, match=r"Sample 0 of X is sparse.*toarray"):
-        read([sparse.coo_array(rows), sparse.coo_array(rows)] + [np.ones((2, 2))])
-    with pytest.raises(TypeError, match=alone):
-        read([sparse.coo_array(rows), sparse.coo_array(rows)])
+@pytest.mark.parametrize("rows", [np.eye(3), np.ones(3)])
+def test_sparse_samples_are_refused(rows):
+    for others in ([np.ones((2, 2))], []):
+        with pytest.raises(TypeError, match=r"^Sample 0 of X is sparse.*toarray"):
+            read([sparse.coo_array(rows), sparse.coo_array(rows), *others])
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])

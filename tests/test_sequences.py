@@ -36,7 +36,7 @@ def test_the_same_sequences_are_read_from_every_form(ragged, form):
     got = read(X, estimator)
     assert_same_samples(ragged, got)
     assert estimator.n_features_in_ == N_FEATURES == got.n_features
-    assert not hasattr(estimator, "feature_names_in_")
+    assert hasattr(estimator, "feature_names_in_") == (form == "polars frames")
     assert got.max_length == 7
 
 
@@ -103,9 +103,10 @@ def test_arrays_of_arrays_of_equal_length_are_no_table():
         assert_same_samples(np.arange(12.0).reshape(2, 3, 2), read(X))
 
 
-def test_lists_of_numbers_of_equal_length_are_the_rows_of_a_table():
-    got = read([np.arange(5.0), np.arange(5.0)])
-    assert got.kind == "rows" and got.n_samples == 2
+def test_plain_lists_of_equal_length_are_the_rows_of_a_table_at_fit():
+    estimator = Reader()
+    assert "rows" == read([[1.0, 2.0, 3.0], (4.0, 5.0, 6.0)], estimator).kind
+    assert 3 == estimator.n_features_in_
 
 
 def test_ragged_rows_divide_into_steps_as_rows_do():
@@ -189,6 +190,39 @@ def test_what_was_read_stays_as_it_is(ragged):
     assert type(got.max_length) is type(got.n_steps) is int
 
 
+# A sequence alone, and in company
+
+
+FLAT = [np.arange(4.0), np.arange(6.0), np.arange(6.0) + 1]
+FLAT_FORMS = [list, tuple, as_objects, pd.Series, pl.Series, lambda X: [pd.Series(x) for x in X]]
+
+
+@pytest.mark.parametrize("form", FLAT_FORMS)
+def test_arrays_of_one_axis_are_sequences_whatever_the_lengths_beside_them(form):
+    for some in (FLAT, FLAT[1:], FLAT[:1]):
+        estimator = Reader()
+        got = read(form(some), estimator)
+        assert "ragged" == got.kind and 1 == estimator.n_features_in_
+        assert_same_samples([steps[:, None] for steps in some], got)
+
+
+@pytest.mark.parametrize("fitted_on", [FLAT, FLAT[1:], np.ones((5, 6)), np.ones((5, 6)).tolist(), np.ones((5, 6, 1))])
+@pytest.mark.parametrize("form", [*FLAT_FORMS, lambda X: [x.tolist() for x in X], lambda X: tuple(map(tuple, X))])
+def test_after_fit_a_sequence_alone_is_what_it_is_in_company(form, fitted_on):
+    estimator = Reader().fit(fitted_on)
+    assert_same_samples([steps[:, None] for steps in FLAT], read(form(FLAT), estimator, reset=False))
+    for i in range(len(FLAT)):
+        assert_same_samples([FLAT[i][:, None]], read(form(FLAT[i : i + 1]), estimator, reset=False))
+
+
+def test_lists_of_rows_are_the_same_sequences_as_the_table():
+    rows = np.arange(12.0).reshape(2, 6)
+    estimator = Reader(n_step_features=2).fit(rows.tolist())
+    assert 6 == estimator.n_features_in_
+    for X in (rows, rows.tolist(), list(rows)):
+        assert_same_samples(list(rows.reshape(2, 3, 2)), read(X, estimator, reset=False))
+
+
 # Another X than at fit
 
 
@@ -268,3 +302,29 @@ def test_a_column_transformer_hands_over_its_column(ragged, columns):
     for frame in frames:
         out = ColumnTransformer([("sequences", Reader(), columns)]).fit_transform(frame)
         np.testing.assert_array_equal([steps[0] for steps in ragged], out)
+
+
+# One sequence, or sequences of one step
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("width", [1, 3])
+def test_one_sequence_is_not_taken_for_sequences_of_one_step(container, width):
+    X = np.random.default_rng(0).normal(size=(5, 7, width))
+    for fitted_on in (X, list(X)):
+        estimator = Reader(n_step_features=width).fit(fitted_on)
+        message = r"7 sequences of one step each, .* up to 9 steps. Pass one sequence alone as X\[np.newaxis\], and"
+        with pytest.raises(ValueError, match=message):
+            read(container(X[0]), estimator, reset=False, longest=9)
+        assert_same_samples(X[:1], read(X[0][np.newaxis], estimator, reset=False, longest=9))
+        single = X[0].reshape(-1, 1, width)
+        assert_same_samples(list(single), read(single, estimator, reset=False, longest=9))
+
+
+def test_rows_of_one_step_are_read_where_fit_knew_such_or_rows():
+    X = np.arange(5.0)[:, np.newaxis]
+    assert_same_samples(X[:, np.newaxis], read(X, Reader().fit(X[:, np.newaxis]), reset=False, longest=1))
+    assert_same_samples(X[:, np.newaxis], read(X, Reader().fit(X), reset=False, longest=9))
+    assert_same_samples(
+        [X[:4], X[1:]], read(np.hstack([X[:4], X[1:]]).T, Reader().fit(X[None]), reset=False, longest=9)
+    )

@@ -37,7 +37,11 @@ def check_fields(name, values, required, optional=()):
     values = dict(values)
     missing, unknown = set(required) - set(values), set(values) - {*required, *optional}
     if missing or unknown:
-        raise damaged(f"{name}, of which {sorted(map(str, missing | unknown))} are missing or unknown,", values, "all")
+        raise damaged(
+            f"{name}, of which {reprlib.repr(sorted(map(str, missing | unknown)))} are missing or unknown,",
+            values,
+            "all",
+        )
     return values
 
 

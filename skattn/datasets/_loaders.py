@@ -1,5 +1,6 @@
 """Load the data sets that ship with the package, each with its official split."""
 
+import reprlib
 from importlib.resources import files
 from typing import Any
 
@@ -119,7 +120,7 @@ def _read(name: str) -> dict[str, Any]:
 def _bunch(stored: dict[str, Any], split: str | None, return_X_y: bool) -> Any:
     """Keep the samples of one split, and hand them out the way scikit-learn's loaders do."""
     if split not in _SPLITS:
-        raise ValueError(f"split={split!r} is unknown; choose 'train', 'test' or None for both.")
+        raise ValueError(f"split={reprlib.repr(split)} is unknown; choose 'train', 'test' or None for both.")
     splits = np.where(stored["is_test"], "test", "train")
     kept = np.flatnonzero(splits == split) if split else np.arange(len(splits))
     data = stored["data"]
