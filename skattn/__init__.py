@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from skattn.compilation import warm_up
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
+    from skattn.tokens import RandomConvolutionTokens
     from skattn.transformer import SelfAttentionTransformer
 
 __version__ = "0.2.0.dev0"
 
 __all__ = [
+    "RandomConvolutionTokens",
     "SelfAttentionClassifier",
     "SelfAttentionRegressor",
     "SelfAttentionTransformer",
@@ -27,6 +29,7 @@ __all__ = [
 # Where each public name lives. It is imported when first asked for: reading the version or one
 # data set need not wait for scikit-learn and numba.
 _HOMES = {
+    "RandomConvolutionTokens": "skattn.tokens",
     "SelfAttentionClassifier": "skattn.classifier",
     "SelfAttentionRegressor": "skattn.regressor",
     "SelfAttentionTransformer": "skattn.transformer",

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._network.network import Architecture
-from skattn._network.stem import GROUP
+from skattn._network.stem import GROUP, weighted_quantile
 from skattn._training import settings
 from skattn.sequences import Sequences
 
-N_KERNELS = 2048
-"""Kernels of a stem."""
+FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN = 256, 2048, 2
+"""Kernels of a stem: so many for each token that there is to learn from, within bounds."""
 
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
@@ -20,11 +20,14 @@ MOST_FEATURES = 512
 MANY = 500
 """Samples from which on training behind a stem takes `MANY_UPDATES`."""
 
-UPDATES, MANY_UPDATES = 600, 1500
-"""Updates behind a stem."""
+FEWEST_UPDATES, UPDATES, MANY_UPDATES, UPDATES_A_SAMPLE = 200, 600, 1500, 20
+"""Updates behind a stem: so many for each sample, within bounds; and from `MANY` samples on."""
 
 BATCH, MANY_BATCH = 8, 16
 """Samples an update behind a stem."""
+
+FAR = 4
+"""Times that a sequence may be longer than the usual before it does not count as the longest."""
 
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
@@ -62,7 +65,7 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     if estimator.embedding == "linear":
         n_kernels = 0
     elif estimator.n_kernels != "auto" and (n_kernels or estimator.embedding == "random_convolution"):
-        n_kernels = _whole_groups(estimator.n_kernels)
+        n_kernels = whole_groups(estimator.n_kernels)
     return Choice(n_kernels, a.stride, a.max_steps)
 
 
@@ -114,7 +117,8 @@ def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples:
     batch_size : int
     """
     if max_iter == "auto" and architecture.n_kernels:
-        n_updates = UPDATES if n_samples < MANY else MANY_UPDATES
+        few = min(max(UPDATES_A_SAMPLE * n_samples, FEWEST_UPDATES), UPDATES)
+        n_updates = few if n_samples < MANY else MANY_UPDATES
         return -(-n_updates // -(-n_samples // batch_size))
     return settings.resolve_max_iter(max_iter, n_samples, batch_size)
 
@@ -150,11 +154,19 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int) -> Choice:
             f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and {asks} '
             f'wants every step: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
         )
-    n_kernels = N_KERNELS if estimator.n_kernels == "auto" else estimator.n_kernels
-    return Choice(_whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+    n_kernels = estimator.n_kernels
+    if n_kernels == "auto":
+        n_kernels = resolve_n_kernels(data.lengths, stride)
+    return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
 
 
-def _whole_groups(n_kernels: int) -> int:
+def resolve_n_kernels(lengths: NDArray[np.int64], stride: int) -> int:
+    """Kernels for sequences of some lengths: few tokens cannot tell many kernels apart."""
+    n_tokens = int(((lengths - 1) // stride + 1).sum())
+    return min(max(KERNELS_A_TOKEN * n_tokens, FEWEST_KERNELS), MOST_KERNELS)
+
+
+def whole_groups(n_kernels: int) -> int:
     """Kernels in whole groups, as a stem has them."""
     return -(-int(n_kernels) // GROUP) * GROUP
 
@@ -162,12 +174,17 @@ def _whole_groups(n_kernels: int) -> int:
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
     is_whole = estimator.pooling is not None and loss != "reconstruction"
-    return is_whole and longest_of(data) > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
+    return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 
-def longest_of(data: Sequences) -> int:
-    """Steps of the longest sequence."""
-    return data.max_length
+def supported_length(lengths: NDArray[np.int64], weight: NDArray[np.float64]) -> int:
+    """Give the longest sequence that counts: no longer than `FAR` times what 95 % of the weight does not exceed.
+
+    One sequence of 20,000 steps among others of ten would else ask for as many positions, which nothing trains, or
+    for tokens so long that the others are one each.
+    """
+    usual = weighted_quantile(lengths, weight, 0.95)
+    return int(min(lengths.max(), FAR * usual))
 
 
 def _is_binary(data: Sequences) -> bool:

@@ -15,7 +15,7 @@ from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.standardise import step_mean_and_scale
 from skattn._wording import shortened
-from skattn.defaults import choose, chosen, describe, longest_of
+from skattn.defaults import choose, chosen, describe, supported_length
 from skattn.model import Member, Model, Samples
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
@@ -244,7 +244,7 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
     target = objective.learn_target(samples.target, samples.weight, n_outputs)
-    choice = choose(estimator, data, objective.loss, longest_of(data))
+    choice = choose(estimator, data, objective.loss, supported_length(data.lengths, samples.weight))
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,

@@ -25,7 +25,9 @@ FEEDFORWARD_RATIO = 2
 """Width of the feed-forward part in units of `d_model` for ``d_feedforward="auto"``."""
 
 _AT_LEAST_0 = Interval(Integral, 0, None, closed="left")
-_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+NUMBER_OF_KERNELS = [Interval(Integral, 1, 1 << 20, closed="both"), StrOptions({"auto"})]
+NUMBER_OF_TOKENS = [Interval(Integral, 1, 1 << 20, closed="both")]
 # Wider or deeper networks than any machine carries are a slip of the pen.
 _WIDTH = Interval(Integral, 1, 1 << 24, closed="both")
 _DEPTH = Interval(Integral, 1, 10_000, closed="both")
@@ -78,7 +80,7 @@ class SelfAttentionParameters(BaseEstimator):
         (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
         and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
     n_kernels : int or "auto", default="auto"
-        Random convolutions of the stem, in groups of 16. "auto": 2048.
+        Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from, from 256 to 2048.
     n_tokens : int, default=64
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     n_estimators : int, default=3
@@ -206,10 +208,10 @@ class SelfAttentionParameters(BaseEstimator):
         "causal": ["boolean"],
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
-        "n_step_features": [_AT_LEAST_1],
+        "n_step_features": [AT_LEAST_1],
         "embedding": [StrOptions({"auto", "linear", "random_convolution"})],
-        "n_kernels": [Interval(Integral, 1, 1 << 20, closed="both"), StrOptions({"auto"})],
-        "n_tokens": [Interval(Integral, 1, 1 << 20, closed="both")],
+        "n_kernels": NUMBER_OF_KERNELS,
+        "n_tokens": NUMBER_OF_TOKENS,
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -217,18 +219,18 @@ class SelfAttentionParameters(BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [_AT_LEAST_1, StrOptions({"auto"})],
-        "max_iter": [_AT_LEAST_1, StrOptions({"auto"})],
+        "batch_size": [AT_LEAST_1, StrOptions({"auto"})],
+        "max_iter": [AT_LEAST_1, StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [_AT_LEAST_1],
+        "n_iter_no_change": [AT_LEAST_1],
         "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "random_state": ["random_state"],
-        "n_jobs": [Interval(Integral, None, -1, closed="right"), _AT_LEAST_1, None],
+        "n_jobs": [Interval(Integral, None, -1, closed="right"), AT_LEAST_1, None],
         "verbose": ["verbose"],
     }
 

@@ -13,8 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn import __version__
-from skattn._network.checks import check_choice, check_fields, check_number, check_vector, check_whole, damaged
+from skattn._network.checks import (
+    check_choice,
+    check_fields,
+    check_number,
+    check_stem,
+    check_vector,
+    check_whole,
+    damaged,
+)
 from skattn._network.network import Architecture, Network
+from skattn._network.stem import GROUP, STEM_ARRAYS, Stem
 from skattn._storage import refuse_newer
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
@@ -24,6 +33,7 @@ from skattn.model import Member, Model
 TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
     "skattn.regressor.SelfAttentionRegressor",
+    "skattn.tokens.RandomConvolutionTokens",
     "skattn.transformer.SelfAttentionTransformer",
 ]
 """What ``skops.io.load(path, trusted=TRUSTED_TYPES)`` needs to be told; the rest is plain values and arrays."""
@@ -76,6 +86,18 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
         If a later version wrote it, or something is missing, unknown, of the wrong kind, out of range,
         or does not fit the rest.
     """
+    attributes = _read_attributes(state, kind)
+    if isinstance(attributes.get("checkpoint"), dict):
+        attributes["checkpoint"] = _read_path(attributes["checkpoint"])
+    if "_model" in attributes:
+        attributes["_model"] = model = _read_model(attributes["_model"])
+        check_choice("objective", model.objective, sorted(kind._learns))
+        _check_features(attributes, model.network.architecture.n_features)
+    return attributes
+
+
+def _read_attributes(state: Any, kind: Any) -> dict[str, Any]:
+    """The attributes that this or an earlier version wrote."""
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise damaged(f"This {kind.__name__}", state, "attributes by name")
     attributes = dict(state)
@@ -83,12 +105,46 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
     if not isinstance(written_by, str) or not written_by[:1].isdecimal():
         raise damaged(VERSION, written_by, "a version")
     refuse_newer(written_by, f"This {kind.__name__}")
-    if isinstance(attributes.get("checkpoint"), dict):
-        attributes["checkpoint"] = _read_path(attributes["checkpoint"])
-    if "_model" in attributes:
-        attributes["_model"] = model = _read_model(attributes["_model"])
-        check_choice("objective", model.objective, sorted(kind._learns))
-        _check_features(attributes, model.network.architecture.n_features)
+    return attributes
+
+
+def write_stem(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Turn the attributes of a `RandomConvolutionTokens` into plain values and arrays, and the version."""
+    state = {**attributes, VERSION: __version__}
+    if "_stem" in state:
+        stem = state["_stem"]
+        state["_stem"] = {**stem.arrays, "is_causal": stem.is_causal, "stride": stem.stride}
+    return state
+
+
+def read_stem(state: Any, kind: Any) -> dict[str, Any]:
+    """Turn what `write_stem` gave back into attributes.
+
+    Parameters
+    ----------
+    state : dict
+    kind : type
+        Class of the transformer.
+
+    Raises
+    ------
+    ValueError
+        If a later version wrote it, or something is missing, unknown, of the wrong kind, out of range,
+        or does not fit the rest.
+    """
+    attributes = _read_attributes(state, kind)
+    if "_stem" not in attributes:
+        return attributes
+    plain = check_fields("_stem", attributes["_stem"], (*STEM_ARRAYS, "is_causal", "stride"))
+    is_causal, stride = _read_switch("is_causal", plain.pop("is_causal")), check_whole("stride", plain.pop("stride"), 1)
+    n_features, n_kernels = np.size(plain["channel_floor"]), np.size(plain["slope"])
+    dtype = check_choice("dtype", getattr(getattr(plain["slope"], "dtype", None), "name", None), ("float32", "float64"))
+    if n_kernels == 0 or n_kernels % GROUP:
+        raise damaged("n_kernels", n_kernels, f"a multiple of {GROUP}")
+    for name in ("_mean", "_scale"):
+        check_vector(name, attributes.get(name), n_features, np.float64)
+    attributes["_stem"] = Stem(is_causal, stride, **check_stem(plain, n_features, n_kernels, is_causal, dtype))
+    _check_features(attributes, n_features)
     return attributes
 
 

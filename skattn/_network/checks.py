@@ -109,8 +109,14 @@ def check_network(state):
         raise damaged("stem", stem, f"one for n_kernels={architecture['n_kernels']}")
     return {
         **{"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters},
-        "stem": None if stem is None else _check_stem(stem, architecture, dtype),
+        "stem": None if stem is None else _check_stem_of(architecture, stem, dtype),
     }
+
+
+def _check_stem_of(architecture, arrays, dtype):
+    """Check the stem of a network."""
+    n_features, n_kernels = architecture["n_features"], architecture["n_kernels"]
+    return check_stem(arrays, n_features, n_kernels, architecture["window"][1] == 0, dtype)
 
 
 def _check_scaling(name, value, size, dtype):
@@ -119,11 +125,9 @@ def _check_scaling(name, value, size, dtype):
     return check_vector(name, value, size, dtype).astype(np.float64, copy=False)
 
 
-def _check_stem(arrays, architecture, dtype):
+def check_stem(arrays, n_features, n_kernels, is_causal, dtype):
     """Check the arrays of a stem, all of them finite; kernels read channels by the numbers in them."""
-    arrays = check_fields("stem", arrays, STEM_ARRAYS)
-    n_features, n_kernels = architecture["n_features"], architecture["n_kernels"]
-    n_groups, is_causal = n_kernels // GROUP, architecture["window"][1] == 0
+    arrays, n_groups = check_fields("stem", arrays, STEM_ARRAYS), n_kernels // GROUP
     n_all, width = n_channels(n_features, is_causal), stem_width(n_features, n_kernels, is_causal)
     most = arrays["channels"].shape[-1] if np.ndim(arrays["channels"]) == 2 else 0
     bounds = {"dilations": (1, _MOST_DILATION), "n_channels": (1, most), "channels": (0, n_all - 1)}
