@@ -1,0 +1,96 @@
+"""What "auto" stands for."""
+
+import numpy as np
+import pytest
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels, supported_length
+
+TINY = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "d_model": 8, "n_heads": 2}
+
+
+def fitted(X, estimator=SelfAttentionClassifier, **parameters):
+    """The architecture that a fit on X decides on."""
+    y = np.arange(len(X)) % 2
+    return estimator(**TINY | parameters).fit(X, y)._model.network.architecture
+
+
+def numbers(n_samples=20, n_steps=30, n_features=2):
+    return np.random.default_rng(0).normal(size=(n_samples, n_steps, n_features))
+
+
+@pytest.mark.parametrize("estimator", [SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer])
+def test_numbers_get_a_stem(estimator):
+    assert fitted(numbers(), estimator).n_kernels == 1200 // 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters"),
+    [
+        (np.random.default_rng(0).integers(0, 2, (20, 9, 3)).astype(float), {}),
+        (numbers(n_steps=1), {}),
+        (numbers(n_features=600, n_steps=3), {}),
+        (numbers(), {"embedding": "linear"}),
+    ],
+)
+def test_marks_single_steps_and_very_wide_ones_do_not(X, parameters):
+    assert fitted(X, **parameters).n_kernels == 0
+
+
+@pytest.mark.parametrize("parameters", [{"pooling": None}, {"objective": "reconstruction"}])
+def test_what_is_told_of_every_step_gets_no_stem_unless_every_step_has_a_token(parameters):
+    assert fitted(numbers(), SelfAttentionTransformer, **parameters).n_kernels == 0
+    asked = {**parameters, "embedding": "random_convolution"}
+    assert fitted(numbers(), SelfAttentionTransformer, n_tokens=30, **asked).stride == 1
+    with pytest.raises(ValueError, match='embedding="linear", or n_tokens=30'):
+        fitted(numbers(), SelfAttentionTransformer, n_tokens=29, **asked)
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "stride", "n_rows"), [(64, 1, 30), (30, 1, 30), (29, 2, 15), (7, 5, 6), (1, 30, 1)]
+)
+def test_tokens_are_as_many_as_asked_for_or_fewer(n_tokens, stride, n_rows):
+    architecture = fitted(numbers(), n_tokens=n_tokens)
+    assert (architecture.stride, architecture.max_steps) == (stride, n_rows)
+
+
+@pytest.mark.parametrize(("given", "found"), [(1, 16), (16, 16), (17, 32), (1000, 1008)])
+def test_kernels_come_in_whole_groups(given, found):
+    assert fitted(numbers(), n_kernels=given).n_kernels == found
+
+
+def test_kernels_grow_with_the_tokens_that_there_are():
+    assert [resolve_n_kernels(np.full(n, 10), 1) for n in (1, 40, 5000)] == [256, 800, 2048]
+
+
+def test_one_very_long_sequence_does_not_count_as_the_longest():
+    lengths = np.array([10] * 1999 + [20_000])
+    assert supported_length(lengths, np.ones(2000)) == 40
+    assert supported_length(lengths[-100:], np.ones(100)) == 40
+    assert supported_length(np.array([7, 15, 29]), np.ones(3)) == 29
+
+
+def test_the_supported_length_of_repeated_samples_is_that_of_weighted_ones():
+    lengths, counts = np.array([3, 10, 11, 500]), np.array([50, 40, 7, 3])
+    expected = supported_length(np.repeat(lengths, counts), np.ones(100))
+    assert supported_length(lengths, counts.astype(float)) == expected == 44
+
+
+def test_updates_and_batches_follow_the_number_of_samples():
+    architecture = fitted(numbers())
+    linear = fitted(numbers(), embedding="linear")
+    for n_samples, batch, n_updates in ((5, 5, 200), (20, 8, 400), (100, 8, 600), (1000, 16, 1500)):
+        assert resolve_batch_size("auto", architecture, n_samples) == batch
+        epochs = resolve_max_iter("auto", architecture, n_samples, batch)
+        assert n_updates <= epochs * -(-n_samples // batch) < n_updates + -(-n_samples // batch)
+    assert resolve_batch_size("auto", linear, 50) == 50
+    assert resolve_batch_size(7, architecture, 50) == 7
+    assert resolve_max_iter(3, architecture, 50, 8) == 3
+
+
+def test_what_was_decided_is_told(capsys):
+    SelfAttentionClassifier(**TINY | {"verbose": 1, "n_estimators": 2}).fit(numbers(), np.arange(20) % 2)
+    told = capsys.readouterr().out
+    assert "embedding random_convolution" in told
+    assert "up to 30 tokens of 1 steps" in told
+    assert "network 2 of 2" in told

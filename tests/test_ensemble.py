@@ -1,0 +1,211 @@
+"""Several networks: what they say together, apart, in files, after an interrupt; and samples merged before."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+from sklearn.base import clone
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn._training.objectives import OBJECTIVES
+
+SMALL = {"n_kernels": 16, "d_model": 8, "n_heads": 2, "max_iter": 3, "random_state": 0}
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(30, 20, 2))
+Y = (X[:, 3, 0] > X[:, 11, 1]).astype(int)
+TARGETS = {
+    SelfAttentionClassifier: Y,
+    SelfAttentionRegressor: X[:, 0, 0],
+    SelfAttentionTransformer: X[:, :2, 1],
+}
+
+
+def fitted(kind=SelfAttentionClassifier, **parameters):
+    return kind(**SMALL | parameters).fit(X, TARGETS[kind])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 1e4])
+def test_outputs_together_give_the_mean_of_probabilities_and_values(dtype, size):
+    outputs = [(size * np.random.default_rng(i).normal(size=(7, 3))).astype(dtype) for i in range(3)]
+    for objective, probability in (("cross_entropy", lambda o: softmax(o, axis=1)), ("binary_cross_entropy", expit)):
+        entry = OBJECTIVES[objective]
+        combined = entry.combine(outputs)
+        expected = np.mean([probability(o.astype(np.float64)) for o in outputs], axis=0)
+        np.testing.assert_allclose(entry.probabilities(combined), expected, rtol=1e-4, atol=1e-7)
+        assert combined.dtype == dtype and np.isfinite(combined).all()
+    np.testing.assert_allclose(OBJECTIVES["squared_error"].combine(outputs), np.mean(outputs, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_network_speaks_for_itself(objective):
+    outputs = np.ones((2, 3))
+    assert OBJECTIVES[objective].combine([outputs]) is outputs
+
+
+def test_probabilities_are_the_mean_of_the_networks():
+    model = fitted(n_estimators=3)
+    each = [
+        softmax(member.network.forward(model._read_fitted(X), "outputs"), axis=1) for member in model._model.members
+    ]
+    np.testing.assert_allclose(model.predict_proba(X), np.mean(each, axis=0), rtol=1e-9)
+    assert np.abs(each[0] - each[1]).max() > 1e-3
+
+
+def test_the_first_network_is_the_one_alone():
+    alone, several = fitted(n_estimators=1), fitted(n_estimators=2)
+    first, only = several._model.network, alone._model.network
+    np.testing.assert_array_equal(first.parameters, only.parameters)
+    np.testing.assert_array_equal(first.stem.weights, only.stem.weights)
+    assert alone.weights_.keys() == {
+        name.removeprefix("networks.0.") for name in several.weights_ if ".0." in name[:11]
+    }
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_features_stand_side_by_side(kind):
+    model = fitted(kind, n_estimators=3)
+    features = model.transform(X)
+    assert features.shape == (30, 3 * 16) == (30, len(model.get_feature_names_out()))
+    for i, member in enumerate(model._model.members):
+        expected = member.network.forward(model._read_fitted(X), "features")
+        np.testing.assert_array_equal(features[:, 16 * i : 16 * (i + 1)], expected)
+
+
+def test_steps_of_several_networks_stand_side_by_side():
+    model = SelfAttentionTransformer(**SMALL, pooling=None, n_estimators=2).fit(X)
+    assert model.transform(X).shape == (30, 20, 16)
+
+
+def test_each_network_shows_what_its_tokens_attend_to():
+    model = fitted(n_estimators=2, n_tokens=7)
+    maps = [model.attention_weights(X, network=i)[0] for i in range(2)]
+    spans = model.token_spans(X)[0]
+    assert maps[0].shape == maps[1].shape == (2, 7, 7)
+    np.testing.assert_allclose(maps[0].sum(axis=-1), 1, rtol=1e-9)
+    assert np.any(maps[0] != maps[1])
+    np.testing.assert_array_equal(spans, [[0, 3], [3, 6], [6, 9], [9, 12], [12, 15], [15, 18], [18, 20]])
+    np.testing.assert_array_equal(model.attention_weights(X, network=-1)[0], maps[1])
+    with pytest.raises(ValueError, match="network=2 is none of the 2 networks"):
+        model.attention_weights(X, network=2)
+
+
+def test_without_a_stem_a_token_is_a_step():
+    model = fitted(embedding="linear")
+    np.testing.assert_array_equal(model.token_spans(X[:1])[0], np.stack([np.arange(20), np.arange(1, 21)], axis=1))
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_files_keep_every_network(kind, n_estimators, tmp_path):
+    model = fitted(kind, n_estimators=n_estimators)
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied.transform(X), model.transform(X))
+    model.save_weights(tmp_path / "weights")
+    loaded = clone(model).load_weights(tmp_path / "weights")
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+
+
+def test_weights_of_another_number_of_networks_are_refused(tmp_path):
+    fitted(n_estimators=2).save_weights(tmp_path / "weights")
+    with pytest.raises(ValueError, match="n_estimators=2"):
+        SelfAttentionClassifier(**SMALL | {"n_estimators": 3}).load_weights(tmp_path / "weights")
+
+
+def test_networks_that_differ_are_refused():
+    state = fitted(n_estimators=2).__getstate__()
+    for members in (
+        [],
+        None,
+        [state["_model"]["members"][0], fitted(d_model=4).__getstate__()["_model"]["members"][0]],
+    ):
+        state["_model"] = {**state["_model"], "members": members}
+        with pytest.raises(ValueError, match="damaged"):
+            SelfAttentionClassifier.__new__(SelfAttentionClassifier).__setstate__(state)
+
+
+def test_another_number_of_networks_is_no_warm_start():
+    model = fitted(n_estimators=2, warm_start=True)
+    with pytest.raises(ValueError, match="n_estimators is 3 now"):
+        model.set_params(n_estimators=3).fit(X, Y)
+
+
+def test_warm_start_trains_every_network_on():
+    model = fitted(n_estimators=2, warm_start=True)
+    before = [member.network.parameters.copy() for member in model._model.members]
+    model.fit(X, Y)
+    assert model.n_iter_ == 6
+    assert all(np.any(m.network.parameters != b) for m, b in zip(model._model.members, before, strict=True))
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.mark.parametrize("n_saved", [1, 3, 4, 5])
+def test_a_killed_fit_goes_on_in_the_network_that_it_had_come_to(n_saved, tmp_path, monkeypatch):
+    from skattn import checkpoint
+
+    expected = fitted(n_estimators=2)
+    calls, write = [], checkpoint.replace_file
+
+    def replace_file(path, content):
+        write(path, content)
+        calls.append(path)
+        if len(calls) == n_saved:
+            raise Killed
+
+    model = SelfAttentionClassifier(**SMALL, n_estimators=2, checkpoint=tmp_path / "fit.ckpt")
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "replace_file", replace_file)
+        with pytest.raises(Killed):
+            model.fit(X, Y)
+    np.testing.assert_array_equal(model.fit(X, Y).predict_proba(X), expected.predict_proba(X))
+
+
+def test_ctrl_c_keeps_the_networks_that_have_learned(monkeypatch):
+    from skattn._training import loop
+
+    run_epoch, calls = loop._run_epoch, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return run_epoch(*arguments)
+
+    monkeypatch.setattr(loop, "_run_epoch", interrupted)
+    model = SelfAttentionClassifier(**SMALL, n_estimators=3)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    assert len(model._model.members) == 2
+    assert model.predict_proba(X).shape == (30, 2)
+
+
+def test_the_order_of_samples_changes_no_bit():
+    order = np.random.default_rng(1).permutation(30)
+    expected = fitted().predict_proba(X)
+    shuffled = SelfAttentionClassifier(**SMALL).fit(X[order], Y[order])
+    np.testing.assert_array_equal(shuffled.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_weighting_a_sample_is_repeating_it_to_the_bit(kind):
+    counts = np.arange(30) % 4
+    rows = np.random.default_rng(2).permutation(np.repeat(np.arange(30), counts))
+    parameters = {**SMALL, "dropout": 0.3, "embedding_dropout": 0.3}
+    weighted = kind(**parameters).fit(X, TARGETS[kind], sample_weight=counts)
+    repeated = kind(**parameters).fit(X[rows], TARGETS[kind][rows])
+    np.testing.assert_array_equal(repeated.transform(X), weighted.transform(X))
+
+
+def test_samples_with_the_same_sequence_and_other_targets_are_not_merged():
+    model = SelfAttentionClassifier(**SMALL | {"max_iter": 60}).fit(np.repeat(X[:2], 2, axis=0), [0, 1, 0, 1])
+    np.testing.assert_allclose(model.predict_proba(X[:2]), 0.5, atol=0.05)
+
+
+def test_tokens_that_are_too_many_are_computed_a_batch_at_a_time(monkeypatch):
+    expected = fitted().predict_proba(X)
+    monkeypatch.setattr("skattn.fitting.KEPT_BYTES", 0)
+    np.testing.assert_array_equal(fitted().predict_proba(X), expected)
