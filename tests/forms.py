@@ -138,7 +138,7 @@ FORMS = {
     "nested lists": Form(_doubles(lambda samples: [steps.tolist() for steps in samples])),
     "pandas frames": Form(_same(lambda samples: [pd.DataFrame(steps) for steps in samples])),
     "polars frames": Form(_same(lambda samples: [pl.DataFrame(steps) for steps in samples])),
-    "arrays of arrays": Form(_doubles(lambda samples: [as_objects(list(steps)) for steps in samples])),
+    "arrays of arrays": Form(_same(lambda samples: [as_objects(list(steps)) for steps in samples])),
     "mixed": Form(_doubles(_mixed)),
     "trailing NaN": Form(_with_padding),
     "padded": Form(_padded),

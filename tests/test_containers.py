@@ -102,6 +102,7 @@ FLOAT32 = {
     "nullable frames": [pd.DataFrame({"a": [1.5, None], "b": [2.5, None]}).astype("Float32")] * 2,
     "frames of polars": [pl.DataFrame({"a": pl.Series([1.5, None], dtype=pl.Float32)})] * 2,
     "arrays of arrays": [as_objects([np.ones(2, np.float32)] * 3), as_objects([np.ones(2, np.float32)])],
+    "objects in arrays of arrays": [as_objects([as_objects([np.float32(1.5), np.float32(2.5)])] * 3)],
     "ragged arrays that know it in part": AwkwardInPart(DEEP),
 }
 
@@ -140,6 +141,12 @@ def test_ragged_arrays_are_read_by_their_lists(container, values, wanted):
     estimator = Reader()
     assert_same_samples([np.array(v).reshape(len(v), -1) for v in values], read(container(values), estimator))
     assert wanted == estimator.n_features_in_
+
+
+def test_ragged_steps_of_ragged_arrays_are_refused():
+    for container in (Awkward, AwkwardInPart):
+        with pytest.raises(ValueError, match="several values at sample 1, step 0"):
+            read(container([[[1.0], [2.0]], [[1.0], [1.0, 2.0]]]))
 
 
 @pytest.mark.parametrize("container", [deque, UserList, lambda X: dict(enumerate(X)).values()])

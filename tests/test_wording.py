@@ -85,6 +85,8 @@ def test_many_other_names_are_told_in_few_words():
         tables = [pd.DataFrame(np.ones((3, 1000)), columns=order) for order in (names, names[::-1])]
         for fitted, other in (tables, [[table] for table in tables]):
             assert len(message_of(read, other, Reader().fit(fitted), reset=False)) < MOST
+        renamed = tables[0].rename(columns=lambda name: name + "x")
+        assert len(message_of(read, renamed, Reader().fit(tables[0]), reset=False)) < MOST
 
 
 @pytest.mark.parametrize("name", ["window", "d_model", "optimizer", "class_weight", "random_state", "checkpoint"])
