@@ -350,12 +350,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _read_fitted(self, X: Any) -> Sequences:
         """Read X as the fitted network takes it."""
         architecture = self._fitted.network.architecture
-        return read_sequences(X, self, reset=False, longest=architecture.max_steps * architecture.stride)
+        longest = architecture.max_steps * architecture.stride
+        with np.errstate(under="ignore"):
+            return read_sequences(X, self, reset=False, longest=longest)
 
-    def _outputs(self, X: Any) -> NDArray[Any]:
-        """What the network makes of each sequence: (n_samples, n_outputs)."""
-        combined: NDArray[Any] = self._objective.combine(self._carry(self._read_fitted(X), "outputs"))
-        return combined
+    def _derive(self, name: str, X: Any, *arguments: Any) -> NDArray[Any]:
+        """What a function of the objective makes of what the networks together make of each sequence."""
+        outputs = self._carry(self._read_fitted(X), "outputs")
+        # What is too small for a float is 0, whatever the caller has NumPy do about it.
+        with np.errstate(under="ignore"):
+            return getattr(self._objective, name)(self._objective.combine(outputs), *arguments)
 
     def _carry(self, data: Sequences, name: str) -> list[NDArray[Any]]:
         """What stands in a slot of each network."""
@@ -363,7 +367,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
         """What stands in a slot of a network, all of it finite."""
-        return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network, data)
+        with np.errstate(under="ignore"):
+            return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network, data)
 
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
@@ -403,7 +408,8 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
     """If anything fails, put the estimator's attributes back as they were; but keep what was learned until Ctrl-C."""
     before = dict(vars(estimator))
     try:
-        yield
+        with np.errstate(under="ignore"):
+            yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and vars(estimator).get("_model") is not before.get("_model"):
             raise

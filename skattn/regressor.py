@@ -72,7 +72,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             As y was at fit.
         """
-        return self._objective.predict(self._outputs(X), self._fitted.target)
+        return self._derive("predict", X, self._fitted.target)
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         return "squared_error"

@@ -1,5 +1,7 @@
 """Attention on plain arrays: against the reference, whatever the shapes, bounds, strides and threads."""
 
+import math
+
 import numpy as np
 import pytest
 import reference
@@ -97,7 +99,7 @@ def test_gradients_agree_with_the_reference(shape, window):
 def test_float32_errs_at_most_twice_plain_float32(shape, window, size):
     """For scores as large as `size` too. The largest error of each over a few draws: of one alone, luck decides."""
     found = []
-    for seed in range(5):
+    for seed in range(10 if math.prod(shape[:5]) < 100_000 else 3):
         query, key, value = draw(shape, np.float32, seed)
         scores = by_sample(reference.scaled_scores, query, key)
         query *= np.float32(size / np.abs(scores).max())

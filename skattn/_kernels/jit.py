@@ -37,6 +37,18 @@ _FOLDER = pathlib.Path(__file__).parent
 _lock = threading.RLock()
 _counts = [0, 0]
 
+
+def refuse_interpretation():
+    """Say at once that kernels do not run as Python: they are written in pointers and vector instructions."""
+    if numba.config.DISABLE_JIT:
+        raise ImportError(
+            "skattn computes in compiled code only, and numba is told not to compile: unset NUMBA_DISABLE_JIT, or set "
+            "it to 0, before Python starts."
+        )
+
+
+refuse_interpretation()
+
 if hasattr(os, "register_at_fork"):
     # A fork waits for compilations: numba's locks would stay locked in a child that has no thread to open them.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
