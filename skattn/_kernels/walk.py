@@ -4,11 +4,13 @@ Everything that these kernels need stands in one array of numbers and addresses,
 its entries.
 """
 
+import math
+
 import numpy as np
 
 from . import activation, attention, embedding, linear, loss, norm, pooling
 from .ahead import begin_list
-from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals, singles
+from .jit import Double, Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals, singles
 from .simd import at
 from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
 
@@ -39,6 +41,8 @@ ROW_WIDTH = 1 + max(len(fields) for _, _, fields in KINDS.values())
 
 # Slots that every tape begins with: the standardised sequence; the weight of the sequence and its target; its loss.
 INPUT, WANTED, LOSS = range(3)
+# Standard deviations from the mean from which on the input is reined in; no float64 is farther than LARGEST.
+FAR, LARGEST = 30.0, float(np.finfo(np.float64).max)
 # Slots begin at multiples of this many numbers, and are as long as if sequences were.
 SLOT_GRANULE = 16
 
@@ -171,7 +175,8 @@ def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
     """Standardise a sequence into its slot, and take its weight and target.
 
     Values have the precision that they came in. They are centred and scaled in double precision, and rounded after
-    that: a large offset, such as the time of day in seconds, would take all digits of float32.
+    that: a large offset, such as the time of day in seconds, would take all digits of float32. They are centred by
+    halves: the difference of two numbers near the largest overflows.
     """
     width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
     first = ints(arguments[STARTS])[sample] * width
@@ -182,13 +187,23 @@ def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
         for j in range(width):
             i = t * width + j
             value = wide[first + i] if are_double else np.float64(narrow[first + i])
-            target[i] = real((value - mean[j]) / scale[j])
+            deviations = (value * 0.5 - mean[j] * 0.5) / (scale[j] * 0.5)
+            if abs(deviations) > FAR:
+                deviations = _rein_in(deviations)
+            target[i] = real(deviations)
     wanted = at(values, place[WANTED])
     if arguments[SAMPLE_WEIGHTS]:
         wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]
     n_targets = arguments[N_TARGETS]
     for k in range(n_targets):
         wanted[k + 1] = reals(arguments[TARGETS])[sample * n_targets + k]
+
+
+@kernel
+def _rein_in(deviations: Double) -> Double:
+    """Let what is farther than FAR count by its logarithm: smoothly, in order, and never by more than a thousand."""
+    farther = FAR + math.log1p(min(abs(deviations), LARGEST) - FAR)
+    return farther if deviations > 0 else -farther
 
 
 @kernel
