@@ -1,6 +1,7 @@
 """Check the steps of sequences: tell padding from mistakes, and say where a mistake is."""
 
 import reprlib
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, NoReturn
 
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from skattn._network.checks import MOST
 from skattn._wording import shortened
+
+_BLOCK = 1 << 18
+"""Numbers that are looked at closely at a time, so that this takes little memory beside X."""
 
 
 def valid_lengths(
@@ -41,20 +45,34 @@ def valid_lengths(
     with np.errstate(all="ignore"):
         if np.isfinite(values.sum()):
             return n_steps
-    odd = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    is_padding = np.zeros(len(values), dtype=bool)
-    is_padding[odd] = np.isnan(values[odd]).all(axis=1)
-    last = np.where(is_padding, -1, np.arange(len(values)))
-    lengths = np.maximum(np.maximum.reduceat(last, starts) - starts + 1, 0)
+    lengths, n_odd = np.zeros_like(n_steps), 0
+    for first, n_rows, odd in _odd_rows(values):
+        n_odd += len(odd)
+        is_step = np.ones(n_rows, dtype=bool)
+        is_step[odd] = ~np.isnan(values[first + odd]).all(axis=1)
+        steps = first + np.flatnonzero(is_step)
+        owners = _owners(steps, starts)
+        # The last step of each sample within these rows; what comes later is written later.
+        is_last = np.append(owners[1:] != owners[:-1], True)[: len(owners)]
+        lengths[owners[is_last]] = steps[is_last] - starts[owners[is_last]] + 1
     if not lengths.all():
         _refuse_empty(int(np.argmin(lengths)))
-    sample = np.searchsorted(starts, odd, side="right") - 1
-    wrong = odd[odd - starts[sample] < lengths[sample]]
-    if len(wrong):
-        row = int(wrong[0])
-        owner = int(np.searchsorted(starts, row, side="right") - 1)
-        _refuse_value(values[row], owner, row - int(starts[owner]), in_columns)
+    if n_odd > len(values) - lengths.sum():
+        _refuse_first(values, starts, lengths, in_columns)
     return lengths
+
+
+def _odd_rows(values: NDArray[Any]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """Give rows some at a time: the number of the first, how many, and which of them hold NaN or infinity."""
+    most = max(1, _BLOCK // values.shape[1])
+    for first in range(0, len(values), most):
+        rows = values[first : first + most]
+        yield first, len(rows), np.flatnonzero(~np.isfinite(rows).all(axis=1))
+
+
+def _owners(rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Samples that rows belong to."""
+    return np.searchsorted(starts, rows, side="right") - 1
 
 
 def refuse_entry(entries: Any, error: Exception, *, sample: int | None = None) -> NoReturn:
@@ -160,6 +178,21 @@ def _refuse_empty(sample: int) -> NoReturn:
         f"Input X has a sequence of length 0: every step of sample {sample} is NaN, which means padding. "
         "A sequence needs at least one step; drop this sample (and its target)."
     )
+
+
+def _refuse_first(
+    values: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], in_columns: bool
+) -> NoReturn:
+    """Name the first valid step that holds NaN or infinity, of which there is one."""
+    wrong: NDArray[np.int64] = np.empty(0, np.int64)
+    rows = _odd_rows(values)
+    while not len(wrong):
+        first, _, odd = next(rows)
+        owners = _owners(first + odd, starts)
+        wrong = first + odd[first + odd - starts[owners] < lengths[owners]]
+    row = int(wrong[0])
+    owner = int(_owners(wrong, starts)[0])
+    _refuse_value(values[row], owner, row - int(starts[owner]), in_columns)
 
 
 def _refuse_value(step: NDArray[Any], sample: int, number: int, in_columns: bool) -> NoReturn:

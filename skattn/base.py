@@ -63,7 +63,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             order, `n_step_features` of them a step; so has a list of equally long plain lists, while a list of
             1-D arrays is ragged whatever their lengths. Steps at the end whose features are all NaN are
             padding. Features need no scaling: the network takes off their mean and divides by their
-            standard deviation.
+            standard deviation, both measured without far outliers, and reins in what is far away.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Class labels, values, or a 0/1 matrix of several labels a sample.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -130,8 +130,8 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises
         ------
         ValueError
-            If X cannot be read, differs from that of `fit` in its features, or leads to numbers beyond the largest
-            float. So do all methods that take X.
+            If X cannot be read or differs from that of `fit` in its features, or if training diverged so far that
+            numbers leave the range of floats. So do all methods that take X.
         """
         data = self._read_fitted(X)
         if self._fitted.network.architecture.pooling is not None:
@@ -177,7 +177,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
         ]
         for of_sample in weights:
-            refuse_overflow(of_sample, chosen, data)
+            refuse_overflow(of_sample, chosen)
         return weights
 
     def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
@@ -368,7 +368,7 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
         """What stands in a slot of a network, all of it finite."""
         with np.errstate(under="ignore"):
-            return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network, data)
+            return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network)
 
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""

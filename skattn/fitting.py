@@ -80,7 +80,7 @@ def fit_model(
     learned, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model)
-    learned = learned.merged()
+    learned = learned.merged(keeps_order=not estimator.shuffle)
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]

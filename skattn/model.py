@@ -78,11 +78,12 @@ class Samples:
         target = None if self.target is None else self.target[indices]
         return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
 
-    def merged(self) -> "Samples":
-        """Give samples in an order of their own, those that repeat another merged into one of their weight.
+    def merged(self, *, keeps_order: bool = False) -> "Samples":
+        """Merge samples that repeat another into one of their weight, and bring all into an order of their own.
 
         So repeating a sample is weighting it, whatever batches are cut and whatever is dropped, and the order in
-        which samples came changes nothing.
+        which samples came changes nothing. They stand by their first number, which keeps its rank where X is shifted
+        or scaled; with `keeps_order` as they came.
         """
         data, digests = self.data, []
         for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
@@ -91,4 +92,7 @@ class Samples:
                 digest.update(self.target[i].tobytes())
             digests.append(digest.digest())
         _, first, owner = np.unique(np.array(digests, "V16"), return_index=True, return_inverse=True)
-        return replace(self.take(first), weight=np.bincount(owner, weights=self.weight, minlength=len(first)))
+        weight = np.bincount(owner, weights=self.weight, minlength=len(first))
+        rank = first if keeps_order else data.values[data.starts[first], 0]
+        order = np.argsort(rank, kind="stable")
+        return replace(self.take(first[order]), weight=weight[order])

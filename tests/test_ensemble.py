@@ -200,6 +200,12 @@ def test_weighting_a_sample_is_repeating_it_to_the_bit(kind):
     np.testing.assert_array_equal(repeated.transform(X), weighted.transform(X))
 
 
+def test_without_shuffling_samples_keep_their_order():
+    model = fitted(shuffle=False)
+    shuffled = SelfAttentionClassifier(**SMALL, shuffle=False).fit(X[::-1], Y[::-1])
+    assert np.any(shuffled.predict_proba(X) != model.predict_proba(X))
+
+
 def test_samples_with_the_same_sequence_and_other_targets_are_not_merged():
     model = SelfAttentionClassifier(**SMALL | {"max_iter": 60}).fit(np.repeat(X[:2], 2, axis=0), [0, 1, 0, 1])
     np.testing.assert_allclose(model.predict_proba(X[:2]), 0.5, atol=0.05)

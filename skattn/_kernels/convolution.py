@@ -11,14 +11,13 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import Int, Ints, Reals, doubles, ints, kernel, real, reals
+from .scaling import reined_in, standard
 from .simd import HIGH_ROWS, TILE_ROWS, Emitter, at, exp2
 
 GROUP = 16
 """Kernels that share a dilation and channels; a whole number of vectors on every machine."""
 TAPS = 9
 """Steps that a kernel reads."""
-FARTHEST = 30.0
-"""Deviations from the mean that a channel tells at the most."""
 STEPS_AN_ITEM = 256
 """Steps that an item works on, about."""
 
@@ -46,11 +45,11 @@ def measure_item(arguments: Ints, item: Int, worker: Int):
         centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
         total = 0.0
         for t in range(first, first + n_steps):
-            total += _standard(values, are_double, t * width + j, centre, unit)
+            total += standard(values, are_double, t * width + j, centre, unit)
         mean = total / n_steps
         squares = 0.0
         for t in range(first, first + n_steps):
-            distance = _standard(values, are_double, t * width + j, centre, unit) - mean
+            distance = standard(values, are_double, t * width + j, centre, unit) - mean
             squares += distance * distance
         means[j], scales[j] = mean, max(math.sqrt(squares / n_steps), floors[j])
 
@@ -175,54 +174,15 @@ def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
         for i in range(high - begin, length):
             of_all[i] = of_own[i] = change[i] = real(0)
         centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
-        before = _standard(values, are_double, (start + max(low - 1, 0)) * n_features + j, centre, unit)
+        before = standard(values, are_double, (start + max(low - 1, 0)) * n_features + j, centre, unit)
         for t in range(low, high):
-            now = _standard(values, are_double, (start + t) * n_features + j, centre, unit)
+            now = standard(values, are_double, (start + t) * n_features + j, centre, unit)
             of_all[t - begin] = real(now)
             if not is_causal:
-                of_own[t - begin] = real(_bounded((now - means[j]) / scales[j]))
-            change[t - begin] = real(_bounded((now - before) / changes[j]))
+                of_own[t - begin] = real(reined_in((now - means[j]) / scales[j]))
+            change[t - begin] = real(reined_in((now - before) / changes[j]))
             before = now
     return length
-
-
-@intrinsic
-def _standard(typing_context, values, are_double, place, mean, scale):
-    """Give ``values[place]``, float64 where `are_double` and else float32, in bounded deviations from the mean."""
-    signature = types.float64(types.int64, types.int64, types.int64, types.float64, types.float64)
-
-    def generate(context, builder, signature, arguments):
-        values, are_double, place, mean, scale = arguments
-        double, half = ir.DoubleType(), ir.Constant(ir.DoubleType(), 0.5)
-        value = cgutils.alloca_once(builder, double)
-        with builder.if_else(builder.icmp_signed("!=", are_double, ir.IntType(64)(0))) as (then, otherwise):
-            for branch, kind in ((then, double), (otherwise, ir.FloatType())):
-                with branch:
-                    number = builder.load(builder.gep(builder.inttoptr(values, kind.as_pointer()), [place]))
-                    builder.store(number if kind == double else builder.fpext(number, double), value)
-        # By halves: the difference of two numbers near the largest overflows.
-        centred = builder.fsub(builder.fmul(builder.load(value), half), builder.fmul(mean, half))
-        result = builder.fdiv(centred, builder.fmul(scale, half))
-        return _emit_bounded(builder, result)
-
-    return signature, generate
-
-
-@intrinsic
-def _bounded(typing_context, deviations):
-    """Give what is no farther than `FARTHEST` from 0."""
-
-    def generate(context, builder, signature, arguments):
-        return _emit_bounded(builder, arguments[0])
-
-    return types.float64(types.float64), generate
-
-
-def _emit_bounded(builder, number):
-    for bound, beyond in ((FARTHEST, ">"), (-FARTHEST, "<")):
-        limit = ir.Constant(ir.DoubleType(), bound)
-        number = builder.select(builder.fcmp_ordered(beyond, number, limit), limit, number)
-    return number
 
 
 @intrinsic

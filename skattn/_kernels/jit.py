@@ -1,9 +1,8 @@
 """The one door to numba: how kernels are compiled, cached, and joined to each other by symbol.
 
-A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real` or `Bool`. It is compiled alone,
-once for
-float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So nothing is
-compiled twice, a new network needs no compilation, and read-only or strided arrays are no new types.
+A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real`, `Double` or `Bool`. It is compiled
+alone, once for float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So
+nothing is compiled twice, a new network needs no compilation, and read-only or strided arrays are no new types.
 """
 
 import functools
@@ -26,7 +25,7 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-Reals, Ints, Real, Int, Bool = "reals", "ints", "real", "int", "bool"
+Reals, Ints, Real, Double, Int, Bool = "reals", "ints", "real", "double", "int", "bool"
 
 # fastmath=True would fold NaN and infinity checks away, and "reassoc" would leave the order of sums to the compiler.
 _FLAGS = {"contract", "nsz"}
@@ -142,6 +141,7 @@ _TYPES = {
         Reals: types.CPointer(scalar),
         Ints: types.CPointer(types.int64),
         Real: scalar,
+        Double: types.float64,
         Int: types.int64,
         Bool: types.boolean,
         None: types.void,

@@ -4,11 +4,10 @@ Everything that these kernels need stands in one array of numbers and addresses,
 its entries.
 """
 
-import numpy as np
-
 from . import activation, attention, embedding, linear, loss, norm, pooling
 from .ahead import begin_list
-from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals, singles
+from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals
+from .scaling import standard
 from .simd import at
 from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
 
@@ -180,17 +179,16 @@ def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
     """
     width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
     first = ints(arguments[STARTS])[sample] * width
-    are_double, wide, narrow = arguments[ARE_DOUBLE], doubles(arguments[VALUES]), singles(arguments[VALUES])
+    are_double, values_at = arguments[ARE_DOUBLE], arguments[VALUES]
     mean, scale = doubles(arguments[MEAN]), doubles(arguments[SCALE])
     target = at(values, place[INPUT])
     if arguments[MEAN]:
         for t in range(n_steps):
             for j in range(width):
                 i = t * width + j
-                value = wide[first + i] if are_double else np.float64(narrow[first + i])
-                target[i] = real((value - mean[j]) / scale[j])
+                target[i] = real(standard(values_at, are_double, first + i, mean[j], scale[j]))
     else:
-        tokens = at(reals(arguments[VALUES]), first)
+        tokens = at(reals(values_at), first)
         for i in range(n_steps * width):
             target[i] = tokens[i]
     wanted = at(values, place[WANTED])

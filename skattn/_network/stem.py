@@ -7,6 +7,7 @@ import numpy as np
 
 from .._kernels import convolution, parallel
 from .._kernels.convolution import GROUP, TAPS
+from .._kernels.scaling import FAR, LARGEST
 
 # Sequences that kernels are calibrated on at the most, and steps of each.
 _MOST_SAMPLES, _MOST_STEPS = 256, 64
@@ -272,14 +273,20 @@ def _measure_channels(data, weight, mean, scale):
     """Give the deviation below which a sequence counts as constant, and the deviation of differences."""
     deviations, squares, n_changes = np.empty((len(weight), len(mean))), np.zeros(len(mean)), 0.0
     for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
-        steps = np.asarray(data.values[start : start + length], np.float64)
-        steps = np.clip((steps * 0.5 - mean * 0.5) / (scale * 0.5), -convolution.FARTHEST, convolution.FARTHEST)
+        steps = _standard(np.asarray(data.values[start : start + length], np.float64), mean, scale)
         deviations[i] = steps.std(axis=0)
         squares += weight[i] * np.square(np.diff(steps, axis=0)).sum(axis=0)
         n_changes += weight[i] * (length - 1)
     typical = np.array([weighted_quantile(column, weight, 0.5) for column in deviations.T])
     change = np.sqrt(squares / max(n_changes, np.finfo(np.float64).tiny))
     return np.maximum(_FLOOR * typical, 1e-8), np.where(change > 1e-12, change, 1.0)
+
+
+def _standard(steps, mean, scale):
+    """Give steps in deviations, far ones reined in, as the kernels take them."""
+    deviations = (steps * 0.5 - mean * 0.5) / (scale * 0.5)
+    size = np.minimum(np.abs(deviations), LARGEST)
+    return np.where(size > FAR, np.sign(deviations) * (FAR + np.log1p(np.maximum(size - FAR, 0))), deviations)
 
 
 def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
