@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._containers import as_array
+
 MOST_NUMBERS, MOST_SAMPLES, MOST_ROWS = 2**18, 1000, 4096
 """How much of X is looked at, so that it is not felt beside a fit."""
 
@@ -89,6 +91,8 @@ def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
     values = np.concatenate(rows) if len(rows) >= LEAST_SAMPLES else np.empty(0)
     if len(values) < LEAST_CODES or values.min() < 0 or (values != np.rint(values)).any():
         return None
+    if values.min() == 0 and not _is_of_integers(X):
+        return None  # counts: codes that come as floats were padded, and leave 0 to the padding
     n_different = len(np.unique(values))
     steps = np.concatenate([np.diff(row) for row in rows]).astype(np.float64)
     variance = float(values.var(dtype=np.float64))
@@ -101,6 +105,14 @@ def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
         f"X holds whole numbers from {int(values.min())} to {most}, many of them repeated, which look like codes of "
         f"tokens or categories; their size is read as a value. Pass one feature for each code, X = {line}, if they are."
     )
+
+
+def _is_of_integers(X: Any) -> bool:
+    """Whether X came as whole numbers, whatever it was made of them since."""
+    try:
+        return as_array(X[:1]).dtype.kind in "iu"
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _long_frame(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:

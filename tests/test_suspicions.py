@@ -1,6 +1,7 @@
 """X that hardly means what it is read as is warned about in fit, once, with the line that mends it."""
 
 import warnings
+from collections import UserList
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ def test_constant_channels_are_looked_at_without_a_complaint():
 
 CODES = {
     "array": lambda codes: codes,
-    "floats": lambda codes: codes.astype(float),
+    "polars frame": pl.DataFrame,
+    "column": lambda codes: pd.Series(list(codes)),
     "nested lists": lambda codes: codes.tolist(),
     "one feature a step": lambda codes: codes[:, :, np.newaxis],
     "frame": pd.DataFrame,
@@ -86,7 +88,15 @@ CODES = {
 @pytest.mark.parametrize("form", CODES)
 def test_codes_are_suspected(generator, form):
     [word] = warnings_of(CODES[form](generator.integers(0, 20, size=(31, 17))))
-    assert "whole numbers from 0 to 19" in word and "X = np.eye(20, dtype='float32')[X], if they are" in word
+    line = "[np.eye(20, dtype='float32')[x] for x in X]" if form == "column" else "np.eye(20, dtype='float32')[X]"
+    assert "whole numbers from 0 to 19" in word and f"X = {line}, if they are" in word
+
+
+def test_codes_may_come_as_floats_and_so_may_counts(generator):
+    """Codes that were padded leave 0 to the padding."""
+    assert 1 == len(warnings_of(generator.integers(1, 20, size=(31, 17)).astype(float)))
+    assert [] == warnings_of(generator.poisson(3, size=(31, 17)).astype(float))
+    assert [] == warnings_of(pd.DataFrame(generator.poisson(3, size=(31, 17)).astype(float)))
 
 
 def test_codes_in_sequences_of_their_own_lengths_are_suspected(generator):
@@ -94,6 +104,21 @@ def test_codes_in_sequences_of_their_own_lengths_are_suspected(generator):
     [word] = warnings_of(X)
     assert "X = [np.eye(9, dtype='float32')[x] for x in X]" in word
     assert [] == warnings_of([np.eye(9, dtype="float32")[x] for x in X])
+
+
+def test_where_the_type_cannot_be_told_0_is_taken_for_a_count(generator):
+    counts = generator.integers(0, 20, size=(31, 17)).tolist()
+    assert [] == warnings_of(Ragged(counts))
+
+
+class Ragged(UserList):
+    """Lists that say nothing of types, and are no array."""
+
+    def to_list(self):
+        return self.data
+
+    def __array__(self, dtype=None, copy=None):
+        raise ValueError("not regular")
 
 
 def test_whole_numbers_that_are_values_are_not_suspected(generator):
@@ -217,7 +242,7 @@ def test_a_warning_made_an_error_leaves_nothing_behind():
 def test_a_part_of_large_data_is_looked_at(monkeypatch):
     monkeypatch.setattr(suspicions, "MOST_NUMBERS", 2000)
     monkeypatch.setattr(suspicions, "MOST_SAMPLES", 9)
-    data = read(waves(n_samples=200))
+    data = read(waves(n_samples=200).transpose(0, 2, 1))
     some = suspicions._some_of(data)
     assert 9 == len(some) and all(steps.base is not None for steps in some)
     assert [] == suspicions._some_of(read(np.ones((200, 60, 60))))
