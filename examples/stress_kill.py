@@ -165,7 +165,8 @@ def count_epochs(path):
     if not path.exists():
         return 0
     with np.load(path, allow_pickle=False) as file:
-        return json.loads(file["header"].tobytes())["training"]["n_epochs"]
+        training = json.loads(file["header"].tobytes())["training"]
+    return sum(network["n_epochs"] for network in training) if isinstance(training, list) else training["n_epochs"]
 
 
 def go_on(name, path, whole):

@@ -19,7 +19,7 @@ from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.model import Model, Samples
-from skattn.persistence import read_training, write_training
+from skattn.persistence import BEFORE_STEMS, read_training, write_training
 from skattn.sequences import Sequences
 
 FREE = {"checkpoint", "n_jobs", "verbose"}
@@ -62,6 +62,7 @@ class Checkpoint:
             # Parameters that came after the file was written were as they are by default.
             self._found["begun_with"]["parameters"] = {
                 **_parameters_of(type(estimator)()),
+                **BEFORE_STEMS,
                 **self._found["begun_with"]["parameters"],
             }
         self._settle("parameters", _parameters_of(estimator))
@@ -156,9 +157,12 @@ class Checkpoint:
             mine = {"parameters": member.network.parameters, "kept_parameters": training.pop("kept_parameters")}
             if training["optimizer"] is not None:
                 mine |= training["optimizer"].pop("vectors")
-            arrays |= {f"{i}.{name}": array for name, array in mine.items() if array is not None}
+            # One network's stand without a number and without a list, as before there were several.
+            prefix = f"{i}." if len(model.members) > 1 else ""
+            arrays |= {prefix + name: array for name, array in mine.items() if array is not None}
             trainings.append(training)
-        header = {"skattn": __version__, "begun_with": self._begun_with, "training": trainings}
+        training = trainings if len(trainings) > 1 else trainings[0]
+        header = {"skattn": __version__, "begun_with": self._begun_with, "training": training}
         buffer = io.BytesIO()
         np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         content = buffer.getvalue()
@@ -212,7 +216,7 @@ class Checkpoint:
 
 
 def _as_members(training: Any, arrays: dict[str, NDArray[Any]]) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """What there is of each network; version 0.1.0 had one."""
+    """What there is of each network."""
     if isinstance(training, dict):
         return [training], {f"0.{name}": array for name, array in arrays.items()}
     if not isinstance(training, list) or not training:

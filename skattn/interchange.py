@@ -76,6 +76,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     names, parameters = getattr(estimator, "feature_names_in_", None), estimator.get_params(deep=False)
+    training = [{name: getattr(member.state, name) for name in _TRAINING} for member in model.members]
     description = {
         "version": __version__,
         "estimator": _name(type(estimator)),
@@ -88,7 +89,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         "steps_in": [bool(estimator._steps_in[0]), int(estimator._steps_in[1])],
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else names.tolist(),
-        "training": [{name: getattr(member.state, name) for name in _TRAINING} for member in model.members],
+        "training": training if len(training) > 1 else training[0],
     }
     # As it will be read: keys are words, and pairs are lists.
     description = json.loads(json.dumps(description, allow_nan=False))
@@ -130,11 +131,12 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
     n_numbers = sum(tensor.size for tensor in tensors.values())
     training = description["training"]
-    # Up to version 0.1.0 there was one network.
     training = [training] if isinstance(training, dict) else training
     if not isinstance(training, list) or not training:
         raise damaged("training", training, "a list, an entry a network")
-    architecture = _match(estimator, description, n_numbers, len(training))
+    # Version 0.1.0 had one network, and no parameter to say so.
+    n_members = len(training) if "n_estimators" in description["parameters"] else estimator.n_estimators
+    architecture = _match(estimator, description, n_numbers, n_members)
     with_target = _TARGET if objective == "squared_error" else ()
     members = _read_members(tensors, architecture, dtype, training, (*_INPUT, *with_target))
     classes, names = description["classes"], description["feature_names_in"]

@@ -12,6 +12,9 @@ from skattn._training.objectives import Target
 from skattn._training.settings import TrainingState
 from skattn.sequences import Sequences
 
+_SORTED_STEPS = 8
+"""Steps by which samples are brought into an order."""
+
 
 @dataclass(eq=False)
 class Member:
@@ -63,6 +66,13 @@ def named_weights(model: Model) -> dict[str, NDArray[Any]]:
     }
 
 
+def _first_steps(data: Sequences) -> NDArray[Any]:
+    """The numbers of the first steps of each sequence, those of the first step last; shape (n_numbers, n_samples)."""
+    steps = np.arange(min(_SORTED_STEPS, data.max_length))[::-1, np.newaxis]
+    rows = data.starts + np.minimum(steps, data.lengths - 1)
+    return np.moveaxis(data.values[rows], 1, 2).reshape(-1, data.n_samples)
+
+
 @dataclass(frozen=True)
 class Samples:
     """Checked samples: sequences, what they should give, and how much each counts."""
@@ -82,8 +92,8 @@ class Samples:
         """Merge samples that repeat another into one of their weight, and bring all into an order of their own.
 
         So repeating a sample is weighting it, whatever batches are cut and whatever is dropped, and the order in
-        which samples came changes nothing. They stand by their first number, which keeps its rank where X is shifted
-        or scaled; with `keeps_order` as they came.
+        which samples came changes nothing. They stand by their first steps, whose ranks stay where X is shifted or
+        scaled; with `keeps_order` as they came.
         """
         data, digests = self.data, []
         for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
@@ -93,6 +103,5 @@ class Samples:
             digests.append(digest.digest())
         _, first, owner = np.unique(np.array(digests, "V16"), return_index=True, return_inverse=True)
         weight = np.bincount(owner, weights=self.weight, minlength=len(first))
-        rank = first if keeps_order else data.values[data.starts[first], 0]
-        order = np.argsort(rank, kind="stable")
+        order = np.argsort(first) if keeps_order else np.lexsort(_first_steps(self.take(first).data))
         return replace(self.take(first[order]), weight=weight[order])

@@ -38,6 +38,9 @@ TRUSTED_TYPES = [
 ]
 """What ``skops.io.load(path, trusted=TRUSTED_TYPES)`` needs to be told; the rest is plain values and arrays."""
 
+BEFORE_STEMS = {"embedding": "linear", "n_estimators": 1}
+"""What version 0.1.0, which had no such parameters, did."""
+
 VERSION = "_skattn_version"
 """Name under which a state says which version wrote it."""
 
@@ -87,6 +90,8 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
         or does not fit the rest.
     """
     attributes = _read_attributes(state, kind)
+    if "n_estimators" not in attributes:
+        attributes = {**BEFORE_STEMS, **attributes}
     if isinstance(attributes.get("checkpoint"), dict):
         attributes["checkpoint"] = _read_path(attributes["checkpoint"])
     if "_model" in attributes:
@@ -158,11 +163,11 @@ def _read_path(plain: dict[str, Any]) -> Path:
 
 def _write_model(model: Model) -> dict[str, Any]:
     """All that a fit left behind, as plain values and arrays."""
+    members = [
+        {"network": member.network.__getstate__(), "training": write_training(member.state)} for member in model.members
+    ]
     return {
-        "members": [
-            {"network": member.network.__getstate__(), "training": write_training(member.state)}
-            for member in model.members
-        ],
+        **(members[0] if len(members) == 1 else {"members": members}),
         "objective": model.objective,
         "target": dict(vars(model.target)),
         "classes": model.classes,
@@ -193,9 +198,9 @@ def _read_model(state: Any) -> Model:
         except (AttributeError, KeyError, TypeError) as error:
             raise damaged("_model", str(error), "a whole model") from error
     if isinstance(state, dict) and "network" in state:
-        # As versions before 0.2 wrote it, which had one network.
-        state = {"members": [{name: state.get(name) for name in ("network", "training")}], **state}
-        del state["network"], state["training"]
+        # One network stands without a list, as before there were several.
+        member = {name: state[name] for name in ("network", "training") if name in state}
+        state = {"members": [member], **{name: value for name, value in state.items() if name not in member}}
     state = check_fields("_model", state, ("members", "objective", "target", "classes"))
     members = _read_members(state["members"])
     architecture = members[0].network.architecture

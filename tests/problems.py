@@ -18,9 +18,13 @@ SMALL = {
     "learning_rate_init": 0.003,
     "alpha": 0.01,
     "dropout": 0.0,
+    "embedding": "linear",
+    "n_estimators": 1,
     "max_iter": 3,
     "random_state": 0,
 }
+# Two networks behind stems, which is what the defaults are like.
+STEMS = SMALL | {"embedding": "random_convolution", "n_kernels": 16, "n_estimators": 2, "dropout": 0.1}
 
 
 def make_ragged(n_samples=N_SAMPLES, n_features=N_FEATURES, seed=0, dtype=np.float64):

@@ -256,7 +256,11 @@ def damages(model):
     architecture = {name: NO_WORDS for name in ("loss", "position")} | {"pooling": ["", "sum", 7, ["mean"]]}
     architecture |= {"window": [None, (1,), (-1, 0), (0.5, 0), ("a", "b"), 7]}
     architecture |= {name: [-0.5, 1.0, *NO_NUMBERS] for name in ("dropout", "hidden_fraction")}
-    architecture |= {"d_feedforward": NO_SIZES[1:]}
+    architecture |= {
+        "d_feedforward": NO_SIZES[1:],
+        "n_kernels": NO_SIZES[1:],
+        "embedding_dropout": [-0.5, 1.0, *NO_NUMBERS],
+    }
     for name in ARCHITECTURE:
         yield from (((*network, "architecture", name), value) for value in architecture.get(name, NO_SIZES))
     arrays = model.__getstate__()["_model"]["network"]
