@@ -6,7 +6,6 @@ layers, as far as installed, or those named, and must give the bits that one thr
 
 import importlib.util
 import itertools
-import json
 import multiprocessing
 import pickle
 import sys
@@ -21,6 +20,8 @@ from stress_common import Table, classifier, digest, in_child, run, sequences, s
 N_ROUNDS = 3
 LAYERS = ("omp", "workqueue", "tbb")
 N_JOBS = (None, 1, 2, -1)
+# Stands before and after what a scenario gave.
+RESULTS = "results:"
 
 
 def own_models(expected):
@@ -234,14 +235,24 @@ SCENARIOS = (
 
 def attempt(scenario, layer, expected):
     """Run a scenario in a process of its own; gives what was right, and what went wrong with all of it."""
-    code = f"import json, stress_threads as s\nprint(json.dumps(list(map(bool, s.{scenario.__name__}('{expected}')))))"
+    code = (
+        f"import stress_threads as s\nprint('{RESULTS}', *map(bool, s.{scenario.__name__}('{expected}')), '{RESULTS}')"
+    )
     with tempfile.TemporaryDirectory() as folder:
         # More threads than cores, except where they are counted: what is set here would be each worker's share.
         options = {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": None if scenario is shares else "4"}
         if scenario is fork_compiling:
             options["NUMBA_CACHE_DIR"] = folder
         printed, failure = run(as_main(code), **options)
-    return json.loads(" ".join(printed)) if printed else [], failure
+    return results_in(printed), failure
+
+
+def results_in(printed):
+    """Find what a scenario gave among words, for numba prints some of its own where a process forks under TBB."""
+    if RESULTS not in printed:
+        return []
+    first = printed.index(RESULTS) + 1
+    return [word == "True" for word in printed[first : printed.index(RESULTS, first)]]
 
 
 def as_main(code):

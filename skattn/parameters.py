@@ -245,10 +245,12 @@ class SelfAttentionParameters(BaseEstimator):
 
 def document(estimator: type) -> type:
     """Fill ``{parameters}`` and ``{attributes}`` in a class docstring with those that all share."""
-    if sys.flags.optimize < 2:  # python -OO leaves no docstrings, and data classes write some of their own
+    if (
+        estimator.__doc__ and sys.flags.optimize < 2
+    ):  # python -OO leaves no docstrings, and data classes write some of their own
         shared = (SelfAttentionParameters.__doc__ or "").split("----------\n")
         parameters = shared[1].rsplit("Attributes", maxsplit=1)[0].strip()
-        text = (estimator.__doc__ or "").replace("{parameters}", parameters)
+        text = estimator.__doc__.replace("{parameters}", parameters)
         estimator.__doc__ = text.replace("{attributes}", shared[2].strip())
     return estimator
 

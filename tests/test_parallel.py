@@ -65,7 +65,7 @@ def test_a_child_that_is_forked_while_a_thread_compiles_can_compile(tmp_path):
     assert done.stdout.strip() == "0", done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("layer", ["workqueue", "omp"])
+@pytest.mark.parametrize("layer", ["workqueue", "omp", "tbb"])
 def test_python_threads_are_safe_under_each_threading_layer(layer):
     code = (
         "import numba\n"
@@ -73,11 +73,23 @@ def test_python_threads_are_safe_under_each_threading_layer(layer):
         "test_python_threads_may_work_at_the_same_time()\n"
         f"print(numba.threading_layer() == '{layer}')"
     )
-    environment = os.environ | {"NUMBA_THREADING_LAYER": layer, "PYTHONPATH": os.path.dirname(__file__)}
+    # A layer is started by several threads only, which a machine of one core has if told.
+    environment = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    environment["PYTHONPATH"] = os.path.dirname(__file__)
     done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
     if "No threading layer could be loaded" in done.stderr:
         pytest.skip(f"numba has no {layer} here")
     assert done.stdout.strip() == "True", done.stderr[-2000:]
+
+
+def test_who_has_one_thread_starts_no_others():
+    code = (
+        "import test_parallel as t; from numba.np.ufunc import parallel\n"
+        "t.parallel.n_workers(), t.problem(None), t.problem(-1); print(parallel._is_initialized)"
+    )
+    environment = os.environ | {"NUMBA_NUM_THREADS": "1", "PYTHONPATH": os.path.dirname(__file__)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("chosen", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])

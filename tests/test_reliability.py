@@ -74,6 +74,12 @@ def test_workers_of_joblib_give_the_same_bits(threads, expected, backend, monkey
     assert all(bits == expected for bits in threads.pool_of(backend, threads.work, [(None,), (2,)]))
 
 
+def test_what_a_scenario_gave_is_found_among_words_of_numbas(threads):
+    words = f"Unable to join threads {threads.RESULTS} True False {threads.RESULTS} before fork()"
+    assert [True, False] == threads.results_in(words.split())
+    assert [] == threads.results_in("Unable to join threads".split())
+
+
 @pytest.mark.parametrize("name", ["callers_number", "shares"])
 def test_scenario(threads, expected, name):
     oks, failure = threads.attempt(getattr(threads, name), "omp", expected)

@@ -120,8 +120,12 @@ def n_workers(n_jobs=None):
     n_jobs = _share() if n_jobs is None else _whole(n_jobs)
     if _forked or n_jobs == 1:
         return 1
+    wanted = min(joblib.effective_n_jobs(n_jobs), numba.config.NUMBA_NUM_THREADS)
+    if wanted <= 1:
+        # To ask numba for its number would start it: TBB has a thread more than it is told.
+        return 1
     _launch()
-    _team.size = max(1, min(joblib.effective_n_jobs(n_jobs), numba.get_num_threads()))
+    _team.size = max(1, min(wanted, numba.get_num_threads()))
     return _team.size
 
 
