@@ -1,6 +1,6 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
-from copy import deepcopy
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
 from skattn._network.network import Network
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES, Target
-from skattn._training.standardise import step_mean_and_scale
+from skattn._training.seen import Seen, assume_seen, look, supported_length
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
 from skattn.targets import keep_present, read_target, sorted_classes, split_validation
@@ -35,6 +36,8 @@ class Model:
     target : Target
         How the objective encodes y.
     classes : ndarray of shape (n_classes,) or None
+    seen : Seen or None
+        What all samples so far were like; None where a file does not tell.
     """
 
     network: Network
@@ -42,6 +45,7 @@ class Model:
     objective: str
     target: Target
     classes: NDArray[Any] | None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -209,38 +213,46 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
     target = objective.learn_target(samples.target, samples.weight, n_outputs)
+    seen, mean, scale = look(data, samples.weight)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
         n_features=data.n_features,
         n_outputs=target.n_outputs,
-        max_steps=data.max_length,
+        max_steps=supported_length(seen, data.max_length),
     )
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    refuse_too_large(architecture, dtype)
+    refuse_too_large(architecture, dtype, data.max_length)
     network = Network(architecture, dtype)
     network.initialise(np.random.default_rng(seed))
-    network.mean[:], network.scale[:] = step_mean_and_scale(data, samples.weight)
-    return Model(network, TrainingState(seed), samples.objective, target, samples.classes)
+    network.mean[:], network.scale[:] = mean, scale
+    return Model(network, TrainingState(seed), samples.objective, target, samples.classes, seen)
 
 
 def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
-    """A copy of the model to train on, with parameters as they are set now."""
-    before = model.network
+    """A copy of the model to train on, with parameters as they are set now and room for what these samples are like."""
+    before, data = model.network, samples.data
+    known = model.seen or assume_seen(data, samples.weight, before)
+    seen, mean, scale = look(data, samples.weight, known)
+    max_steps = max(before.architecture.max_steps, supported_length(seen, data.max_length))
     architecture = resolve_architecture(
         estimator,
         loss=before.architecture.loss,
-        n_features=samples.data.n_features,
+        n_features=data.n_features,
         n_outputs=before.architecture.n_outputs,
         max_steps=before.architecture.max_steps,
     )
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
-    network = Network(architecture, before.dtype)
-    network.parameters[:] = before.parameters
-    network.mean[:], network.scale[:] = before.mean, before.scale
-    return replace(model, network=network, state=deepcopy(model.state))
+    architecture = replace(architecture, max_steps=max_steps)
+    refuse_too_large(architecture, before.dtype, data.max_length)
+    network, state = copy_network(before, architecture), copy(model.state)
+    state.loss_curve, state.validation_scores = state.loss_curve[:], state.validation_scores[:]
+    if state.optimizer is not None:
+        state.optimizer = copy_optimizer(state.optimizer, before, network)
+    standardise_anew(network, state.optimizer, mean, scale, is_new=known.deviation == 0)
+    return replace(model, network=network, state=state, seen=seen)
 
 
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:

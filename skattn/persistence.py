@@ -4,6 +4,7 @@ Every way to save an estimator whole (pickle, joblib, skops) goes through here, 
 package but the estimator itself, and what comes out of a file is checked before a kernel sees it.
 """
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from skattn._network.network import Architecture, Network
 from skattn._storage import refuse_newer
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
+from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
 from skattn.fitting import Model
 
@@ -107,6 +109,7 @@ def _write_model(model: Model) -> dict[str, Any]:
         "objective": model.objective,
         "target": dict(vars(model.target)),
         "classes": model.classes,
+        "seen": None if model.seen is None else dict(vars(model.seen)),
     }
 
 
@@ -132,7 +135,7 @@ def _read_model(state: Any) -> Model:
             state = _write_model(state)
         except (AttributeError, KeyError, TypeError) as error:
             raise damaged("_model", str(error), "a whole model") from error
-    state = check_fields("_model", state, ("network", "training", "objective", "target", "classes"))
+    state = check_fields("_model", state, ("network", "training", "objective", "target", "classes"), ("seen",))
     network = Network.__new__(Network)
     network.__setstate__(state["network"])
     objective = check_choice("objective", state["objective"], tuple(OBJECTIVES))
@@ -140,7 +143,9 @@ def _read_model(state: Any) -> Model:
         raise damaged("loss", network.architecture.loss, f"that of the objective {objective!r}")
     target = _read_target(state["target"], objective, network.architecture)
     training = read_training(state["training"], network)
-    return Model(network, training, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
+    classes = _read_classes(state["classes"], objective, target.n_outputs)
+    seen = _read_seen(state.get("seen"), network.architecture.n_features)
+    return Model(network, training, objective, target, classes, seen)
 
 
 def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:
@@ -174,6 +179,23 @@ def _read_classes(classes: Any, objective: str, n_outputs: int) -> NDArray[Any] 
     if not is_sorted:
         raise damaged("classes", classes.tolist(), "different labels in rising order")
     return classes
+
+
+def _read_seen(values: Any, n_features: int) -> Seen | None:
+    """What all samples were like; None in files of versions that kept no count."""
+    if values is None:
+        return None
+    names = tuple(field.name for field in fields(Seen))
+    values = check_fields("seen", values, names)
+    sizes = {**dict.fromkeys(names, n_features), "lengths": N_BITS}
+    seen = Seen(**{name: check_vector(f"seen.{name}", values[name], sizes[name], np.float64) for name in names})
+    for name in ("weight", "deviation", "left_out", "lengths"):
+        least = float(getattr(seen, name).min())
+        if least < 0 or (name == "weight" and least == 0):
+            raise damaged(f"seen.{name}", least, "no negative number, and no weight of 0")
+    if not seen.lengths.any():
+        raise damaged("seen.lengths", "all 0", "the weights of sequences")
+    return seen
 
 
 def _read_numbers(name: str, values: Any) -> list[float]:
