@@ -128,6 +128,9 @@ def fit_model(
         on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
     )
     model.network.release()
+    if plan != "open" and not estimator.warm_start:
+        # Its averages are twice the weights; few fits are gone on with.
+        model.state.optimizer = None
     return model
 
 

@@ -153,6 +153,26 @@ def test_averages_follow_the_scale_of_first_weights(name, powers):
         assert (network.views(vector)["head.weight"] == 1).all()
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_model_is_as_large_as_its_weights_unless_it_is_made_to_go_on(estimator, keeps):
+    estimator.set_params(d_model=64, d_feedforward=512, warm_start=keeps)
+    n_bytes = fitted(estimator, X)._model.network.parameters.nbytes
+    assert keeps == (len(pickle.dumps(estimator)) > 2.9 * n_bytes)
+    assert (len(pickle.dumps(estimator)) < 1.2 * n_bytes) != keeps
+
+
+def test_partial_fit_keeps_the_optimiser(estimator):
+    classes = {"classes": ["falls", "rises"]} if isinstance(estimator, SelfAttentionClassifier) else {}
+    for n_calls in (1, 2):
+        estimator.partial_fit(X, target_of(estimator, X), **classes)
+        assert n_calls == estimator._model.state.optimizer.n_steps
+
+
+def test_partial_fit_after_fit_begins_with_a_new_optimiser(estimator):
+    fitted(estimator, X).partial_fit(X, target_of(estimator, X))
+    assert 1 == estimator._model.state.optimizer.n_steps
+
+
 def test_a_model_of_which_nothing_is_told_takes_what_comes_for_as_much(estimator):
     """As from a file of weights."""
     fitted(estimator, X)._model.seen = None
