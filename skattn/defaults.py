@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._network.network import Architecture
-from skattn._network.stem import GROUP, weighted_quantile
+from skattn._network.stem import GROUP
 from skattn._training import settings
 from skattn.sequences import Sequences
 
@@ -25,9 +25,6 @@ FEWEST_UPDATES, UPDATES, MANY_UPDATES, UPDATES_A_SAMPLE = 200, 600, 1500, 20
 
 BATCH, MANY_BATCH = 8, 16
 """Samples an update behind a stem."""
-
-FAR = 4
-"""Times that a sequence may be longer than the usual before it does not count as the longest."""
 
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
@@ -123,7 +120,7 @@ def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples:
     return settings.resolve_max_iter(max_iter, n_samples, batch_size)
 
 
-def choose(estimator: Any, data: Sequences, loss: str, longest: int) -> Choice:
+def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open: bool = False) -> Choice:
     """Decide what stands before the network.
 
     Parameters
@@ -136,6 +133,8 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int) -> Choice:
         Name of the loss.
     longest : int
         Steps that positions are learned for.
+    is_open : bool
+        Whether these are only the first of more, as in `partial_fit`: a stem is calibrated once.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int) -> Choice:
     """
     embedding = estimator.embedding
     if embedding == "auto":
-        embedding = "random_convolution" if _suits(estimator, data, loss) else "linear"
+        embedding = "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
     if embedding == "linear":
         return Choice(0, 1, longest)
     stride = -(-longest // int(estimator.n_tokens))
@@ -175,16 +174,6 @@ def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
     is_whole = estimator.pooling is not None and loss != "reconstruction"
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
-
-
-def supported_length(lengths: NDArray[np.int64], weight: NDArray[np.float64]) -> int:
-    """Give the longest sequence that counts: no longer than `FAR` times what 95 % of the weight does not exceed.
-
-    One sequence of 20,000 steps among others of ten would else ask for as many positions, which nothing trains, or
-    for tokens so long that the others are one each.
-    """
-    usual = weighted_quantile(lengths, weight, 0.95)
-    return int(min(lengths.max(), FAR * usual))
 
 
 def _is_binary(data: Sequences) -> bool:

@@ -1,7 +1,7 @@
 """Take an estimator from what the user passed to a trained network, new or continued."""
 
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
 from skattn._network.network import Architecture, Network
 from skattn._network.stem import learn_stem
 from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES
-from skattn._training.standardise import step_mean_and_scale
+from skattn._training.seen import assume_seen, look, supported_length
 from skattn._wording import shortened
-from skattn.defaults import choose, chosen, describe, supported_length
+from skattn.defaults import choose, chosen, describe
 from skattn.model import Member, Model, Samples
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
@@ -81,7 +82,7 @@ def fit_model(
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model)
     learned = learned.merged(keeps_order=not estimator.shuffle)
-    model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed)
+    model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed, plan == "open")
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]
     try:
@@ -92,6 +93,10 @@ def fit_model(
     except KeyboardInterrupt as interrupt:
         _keep_interrupted(model, n_updates, keep, interrupt)
         raise
+    if plan != "open" and not estimator.warm_start:
+        # Its averages are twice the weights; few fits are gone on with.
+        for member in model.members:
+            member.state.optimizer = None
     keep(model)
 
 
@@ -239,12 +244,13 @@ def _n_columns(target: NDArray[Any]) -> int:
     return 1 if target.ndim == 1 else target.shape[1]
 
 
-def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
+def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     """A new network for these samples, its weights drawn."""
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
     target = objective.learn_target(samples.target, samples.weight, n_outputs)
-    choice = choose(estimator, data, objective.loss, supported_length(data.lengths, samples.weight))
+    seen, mean, scale = look(data, samples.weight)
+    choice = choose(estimator, data, objective.loss, supported_length(seen, data.max_length), is_open=is_open)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
@@ -253,15 +259,14 @@ def _begin(estimator: Any, samples: Samples, seed: int) -> Model:
         choice=choice,
     )
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    refuse_too_large(architecture, dtype)
+    refuse_too_large(architecture, dtype, -(-data.max_length // choice.stride))
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)
-    scaling = step_mean_and_scale(data, samples.weight)
     members = [
-        Member(_begin_network(architecture, dtype, samples, scaling, each, estimator.n_jobs), TrainingState(each))
+        Member(_begin_network(architecture, dtype, samples, (mean, scale), each, estimator.n_jobs), TrainingState(each))
         for each in _seeds(seed, estimator.n_estimators)
     ]
-    return Model(members, samples.objective, target, samples.classes)
+    return Model(members, samples.objective, target, samples.classes, seen)
 
 
 def _seeds(seed: int, n: int) -> list[int]:
@@ -293,31 +298,41 @@ def _begin_network(
 
 
 def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
-    """A copy of the model to train on, with parameters as they are set now."""
-    before = model.network
+    """A copy of the model to train on, with parameters as they are set now and room for what these samples are like."""
+    before, data = model.network, samples.data
     if estimator.n_estimators != len(model.members):
         _refuse_change({"n_estimators": len(model.members)}, {"n_estimators": estimator.n_estimators})
+    known = model.seen or assume_seen(data, samples.weight, before)
+    seen, mean, scale = look(data, samples.weight, known)
+    supported = -(-supported_length(seen, data.max_length) // before.architecture.stride)
+    max_steps = max(before.architecture.max_steps, supported)
     architecture = resolve_architecture(
         estimator,
         loss=before.architecture.loss,
-        n_features=samples.data.n_features,
+        n_features=data.n_features,
         n_outputs=before.architecture.n_outputs,
         choice=chosen(estimator, before.architecture),
     )
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
-    members = [Member(_copy(member.network, architecture), deepcopy(member.state)) for member in model.members]
-    return replace(model, members=members)
+    architecture = replace(architecture, max_steps=max_steps)
+    refuse_too_large(architecture, before.dtype, -(-data.max_length // architecture.stride))
+    members = [_continue_member(member, architecture) for member in model.members]
+    if not architecture.n_kernels:
+        # A stem was calibrated by what it standardises, and stays as it is.
+        for member in members:
+            standardise_anew(member.network, member.state.optimizer, mean, scale, is_new=known.deviation == 0)
+    return replace(model, members=members, seen=seen)
 
 
-def _copy(before: Network, architecture: Architecture) -> Network:
-    """A network of its own with the same weights; a stem, which never changes, is shared."""
-    network = Network(architecture, before.dtype)
-    network.parameters[:] = before.parameters
-    network.mean[:], network.scale[:] = before.mean, before.scale
-    network.stem = before.stem
-    return network
+def _continue_member(member: Member, architecture: Architecture) -> Member:
+    """A copy of a network and of what its training goes on from."""
+    network, state = copy_network(member.network, architecture), copy(member.state)
+    state.loss_curve, state.validation_scores = state.loss_curve[:], state.validation_scores[:]
+    if state.optimizer is not None:
+        state.optimizer = copy_optimizer(state.optimizer, member.network, network)
+    return Member(network, state)
 
 
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skattn._network.network import Network
 from skattn._training.objectives import Target
+from skattn._training.seen import Seen
 from skattn._training.settings import TrainingState
 from skattn.sequences import Sequences
 
@@ -37,12 +38,15 @@ class Model:
     target : Target
         How the objective encodes y.
     classes : ndarray of shape (n_classes,) or None
+    seen : Seen or None
+        What all samples so far were like; None where a file does not tell.
     """
 
     members: list[Member]
     objective: str
     target: Target
     classes: NDArray[Any] | None
+    seen: Seen | None = None
 
     @property
     def network(self) -> Network:

@@ -62,7 +62,8 @@ class SelfAttentionParameters(BaseEstimator):
     position : {"learned", "sinusoidal", "none"}, default="learned"
         How a step's place in the sequence is told: a learned vector for every place up to the end of
         the longest sequence at fit, the last one standing for later places too; fixed waves; or not at
-        all, so that order does not count.
+        all, so that order does not count. Where less than one in twenty sequences is longer than 64 steps, say,
+        there are vectors for at most 256: few exceptions cannot teach more.
     causal : bool, default=False
         Whether a step attends only to itself and to earlier steps.
     window : int or tuple (left, right), default=None
@@ -303,7 +304,7 @@ def resolve_architecture(
     )
 
 
-def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any]) -> None:
+def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any], longest: int) -> None:
     """Refuse a network that this machine's memory cannot hold, before the system ends the process over it.
 
     Parameters
@@ -311,6 +312,8 @@ def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any]) -> None:
     architecture : Architecture
     dtype : dtype
         Of its numbers.
+    longest : int
+        Steps of the longest sequence.
 
     Raises
     ------
@@ -323,10 +326,10 @@ def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any]) -> None:
     n_parameters += a.d_model * (a.d_input + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
     a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
     # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
-    needed = (5 * n_parameters + 2 * a_step * a.max_steps) * dtype.itemsize
+    needed = (5 * n_parameters + 2 * a_step * longest) * dtype.itemsize
     if needed > _memory():
         raise ValueError(
-            f"A network of {n_parameters:.2g} parameters for sequences of up to {a.max_steps} steps needs at least "
+            f"A network of {n_parameters:.2g} parameters for sequences of up to {longest} steps needs at least "
             f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {_memory() / 2**30:.3g}; lower d_model "
             f"(now {a.d_model}), d_feedforward, d_head, d_value, n_heads or n_layers."
         )

@@ -4,6 +4,7 @@ Every way to save an estimator whole (pickle, joblib, skops) goes through here, 
 package but the estimator itself, and what comes out of a file is checked before a kernel sees it.
 """
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from skattn._network.stem import GROUP, STEM_ARRAYS, Stem
 from skattn._storage import refuse_newer
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
+from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
 from skattn.model import Member, Model
 
@@ -171,6 +173,7 @@ def _write_model(model: Model) -> dict[str, Any]:
         "objective": model.objective,
         "target": dict(vars(model.target)),
         "classes": model.classes,
+        "seen": None if model.seen is None else dict(vars(model.seen)),
     }
 
 
@@ -193,7 +196,7 @@ def _read_model(state: Any) -> Model:
     if isinstance(state, Model):
         # As version 0.1.0 pickled it.
         try:
-            before = {"members": [Member(vars(state)["network"], vars(state)["state"])], **vars(state)}
+            before = {"seen": None, "members": [Member(vars(state)["network"], vars(state)["state"])], **vars(state)}
             state = _write_model(SimpleNamespace(**before))
         except (AttributeError, KeyError, TypeError) as error:
             raise damaged("_model", str(error), "a whole model") from error
@@ -201,14 +204,15 @@ def _read_model(state: Any) -> Model:
         # One network stands without a list, as before there were several.
         member = {name: state[name] for name in ("network", "training") if name in state}
         state = {"members": [member], **{name: value for name, value in state.items() if name not in member}}
-    state = check_fields("_model", state, ("members", "objective", "target", "classes"))
+    state = check_fields("_model", state, ("members", "objective", "target", "classes"), ("seen",))
     members = _read_members(state["members"])
     architecture = members[0].network.architecture
     objective = check_choice("objective", state["objective"], tuple(OBJECTIVES))
     if OBJECTIVES[objective].loss != architecture.loss:
         raise damaged("loss", architecture.loss, f"that of the objective {objective!r}")
     target = _read_target(state["target"], objective, architecture)
-    return Model(members, objective, target, _read_classes(state["classes"], objective, target.n_outputs))
+    classes = _read_classes(state["classes"], objective, target.n_outputs)
+    return Model(members, objective, target, classes, _read_seen(state.get("seen"), architecture.n_features))
 
 
 def _read_members(states: Any) -> list[Member]:
@@ -259,6 +263,23 @@ def _read_classes(classes: Any, objective: str, n_outputs: int) -> NDArray[Any] 
     if not is_sorted:
         raise damaged("classes", classes.tolist(), "different labels in rising order")
     return classes
+
+
+def _read_seen(values: Any, n_features: int) -> Seen | None:
+    """What all samples were like; None in files of versions that kept no count."""
+    if values is None:
+        return None
+    names = tuple(field.name for field in fields(Seen))
+    values = check_fields("seen", values, names)
+    sizes = {**dict.fromkeys(names, n_features), "lengths": N_BITS}
+    seen = Seen(**{name: check_vector(f"seen.{name}", values[name], sizes[name], np.float64) for name in names})
+    for name in ("weight", "deviation", "left_out", "lengths"):
+        least = float(getattr(seen, name).min())
+        if least < 0 or (name == "weight" and least == 0):
+            raise damaged(f"seen.{name}", least, "no negative number, and no weight of 0")
+    if not seen.lengths.any():
+        raise damaged("seen.lengths", "all 0", "the weights of sequences")
+    return seen
 
 
 def _read_numbers(name: str, values: Any) -> list[float]:

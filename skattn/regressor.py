@@ -48,7 +48,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from more sequences: one epoch over X.
 
-        The first call settles the scaling and the longest known position.
+        The first call settles the scale of y. Means and scales of features follow all that was seen, and the table of
+        positions grows with longer sequences, without a change to what was learned.
 
         Parameters
         ----------

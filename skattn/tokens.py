@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._network.stem import Stem, learn_stem
-from skattn._training.standardise import step_mean_and_scale
-from skattn.defaults import resolve_n_kernels, supported_length, whole_groups
+from skattn._training.seen import look, supported_length
+from skattn.defaults import resolve_n_kernels, whole_groups
 from skattn.parameters import AT_LEAST_1, NUMBER_OF_KERNELS, NUMBER_OF_TOKENS
 from skattn.persistence import read_stem, write_stem
 from skattn.sequences import read_sequences
@@ -130,10 +130,10 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         counted = np.flatnonzero(weight)
         data, weight = data.take(counted), weight[counted]
         dtype = data.values.dtype if self.dtype == "auto" else np.dtype(self.dtype)
-        stride = -(-supported_length(data.lengths, weight) // int(self.n_tokens))
+        seen, self._mean, self._scale = look(data, weight)
+        stride = -(-supported_length(seen, data.max_length) // int(self.n_tokens))
         n_kernels = resolve_n_kernels(data.lengths, stride) if self.n_kernels == "auto" else self.n_kernels
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self._mean, self._scale = step_mean_and_scale(data, weight)
         self._stem = learn_stem(
             data,
             weight,

@@ -70,8 +70,11 @@ def all_of(model):
     """All that must have the same bits."""
     scores = getattr(model, "validation_scores_", None)
     state, optimizer = dict(vars(model._model.state)), model._model.state.optimizer
-    state["optimizer"] = (type(optimizer), optimizer.n_steps, optimizer.alpha)
-    return {**model.weights_, **optimizer.vectors, "loss": model.loss_curve_, "scores": scores, "state": state}
+    vectors = {}
+    if optimizer is not None:
+        vectors, state["optimizer"] = optimizer.vectors, (type(optimizer), optimizer.n_steps, optimizer.alpha)
+    seen = vars(model._model.seen)
+    return {**model.weights_, **vectors, **seen, "loss": model.loss_curve_, "scores": scores, "state": state}
 
 
 def header_of(path):

@@ -95,7 +95,7 @@ def fitted(estimator, X):
 
 def richly_fitted(kind, X, **parameters):
     """A fitted model whose training state is as rich as it gets."""
-    estimator = kind(**SMALL | parameters | {"batch_size": 7, "dropout": 0.1})
+    estimator = kind(**SMALL | parameters | {"batch_size": 7, "dropout": 0.1, "warm_start": True})
     y = target_of(estimator, X)
     return estimator.fit(X, y, X_val=X, y_val=y)
 

@@ -45,7 +45,8 @@ def assert_goes_on_alike(model, expected, beside):
 
 
 def check_resumed(model, beside, path, moments=(1, 4)):
-    """Kill a fit at some moments, one after the other, and go on."""
+    """Kill a fit at some moments, one after the other, and go on; a warm start keeps the optimiser to look at."""
+    model.set_params(warm_start=True)
     expected = clone(model).fit(X, **beside)
     model.set_params(checkpoint=path)
     for n_epochs in moments:

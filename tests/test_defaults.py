@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels, supported_length
+from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels
 
 TINY = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "d_model": 8, "n_heads": 2}
 
@@ -59,21 +59,13 @@ def test_kernels_come_in_whole_groups(given, found):
     assert fitted(numbers(), n_kernels=given).n_kernels == found
 
 
+def test_a_first_part_of_the_data_calibrates_no_stem():
+    model = SelfAttentionClassifier(**TINY).partial_fit(numbers(), np.arange(20) % 2, classes=[0, 1])
+    assert model._model.network.architecture.n_kernels == 0
+
+
 def test_kernels_grow_with_the_tokens_that_there_are():
     assert [resolve_n_kernels(np.full(n, 10), 1) for n in (1, 40, 5000)] == [256, 800, 2048]
-
-
-def test_one_very_long_sequence_does_not_count_as_the_longest():
-    lengths = np.array([10] * 1999 + [20_000])
-    assert supported_length(lengths, np.ones(2000)) == 40
-    assert supported_length(lengths[-100:], np.ones(100)) == 40
-    assert supported_length(np.array([7, 15, 29]), np.ones(3)) == 29
-
-
-def test_the_supported_length_of_repeated_samples_is_that_of_weighted_ones():
-    lengths, counts = np.array([3, 10, 11, 500]), np.array([50, 40, 7, 3])
-    expected = supported_length(np.repeat(lengths, counts), np.ones(100))
-    assert supported_length(lengths, counts.astype(float)) == expected == 44
 
 
 def test_updates_and_batches_follow_the_number_of_samples():

@@ -69,7 +69,7 @@ def test_before_the_first_update_nothing_is_kept(kind, interrupt_at):
     assert not hasattr(model, "n_features_in_") and not hasattr(caught.value, "__notes__")
 
 
-@pytest.mark.parametrize("place", ["read_sequences", "step_mean_and_scale", "train"])
+@pytest.mark.parametrize("place", ["read_sequences", "look", "train"])
 def test_interrupted_on_the_way_to_the_first_update_an_estimator_is_as_it_was(place, interrupt_at):
     model = fitted(SelfAttentionRegressor(**LONG), X)
     before = pickle.dumps(model)

@@ -183,18 +183,18 @@ def test_settings_are_plain_numbers():
 )
 def test_networks_that_no_memory_holds_are_refused(parameters):
     with pytest.raises(ValueError, match=r"needs at least .* GiB in float32, and this machine has .*; lower d_model"):
-        refuse_too_large(resolve(**parameters), np.dtype("float32"))
+        refuse_too_large(resolve(**parameters), np.dtype("float32"), 20)
 
 
 def test_long_sequences_need_memory_too():
     architecture = replace(resolve(position="none"), max_steps=1 << 40)
     with pytest.raises(ValueError, match="sequences of up to 1099511627776 steps"):
-        refuse_too_large(architecture, np.dtype("float32"))
+        refuse_too_large(architecture, np.dtype("float32"), architecture.max_steps)
 
 
 def test_where_memory_is_not_told_nothing_is_too_large(monkeypatch):
     monkeypatch.delattr("os.sysconf", raising=False)
-    refuse_too_large(resolve(d_model=1 << 24), np.dtype("float32"))
+    refuse_too_large(resolve(d_model=1 << 24), np.dtype("float32"), 20)
 
 
 @pytest.mark.parametrize("name, value", [("d_model", 2**62), ("n_layers", 10**9), ("n_heads", 10**30)])

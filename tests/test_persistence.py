@@ -295,6 +295,14 @@ def damages(model):
     yield from ((("_model", "target"), value) for value in (None, {}, {"n_outputs": 2, "surplus": 1}))
     yield from ((("_model", "classes"), value) for value in (7, ["a", "b"], np.array(["b", "a"]), np.arange(97)))
     yield ("_model", "classes"), np.array([None, "a"], dtype=object)
+    seen = model.__getstate__()["_model"]["seen"]
+    for name, vector in seen.items():
+        yield from ((("_model", "seen", name), value) for value in no_vectors(vector))
+    for name in ("weight", "deviation", "left_out", "lengths"):
+        yield ("_model", "seen", name), np.full_like(seen[name], -1.0)
+    for name in ("weight", "lengths"):
+        yield ("_model", "seen", name), np.zeros_like(seen[name])
+    yield from ((("_model", "seen"), value) for value in ({}, 7, []))
     yield from ((("_model",), value) for value in (None, {}, 7, []))
     yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
     yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
@@ -344,13 +352,14 @@ def test_a_reconstruction_has_as_many_outputs_as_features():
 def test_a_state_that_lacks_something_or_has_too_much_is_refused(model):
     whole = state_of(model)
     places = [("_model",), ("_model", "network"), ("_model", "target"), ("_model", "training", "optimizer")]
+    places.append(("_model", "seen"))
     for place in places:
         for name in [*at(whole, place), "surplus"]:
             state = state_of(model)
             at(state, place)[name] = 1
             if name != "surplus":
                 del at(state, place)[name]
-                if name in ("mean", "scale", "is_column") and place[-1] == "target":
+                if (name in ("mean", "scale", "is_column") and place[-1] == "target") or name == "seen":
                     continue
             with pytest.raises(ValueError, match="damaged"):
                 restore(model, state)

@@ -8,7 +8,7 @@ from problems import ESTIMATORS, SMALL, make_array, target_of
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, _step_checks
 from skattn._network.network import Network
-from skattn._training import standardise
+from skattn._training import seen, spread
 from skattn.sequences import read_sequences
 
 X = make_array()
@@ -107,8 +107,8 @@ def test_a_spike_does_little_harm_to_reconstruction():
 @pytest.mark.parametrize("shape", [(20_000, 50, 2), (40, 50, 1000)])
 @pytest.mark.parametrize("n_padding", [0, 3])
 def test_fit_takes_little_memory_beside_x(monkeypatch, shape, n_padding, dtype):
-    monkeypatch.setattr(standardise, "_BLOCK", 1 << 15)
-    monkeypatch.setattr(_step_checks, "_BLOCK", 1 << 15)
+    for module, name in ((spread, "BLOCK"), (seen, "BLOCK"), (_step_checks, "_BLOCK")):
+        monkeypatch.setattr(module, name, 1 << 15)
     values = np.random.default_rng(0).normal(size=shape).astype("float32")
     values[:, shape[1] - n_padding :] = np.nan
     tiny = SMALL | {"max_iter": 1, "d_model": 2, "n_heads": 1, "d_feedforward": 2}

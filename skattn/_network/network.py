@@ -143,25 +143,27 @@ class Network:
         if self.parameters.size != size:
             raise damaged("parameters", f"{self.parameters.size} numbers", f"{size}, as the architecture says")
 
-    def initialise(self, generator):
-        """Draw the parameters."""
+    def initialise(self, generator=None):
+        """Draw the parameters; without a generator set only those that are not drawn."""
         weights = self.weights
         for p in self._tape.parameters:
             view = weights[p.name]
             if np.ndim(p.init):
                 view[...] = p.init
-            elif p.init:
-                view[...] = generator.normal(scale=p.init, size=p.shape)
-            else:
-                view[...] = 0.0
+            elif generator is not None:
+                view[...] = generator.normal(scale=p.init, size=p.shape) if p.init else 0.0
 
     @property
     def weights(self):
         """Views of the parameters by name; matrices are (n_in, n_out)."""
+        return self.views(self.parameters)
+
+    def views(self, vector):
+        """Give views of a vector that is laid out as the parameters are, by name."""
         views = {}
         for p in self._tape.parameters:
             offset = self._offsets[p.name]
-            views[p.name] = self.parameters[offset : offset + p.size].reshape(p.shape)
+            views[p.name] = vector[offset : offset + p.size].reshape(p.shape)
         return views
 
     def forward(self, data, name, n_jobs=None):

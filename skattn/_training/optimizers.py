@@ -66,6 +66,18 @@ class Optimizer:
             if not vector.flags.writeable:
                 self.vectors[name] = np.array(vector)
 
+    def rescale(self, view, factor):
+        """Take note that some parameters were multiplied, so their gradients are divided, by a factor.
+
+        Parameters
+        ----------
+        view : callable (vector) -> ndarray
+            Picks those parameters out of a vector.
+        factor : ndarray
+            That can be multiplied with them.
+        """
+        raise NotImplementedError
+
     def _add_penalty(self, parameters, gradient, n_decayed):
         """Gradient of ``alpha / 2 * sum(parameters[:n_decayed] ** 2)``."""
         gradient[:n_decayed] += self.alpha * parameters[:n_decayed]
@@ -89,6 +101,11 @@ class Adam(Optimizer):
         """Add the penalty's gradient, then move."""
         self._add_penalty(parameters, gradient, n_decayed)
         self._move(parameters, gradient, learning_rate, 1.0, 0)
+
+    def rescale(self, view, factor):
+        """Averages of gradients and of their squares."""
+        view(self.vectors["mean"])[...] /= factor
+        view(self.vectors["mean_square"])[...] /= factor**2
 
     def _move(self, parameters, gradient, learning_rate, shrink, n_decayed):
         """Shrink, update both averages and step along their bias-corrected ratio."""
@@ -138,6 +155,10 @@ class SGD(Optimizer):
 
     vector_names = ("velocity",)
     momentum = 0.9
+
+    def rescale(self, view, factor):
+        """The velocity is that of the parameters."""
+        view(self.vectors["velocity"])[...] *= factor
 
     def step(self, parameters, gradient, learning_rate, n_decayed):
         """Accelerate, then move to where the momentum will have carried the parameters."""
