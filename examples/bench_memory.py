@@ -40,7 +40,8 @@ def fit(n_steps):
 
     X = _normal((N_SEQUENCES, n_steps, N_FEATURES))
     # Without a table of positions, whose size is the longest sequence's.
-    model = SelfAttentionClassifier(n_heads=FIT_HEADS, position="none", max_iter=1, random_state=0, n_jobs=N_JOBS)
+    plain = {"embedding": "linear", "n_estimators": 1, "position": "none"}
+    model = SelfAttentionClassifier(n_heads=FIT_HEADS, **plain, max_iter=1, random_state=0, n_jobs=N_JOBS)
     return lambda: tuple(model.fit(X, np.arange(N_SEQUENCES)).weights_.values())
 
 

@@ -22,7 +22,7 @@ torch = bench.torch
 def our_call(x):
     model = SelfAttentionTransformer(
         d_model=D_MODEL, n_heads=N_HEADS, d_feedforward=None, position="none", pooling="mean",
-        max_iter=1, random_state=0, n_jobs=1,
+        embedding="linear", n_estimators=1, max_iter=1, random_state=0, n_jobs=1,
     )  # fmt: skip
     model.fit(np.random.default_rng(1).normal(size=(8, x.shape[1], N_FEATURES)).astype(np.float32))
     return lambda: model.transform(x)

@@ -28,7 +28,7 @@ def classifier(**parameters):
     from skattn import SelfAttentionClassifier
 
     shared = {"d_model": 32, "n_heads": 4, "n_layers": 2, "max_iter": 2, "batch_size": 24, "random_state": 0}
-    return SelfAttentionClassifier(**(shared | parameters))
+    return SelfAttentionClassifier(**({"n_kernels": 64, "n_estimators": 2} | shared | parameters))
 
 
 def digest(*arrays):

@@ -26,7 +26,16 @@ import skops.io
 from skattn import SelfAttentionClassifier, interchange
 from skattn.persistence import TRUSTED_TYPES
 
-OPTIONS = {"d_model": 4, "n_heads": 2, "d_feedforward": 3, "max_iter": 2, "random_state": 0, "n_jobs": 1}
+OPTIONS = {
+    "n_kernels": 16,
+    "n_estimators": 2,
+    "d_model": 4,
+    "n_heads": 2,
+    "d_feedforward": 3,
+    "max_iter": 2,
+    "random_state": 0,
+    "n_jobs": 1,
+}
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.remove", "subprocess.Popen", "socket.connect")
 BATCH = 1000
 NUMBERS = (0, -1, 1, 2, 7, 2**31, 2**63 - 1, 2**64, -(2**63), 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"))

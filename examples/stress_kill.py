@@ -34,7 +34,7 @@ import skattn
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
 
 N_SAMPLES, N_STEPS, N_FEATURES = 60, 20, 3
-COMMON = {"batch_size": 10, "max_iter": 30, "random_state": 0}
+COMMON = {"batch_size": 10, "max_iter": 30, "random_state": 0, "embedding": "linear", "n_estimators": 1}
 # Name: (class, parameters, what it learns from).
 FITS = {
     "adamw, cosine, dropout": (SelfAttentionClassifier, {"dropout": 0.2}, ("y",)),
@@ -52,6 +52,11 @@ FITS = {
         SelfAttentionRegressor,
         {"early_stopping": True, "dtype": "float32"},
         ("values", "weight", "validation"),
+    ),
+    "two networks behind stems": (
+        SelfAttentionClassifier,
+        {"embedding": "random_convolution", "n_kernels": 32, "n_estimators": 2, "max_iter": 15},
+        ("y",),
     ),
     "reconstruction": (SelfAttentionTransformer, {"n_layers": 2, "d_model": 32}, ()),
 }
