@@ -246,9 +246,8 @@ class SelfAttentionParameters(BaseEstimator):
 
 def document(estimator: type) -> type:
     """Fill ``{parameters}`` and ``{attributes}`` in a class docstring with those that all share."""
-    if (
-        estimator.__doc__ and sys.flags.optimize < 2
-    ):  # python -OO leaves no docstrings, and data classes write some of their own
+    # python -OO leaves no docstrings, and data classes then write some of their own.
+    if estimator.__doc__ and sys.flags.optimize < 2:
         shared = (SelfAttentionParameters.__doc__ or "").split("----------\n")
         parameters = shared[1].rsplit("Attributes", maxsplit=1)[0].strip()
         text = estimator.__doc__.replace("{parameters}", parameters)

@@ -140,6 +140,13 @@ def test_neighbours_stay_apart_in_all_that_fit_is_given(contain):
         model.fit(X, y, X_val=X[:2], y_val=contain([2**53, 2**53 + 3]))
 
 
+def test_lists_are_no_labels():
+    nest = np.empty(2, dtype=object)
+    nest[:] = [1, 2], [3]
+    with pytest.raises(ValueError, match=r"Unknown label type: y holds \[1, 2\] \(list\)"):
+        read_target(nest, "cross_entropy", 2)
+
+
 def test_rows_of_different_lengths_are_left_to_others():
     rows = [[1, 2], [3]]
     assert rows is as_array(rows, "y")
