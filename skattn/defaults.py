@@ -17,14 +17,11 @@ FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN = 256, 2048, 2
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
 
-MANY = 500
-"""Samples from which on training behind a stem takes `MANY_UPDATES`."""
+UPDATES = {10: 200, 30: 600, 300: 600, 500: 3000}
+"""Updates behind a stem for some numbers of samples; in between along straight lines, beyond as at the ends."""
 
-FEWEST_UPDATES, UPDATES, MANY_UPDATES, UPDATES_A_SAMPLE = 200, 600, 1500, 20
-"""Updates behind a stem: so many for each sample, within bounds; and from `MANY` samples on."""
-
-BATCH, MANY_BATCH = 8, 16
-"""Samples an update behind a stem."""
+BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
+"""Samples an update behind a stem, and that many from so many samples on."""
 
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
@@ -90,7 +87,7 @@ def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
 
 
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
-    """Sequences an update: `BATCH` behind a stem, and more of very many; else see `settings.resolve_batch_size`.
+    """Sequences an update: `BATCH` behind a stem, or `LARGE_BATCH`; else see `settings.resolve_batch_size`.
 
     Parameters
     ----------
@@ -99,12 +96,12 @@ def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samp
     n_samples : int
     """
     if batch_size == "auto" and architecture.n_kernels:
-        batch_size = BATCH if n_samples < MANY else MANY_BATCH
+        batch_size = BATCH if n_samples < LARGE else LARGE_BATCH
     return settings.resolve_batch_size(batch_size, n_samples)
 
 
 def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples: int, batch_size: int) -> int:
-    """Epochs of a fit: behind a stem `UPDATES`, or `MANY_UPDATES`; else see `settings.resolve_max_iter`.
+    """Epochs of a fit: behind a stem as many as `UPDATES` take; else see `settings.resolve_max_iter`.
 
     Parameters
     ----------
@@ -114,8 +111,7 @@ def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples:
     batch_size : int
     """
     if max_iter == "auto" and architecture.n_kernels:
-        few = min(max(UPDATES_A_SAMPLE * n_samples, FEWEST_UPDATES), UPDATES)
-        n_updates = few if n_samples < MANY else MANY_UPDATES
+        n_updates = round(float(np.interp(n_samples, list(UPDATES), list(UPDATES.values()))))
         return -(-n_updates // -(-n_samples // batch_size))
     return settings.resolve_max_iter(max_iter, n_samples, batch_size)
 

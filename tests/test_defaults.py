@@ -71,7 +71,7 @@ def test_kernels_grow_with_the_tokens_that_there_are():
 def test_updates_and_batches_follow_the_number_of_samples():
     architecture = fitted(numbers())
     linear = fitted(numbers(), embedding="linear")
-    for n_samples, batch, n_updates in ((5, 5, 200), (20, 8, 400), (100, 8, 600), (1000, 16, 1500)):
+    for n_samples, batch, n_updates in ((5, 5, 200), (20, 8, 400), (100, 8, 600), (400, 8, 1800), (3000, 16, 3000)):
         assert resolve_batch_size("auto", architecture, n_samples) == batch
         epochs = resolve_max_iter("auto", architecture, n_samples, batch)
         assert n_updates <= epochs * -(-n_samples // batch) < n_updates + -(-n_samples // batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skattn._training import loop
+from skattn import parameters
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -37,7 +37,7 @@ def inclusions():
 
 def test_readme_code_runs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loop, "resolve_max_iter", lambda *_: 2)
+    monkeypatch.setattr(parameters, "resolve_max_iter", lambda *_: 2)
     for block in code_blocks("python"):
         exec(compile(block, str(README), "exec"), {})
 
