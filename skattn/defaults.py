@@ -11,8 +11,8 @@ from skattn._network.stem import GROUP
 from skattn._training import settings
 from skattn.sequences import Sequences
 
-FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN = 256, 2048, 2
-"""Kernels of a stem: so many for each token that there is to learn from, within bounds."""
+FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN = 256, 1920, 2
+"""Kernels of a stem: so many for each token to learn from, within bounds. With 1920, three networks take 2 MiB."""
 
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""

@@ -290,7 +290,7 @@ def _begin_network(
             n_kernels=architecture.n_kernels,
             stride=architecture.stride,
             is_causal=architecture.is_causal,
-            generator=np.random.default_rng([seed, 1]),
+            seed=seed,
             dtype=network.dtype,
             n_jobs=n_jobs,
         )

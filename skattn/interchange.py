@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from skattn import __version__
 from skattn._network.checks import check_architecture, check_choice, check_fields, damaged
 from skattn._network.network import Architecture, Network
-from skattn._network.stem import STEM_ARRAYS
+from skattn._network.stem import STEM_PARTS
 from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
-from skattn.model import Member, Model, named_weights
+from skattn.model import Member, Model, named_weights, prefix_of
 from skattn.parameters import resolve_architecture
 from skattn.persistence import VERSION, read_state
 
@@ -71,9 +71,10 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     tensors = {**named_weights(model), **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
     for i, member in enumerate(model.members):
         if member.network.stem is not None:
-            tensors |= {_stem_name(i, len(model.members), n): a for n, a in member.network.stem.arrays.items()}
+            tensors |= {prefix_of(i) + f"stem.{name}": part for name, part in member.network.stem.parts.items()}
     if target.mean is not None:
         tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
+    # A number becomes a vector of one.
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     names, parameters = getattr(estimator, "feature_names_in_", None), estimator.get_params(deep=False)
     training = [{name: getattr(member.state, name) for name in _TRAINING} for member in model.members]
@@ -157,9 +158,9 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     return read_state(state, type(estimator))
 
 
-def _stem_name(number: int, n_members: int, name: str) -> str:
-    """What an array of a network's stem is called."""
-    return f"stem.{name}" if n_members == 1 else f"networks.{number}.stem.{name}"
+def _stem_part(tensor: NDArray[Any]) -> Any:
+    """A part of a stem as it was before it was written: a vector, or a whole number."""
+    return int(tensor[0]) if tensor.dtype == np.int64 and tensor.shape == (1,) else tensor
 
 
 def _read_members(
@@ -173,7 +174,7 @@ def _read_members(
     members = [Member(Network(architecture, dtype), TrainingState(0)) for _ in training]
     weights = named_weights(Model(members, "", Target(architecture.n_outputs), None))
     stems = [
-        {name: _stem_name(i, len(members), name) for name in STEM_ARRAYS} if architecture.n_kernels else {}
+        {name: prefix_of(i) + f"stem.{name}" for name in STEM_PARTS} if architecture.n_kernels else {}
         for i in range(len(members))
     ]
     check_fields("tensors", tensors, (*weights, *others, *(name for stem in stems for name in stem.values())))
@@ -186,7 +187,7 @@ def _read_members(
         {
             "network": member.network.__getstate__()
             | scaling
-            | ({"stem": {name: tensors[full] for name, full in stem.items()}} if stem else {}),
+            | ({"stem": {name: _stem_part(tensors[full]) for name, full in stem.items()}} if stem else {}),
             "training": check_fields("training", state, _TRAINING),
         }
         for member, stem, state in zip(members, stems, training, strict=True)

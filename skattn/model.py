@@ -59,12 +59,15 @@ class Model:
         return self.members[0].state
 
 
+def prefix_of(number: int) -> str:
+    """What the names of a network's arrays begin with: nothing for the first, so that one alone has plain names."""
+    return f"networks.{number}." if number else ""
+
+
 def named_weights(model: Model) -> dict[str, NDArray[Any]]:
-    """Every learned array by its name; those of several networks begin with ``networks.``, their number and a dot."""
-    if len(model.members) == 1:
-        return model.network.weights
+    """Every learned array by its name."""
     return {
-        f"networks.{i}.{name}": weight
+        prefix_of(i) + name: weight
         for i, member in enumerate(model.members)
         for name, weight in member.network.weights.items()
     }

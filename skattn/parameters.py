@@ -82,7 +82,7 @@ class SelfAttentionParameters(BaseEstimator):
         (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
         and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
     n_kernels : int or "auto", default="auto"
-        Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from, from 256 to 2048.
+        Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from, from 256 to 1920.
     n_tokens : int, default=64
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     n_estimators : int, default=3
@@ -140,9 +140,9 @@ class SelfAttentionParameters(BaseEstimator):
     Attributes
     ----------
     weights_ : dict of str to ndarray
-        Every learned array by its name, for example ``"layers.0.query.weight"``, or of several networks
-        ``"networks.0.layers.0.query.weight"``, a matrix being ``(n_in, n_out)``. Read-only: these are the arrays
-        that are computed with.
+        Every learned array by its name, for example ``"layers.0.query.weight"``, a matrix being ``(n_in, n_out)``;
+        those of the second network are ``"networks.1.layers.0.query.weight"``, and so on. Read-only: these are the
+        arrays that are computed with.
     objective_ : str
         What was learned: "cross_entropy", "binary_cross_entropy", "squared_error" or "reconstruction".
     classes_ : ndarray of shape (n_classes,)

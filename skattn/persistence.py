@@ -24,7 +24,7 @@ from skattn._network.checks import (
     damaged,
 )
 from skattn._network.network import Architecture, Network
-from skattn._network.stem import GROUP, STEM_ARRAYS, Stem
+from skattn._network.stem import GROUP, STEM_PARTS, Stem
 from skattn._storage import refuse_newer
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
@@ -120,7 +120,7 @@ def write_stem(attributes: dict[str, Any]) -> dict[str, Any]:
     state = {**attributes, VERSION: __version__}
     if "_stem" in state:
         stem = state["_stem"]
-        state["_stem"] = {**stem.arrays, "is_causal": stem.is_causal, "stride": stem.stride}
+        state["_stem"] = {**stem.parts, "is_causal": stem.is_causal, "stride": stem.stride}
     return state
 
 
@@ -142,7 +142,7 @@ def read_stem(state: Any, kind: Any) -> dict[str, Any]:
     attributes = _read_attributes(state, kind)
     if "_stem" not in attributes:
         return attributes
-    plain = check_fields("_stem", attributes["_stem"], (*STEM_ARRAYS, "is_causal", "stride"))
+    plain = check_fields("_stem", attributes["_stem"], (*STEM_PARTS, "is_causal", "stride"))
     is_causal, stride = _read_switch("is_causal", plain.pop("is_causal")), check_whole("stride", plain.pop("stride"), 1)
     n_features, n_kernels = np.size(plain["channel_floor"]), np.size(plain["slope"])
     dtype = check_choice("dtype", getattr(getattr(plain["slope"], "dtype", None), "name", None), ("float32", "float64"))

@@ -31,7 +31,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_kernels : int or "auto", default="auto"
-        Random convolutions, in groups of 16. "auto": two for each token to learn from, from 256 to 2048.
+        Random convolutions, in groups of 16. "auto": two for each token to learn from, from 256 to 1920.
     n_tokens : int, default=64
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     causal : bool, default=False
@@ -142,7 +142,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
             n_kernels=whole_groups(n_kernels),
             stride=stride,
             is_causal=self.causal,
-            generator=np.random.default_rng(seed),
+            seed=seed,
             dtype=dtype,
             n_jobs=self.n_jobs,
         )

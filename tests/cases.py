@@ -93,7 +93,7 @@ def make_stem(network, seed=0):
     return learn_stem(
         batch, make_weight(len(batch.lengths)), network.mean, network.scale, n_kernels=network.architecture.n_kernels,
         stride=network.architecture.stride, is_causal=network.architecture.is_causal,
-        generator=np.random.default_rng(seed), dtype=network.dtype,
+        seed=seed, dtype=network.dtype,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_a_first_part_of_the_data_calibrates_no_stem():
 
 
 def test_kernels_grow_with_the_tokens_that_there_are():
-    assert [resolve_n_kernels(np.full(n, 10), 1) for n in (1, 40, 5000)] == [256, 800, 2048]
+    assert [resolve_n_kernels(np.full(n, 10), 1) for n in (1, 40, 5000)] == [256, 800, 1920]
 
 
 def test_updates_and_batches_follow_the_number_of_samples():

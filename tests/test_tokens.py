@@ -89,7 +89,7 @@ def test_a_pickled_one_gives_equal_bits_and_damage_is_refused():
     copied = pickle.loads(pickle.dumps(transformer))
     for a, b in zip(copied.transform(X), transformer.transform(X), strict=True):
         np.testing.assert_array_equal(a, b)
-    for name, value in (("slope", np.zeros(0)), ("slope", None), ("channels", np.zeros((1, 1), np.int64))):
+    for name, value in (("slope", np.zeros(0)), ("slope", None), ("n_dilations", 0)):
         state = transformer.__getstate__()
         state["_stem"] = {**state["_stem"], name: value}
         with pytest.raises(ValueError, match="damaged"):

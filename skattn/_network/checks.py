@@ -6,9 +6,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .._kernels.convolution import GROUP, TAPS
 from .layers import POOLINGS, POSITIONS
-from .stem import STEM_ARRAYS, n_channels, stem_width
+from .stem import GROUP, STEM_PARTS, stem_width
 
 MOST = 2**53
 """Largest whole number that a file may hold: room to count on, in integers and in floats."""
@@ -25,8 +24,8 @@ _SIZES = (
     "max_steps",
 )
 _LOSSES = ("cross_entropy", "squared_error", "binary_cross_entropy", "reconstruction")
-# Of a kernel's taps: room for its reach is taken before and behind each piece of a sequence.
-_MOST_DILATION = 1 << 20
+# Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
+_MOST_DILATIONS = 20
 _DTYPES = ("float32", "float64")
 
 
@@ -125,30 +124,22 @@ def _check_scaling(name, value, size, dtype):
     return check_vector(name, value, size, dtype).astype(np.float64, copy=False)
 
 
-def check_stem(arrays, n_features, n_kernels, is_causal, dtype):
-    """Check the arrays of a stem, all of them finite; kernels read channels by the numbers in them."""
-    arrays, n_groups = check_fields("stem", arrays, STEM_ARRAYS), n_kernels // GROUP
-    n_all, width = n_channels(n_features, is_causal), stem_width(n_features, n_kernels, is_causal)
-    most = arrays["channels"].shape[-1] if np.ndim(arrays["channels"]) == 2 else 0
-    bounds = {"dilations": (1, _MOST_DILATION), "n_channels": (1, most), "channels": (0, n_all - 1)}
-    shapes = {
-        **dict.fromkeys(("channel_floor", "difference_scale"), ((n_features,), np.float64)),
-        **dict.fromkeys(("dilations", "n_channels"), ((n_groups,), np.int64)),
-        "channels": ((n_groups, most), np.int64),
-        "weights": ((n_groups, most, TAPS, GROUP), dtype),
-        **dict.fromkeys(("slope", "shift"), ((n_kernels,), dtype)),
-        **dict.fromkeys(("feature_mean", "feature_scale"), ((width,), dtype)),
-    }
-    for name, (shape, kind) in shapes.items():
-        flat = arrays[name].reshape(-1) if getattr(arrays[name], "shape", None) == shape else arrays[name]
-        arrays[name] = check_vector(f"stem.{name}", flat, math.prod(shape), kind).reshape(shape)
-    for name, (least, largest) in bounds.items():
-        if arrays[name].min() < least or arrays[name].max() > largest:
-            raise damaged(f"stem.{name}", arrays[name].tolist(), f"numbers from {least} to {largest}")
+def check_stem(parts, n_features, n_kernels, is_causal, dtype):
+    """Check what a file holds of a stem, all numbers finite; the rest is drawn by its seed."""
+    parts, width = check_fields("stem", parts, STEM_PARTS), stem_width(n_features, n_kernels, is_causal)
+    parts["seed"] = check_whole("stem.seed", parts["seed"])
+    parts["n_dilations"] = check_whole("stem.n_dilations", parts["n_dilations"], 1, _MOST_DILATIONS)
+    for names, size, kind in (
+        (("channel_floor", "difference_scale"), n_features, np.float64),
+        (("slope", "shift"), n_kernels, dtype),
+        (("feature_mean", "feature_scale"), width, dtype),
+    ):
+        for name in names:
+            parts[name] = check_vector(f"stem.{name}", parts[name], size, kind)
     for name in ("channel_floor", "difference_scale"):
-        if arrays[name].min() <= 0:
-            raise damaged(f"stem.{name}", arrays[name].tolist(), "positive numbers")
-    return arrays
+        if parts[name].min() <= 0:
+            raise damaged(f"stem.{name}", parts[name].tolist(), "positive numbers")
+    return parts
 
 
 def check_architecture(values, n_parameters):

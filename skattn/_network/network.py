@@ -122,7 +122,7 @@ class Network:
         """Give all that the network is made of, as plain values and arrays."""
         arrays = {name: getattr(self, name) for name in ("mean", "scale", "parameters")}
         state = {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
-        return state if self.stem is None else {**state, "stem": self.stem.arrays}
+        return state if self.stem is None else {**state, "stem": self.stem.parts}
 
     def __setstate__(self, state):
         """Become what `__getstate__` gave; ValueError where that does not fit together."""

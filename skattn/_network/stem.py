@@ -1,6 +1,7 @@
 """A fixed stem before the network: random convolutions turn each sequence into fewer, wider steps, its tokens."""
 
 import math
+from copy import copy
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ _WINDOW, _MOST_WINDOW = 8, 2048
 _CHANNELS_A_KERNEL = 3
 # How far a kernel reaches, as a part of the median length.
 _WIDEST = 8
+# Deviation of the sum of eight bytes.
+_BYTES_DEVIATION = math.sqrt(8 * (256**2 - 1) / 12)
 # How steeply a response rises, in its own deviations: 4 there is a slope of 1 at its bias.
 _STEEPNESS = 4 / math.log(2)
 # A share of the median deviation below which a sequence counts as constant.
@@ -58,6 +61,10 @@ class Stem:
         Whether nothing may depend on later steps.
     stride : int
         Steps of a token.
+    seed : int
+        What dilations, channels and weights are drawn by; they are not in files.
+    n_dilations : int
+        Dilations are 1, 2, 4, and so on.
     channel_floor, difference_scale : ndarray of shape (n_features,), float64
         Smallest deviation of a sequence's own steps, and deviation of differences, both in deviations of all steps.
     dilations, n_channels : int64 array of shape (n_groups,)
@@ -77,21 +84,24 @@ class Stem:
 
     is_causal: bool
     stride: int
+    seed: int
+    n_dilations: int
     channel_floor: np.ndarray
     difference_scale: np.ndarray
-    dilations: np.ndarray
-    n_channels: np.ndarray
-    channels: np.ndarray
-    weights: np.ndarray
     slope: np.ndarray
     shift: np.ndarray
     feature_mean: np.ndarray
     feature_scale: np.ndarray
 
+    def __post_init__(self):
+        n_groups, n_features = len(self.slope) // GROUP, len(self.channel_floor)
+        drawn = _draw(self.seed, self.n_dilations, n_features, n_groups, self.is_causal, self.slope.dtype)
+        vars(self).update(drawn)
+
     @property
-    def arrays(self):
-        """All that is not in the architecture, by name."""
-        return {name: getattr(self, name) for name in STEM_ARRAYS}
+    def parts(self):
+        """All that is not in the architecture and cannot be drawn again, by name."""
+        return {name: getattr(self, name) for name in STEM_PARTS}
 
     @property
     def width(self):
@@ -173,7 +183,7 @@ class Stem:
         return n_channels(len(self.channel_floor), self.is_causal)
 
 
-STEM_ARRAYS = tuple(f.name for f in fields(Stem) if f.name not in ("is_causal", "stride"))
+STEM_PARTS = tuple(field.name for field in fields(Stem) if field.name not in ("is_causal", "stride"))
 """What a file holds of a stem."""
 
 
@@ -205,7 +215,7 @@ def _items(counts, strides):
     return items, int(((last - first) * strides[sample]).max())
 
 
-def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, generator, dtype, n_jobs=None):
+def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, seed, dtype, n_jobs=None):
     """Draw kernels and calibrate them on training sequences.
 
     Weighting a sample is the same as repeating it for up to `_MOST_SAMPLES` samples; of more, as many are drawn.
@@ -222,7 +232,7 @@ def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, gener
     stride : int
         Steps of a token.
     is_causal : bool
-    generator : numpy.random.Generator
+    seed : int
     dtype : {"float32", "float64"}
     n_jobs : int, optional
 
@@ -230,43 +240,54 @@ def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, gener
     -------
     stem : Stem
     """
+    generator = np.random.default_rng([seed, 1])
     if len(weight) > _MOST_SAMPLES:
         drawn = np.sort(generator.permutation(len(weight))[:_MOST_SAMPLES])
         data, weight = data.take(drawn), weight[drawn]
     floor, change = _measure_channels(data, weight, mean, scale)
     longest = weighted_quantile(data.lengths.astype(np.float64), weight, 0.5)
-    kernels = _draw(len(mean), -(-n_kernels // GROUP), longest, is_causal, generator, dtype)
-    n_kernels = len(kernels["dilations"]) * GROUP
+    n_dilations = 1 + int(math.log2(max(1.0, (longest - 1) / _WIDEST)))
+    n_kernels = -(-n_kernels // GROUP) * GROUP
     width = stem_width(len(mean), n_kernels, is_causal)
     blank = {"slope": np.ones(n_kernels, dtype), "shift": np.zeros(n_kernels, dtype)}
     plain = {"feature_mean": np.zeros(width, dtype), "feature_scale": np.ones(width, dtype)}
-    stem = Stem(bool(is_causal), int(stride), floor, change, **kernels, **blank, **plain)
-    stem.slope, stem.shift = _calibrate(
-        stem, data, weight, (mean, scale), generator.uniform(0.1, 0.9, n_kernels), n_jobs
-    )
+    stem = Stem(bool(is_causal), int(stride), int(seed), n_dilations, floor, change, **blank, **plain)
+    quantiles = generator.uniform(0.1, 0.9, n_kernels)
+    stem.slope, stem.shift = _calibrate(stem, data, weight, (mean, scale), quantiles, n_jobs)
     stem.feature_mean, stem.feature_scale = _measure_features(stem, data, weight, (mean, scale), n_jobs)
     return stem
 
 
-def _draw(n_features, n_groups, longest, is_causal, generator, dtype):
-    """Draw dilations, channels and weights of groups of kernels."""
-    dilations = 2 ** np.arange(1 + int(math.log2(max(1.0, (longest - 1) / _WIDEST))))
-    n_all = n_channels(n_features, is_causal)
-    # Dilations go round, so that each has its share, and channels are drawn.
-    dilation = dilations[np.arange(n_groups) % len(dilations)].astype(np.int64)
-    is_read = generator.random((n_groups, n_all)) < _CHANNELS_A_KERNEL / n_all
-    is_read[np.arange(n_groups), generator.integers(n_all, size=n_groups)] |= ~is_read.any(axis=1)
+def _draw(seed, n_dilations, n_features, n_groups, is_causal, dtype):
+    """Draw dilations, channels and weights of groups of kernels: the same on every machine and in every version."""
+    n_all, groups = n_channels(n_features, is_causal), np.arange(n_groups)
+    places = _count(seed, 0, (n_groups, n_all))
+    is_read = places < np.uint64(2**64 - 1) // np.uint64(n_all) * np.uint64(min(_CHANNELS_A_KERNEL, n_all))
+    is_read[groups, (_count(seed, 1, n_groups) % np.uint64(n_all)).astype(np.int64)] |= ~is_read.any(axis=1)
     count = is_read.sum(axis=1)
     channels = np.argsort(~is_read, axis=1, kind="stable")[:, : count.max()]
-    weights = generator.normal(size=(n_groups, count.max(), TAPS, GROUP))
-    weights -= weights.mean(axis=2, keepdims=True)
+    # Sums of eight bytes are all but normal, and whole numbers are the same everywhere, also their mean in nine parts.
+    bytes_ = _count(seed, 2, (n_groups, int(count.max()), TAPS, GROUP)).view(np.uint8)
+    sums = bytes_.reshape(n_groups, int(count.max()), TAPS, GROUP, 8).sum(axis=-1, dtype=np.int64)
+    weights = (TAPS * sums - sums.sum(axis=2, keepdims=True)) / (TAPS * _BYTES_DEVIATION)
     weights[np.arange(count.max()) >= count[:, np.newaxis]] = 0
     return {
-        "dilations": dilation,
+        # Dilations go round, so that each has its share, and channels are drawn.
+        "dilations": (1 << (groups % n_dilations)).astype(np.int64),
         "n_channels": count.astype(np.int64),
         "channels": np.ascontiguousarray(channels, np.int64),
         "weights": np.ascontiguousarray(weights, dtype),
     }
+
+
+def _count(seed, stream, shape):
+    """Give 64 random bits each, counted as the kernels count theirs (splitmix64: Steele, Lea & Flood 2014, OOPSLA)."""
+    n = math.prod(np.atleast_1d(shape).tolist())
+    state = np.arange(n, dtype=np.uint64) + np.uint64((seed * 0x1F83D9AB + stream * 0x3C6EF372F3C6EF37) % 2**64)
+    state += np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+    return (state ^ (state >> np.uint64(31))).astype("<u8").reshape(shape)
 
 
 def _measure_channels(data, weight, mean, scale):
@@ -297,10 +318,9 @@ def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
     deviation, bias = np.empty((2, len(quantiles)))
     for first in range(0, len(stem.dilations), _GROUPS_AT_A_TIME):
         some, k = slice(first, first + _GROUPS_AT_A_TIME), first * GROUP
-        part = replace(
-            stem, dilations=stem.dilations[some], n_channels=stem.n_channels[some], channels=stem.channels[some],
-            weights=stem.weights[some],
-        )  # fmt: skip
+        part = copy(stem)
+        for name in ("dilations", "n_channels", "channels", "weights"):
+            setattr(part, name, getattr(stem, name)[some])
         rows = part._run(
             convolution.responses_item, data, scaling, counts, strides, len(part.dilations) * GROUP, n_jobs
         )
