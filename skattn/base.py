@@ -38,7 +38,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     _learns: ClassVar[frozenset[str]] = frozenset(OBJECTIVES)
     """Objectives that the estimator may have learned."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        validation_groups: Any = None,
+    ) -> Self:
         """Learn from sequences.
 
         Parameters
@@ -54,6 +63,9 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             How much each sample counts; 0 leaves it out. By default all count alike.
         X_val, y_val : as X and y, default=None
             Samples to score after every epoch, instead of a share of X where there is `early_stopping`.
+        validation_groups : array-like of shape (n_samples,), default=None
+            Who or what each sample is of; those of one group are held out together, or not at all. Only where
+            `early_stopping` holds out a share of X.
 
         Returns
         -------
@@ -73,7 +85,15 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             checkpoint = None if self.checkpoint is None else Checkpoint(self)
             model = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
             self._model = fit_model(
-                self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val, checkpoint=checkpoint
+                self,
+                X,
+                y,
+                sample_weight,
+                model=model,
+                X_val=X_val,
+                y_val=y_val,
+                validation_groups=validation_groups,
+                checkpoint=checkpoint,
             )
         return self
 

@@ -15,7 +15,8 @@ from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.seen import Seen, assume_seen, look, supported_length
 from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
 from skattn.sequences import Sequences, read_sequences
-from skattn.targets import keep_present, read_target, sorted_classes, split_validation
+from skattn.targets import keep_present, read_target, sorted_classes
+from skattn.validation import find_scorer, make_score, rarest_labels, read_groups, split_validation
 from skattn.weighting import read_sample_weight
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Samples:
     weight: NDArray[np.float64]
     objective: str
     classes: Any
+    groups: NDArray[np.int64] | None = None
 
     def take(self, indices: NDArray[np.int64]) -> "Samples":
         """Give some of the samples."""
-        target = None if self.target is None else self.target[indices]
-        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
+        target, groups = (None if part is None else part[indices] for part in (self.target, self.groups))
+        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices], groups=groups)
 
 
 def fit_model(
@@ -74,6 +76,7 @@ def fit_model(
     classes: Any = None,
     X_val: Any = None,
     y_val: Any = None,
+    validation_groups: Any = None,
     n_epochs: int | None = None,
     plan: str = "new",
     checkpoint: "Checkpoint | None" = None,
@@ -85,7 +88,7 @@ def fit_model(
     estimator : SelfAttentionEstimator
         Gives parameters, `_choose_objective` and `_weigh_classes`. Only `n_features_in_` and
         `feature_names_in_` are set on it.
-    X, y, sample_weight, X_val, y_val
+    X, y, sample_weight, X_val, y_val, validation_groups
         As the user passed them.
     model : Model, optional
         To go on from; it stays as it is. By default a new one.
@@ -107,7 +110,8 @@ def fit_model(
     ValueError
         If anything cannot be used, or training diverges.
     """
-    samples = _read_samples(estimator, X, y, sample_weight, model, classes)
+    find_scorer(estimator.scoring)  # a word that is none is refused before anything else is done
+    samples = _read_samples(estimator, X, y, sample_weight, model, classes, validation_groups)
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
     if checkpoint:
         seed = checkpoint.settle_seed(seed)
@@ -124,7 +128,7 @@ def fit_model(
         model.state,
         n_epochs=n_epochs,
         plan=plan,
-        validation=validation and (*_encode(validation, model), OBJECTIVES[model.objective].score),
+        validation=validation and (*_encode(validation, model), make_score(estimator, validation, model)),
         on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
     )
     model.network.release()
@@ -145,7 +149,9 @@ def _draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
+def _read_samples(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any, groups: Any
+) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     data = read_sequences(X, estimator, reset=model is None)
     objective = estimator._choose_objective(y, model.objective if model else None)
@@ -153,7 +159,8 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
-    samples = Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
+    groups = read_groups(groups, data.n_samples)
+    samples = Samples(data, target, weight, objective, all_classes, groups).take(np.flatnonzero(weight))
     if objective == "cross_entropy" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     if samples.classes is None:
@@ -179,6 +186,11 @@ def _choose_validation(
     estimator: Any, samples: Samples, X_val: Any, y_val: Any, seed: int
 ) -> tuple[Samples, Samples | None]:
     """Samples to train on and samples to validate with: the user's own, a share, or none."""
+    if samples.groups is not None and (X_val is not None or not estimator.early_stopping):
+        raise ValueError(
+            "validation_groups say which samples are held out together, and none are held out here; set "
+            "early_stopping=True and give no X_val, or leave validation_groups out."
+        )
     if X_val is not None:
         return samples, _read_validation(estimator, samples, X_val, y_val)
     if y_val is not None:
@@ -186,7 +198,11 @@ def _choose_validation(
     if not estimator.early_stopping:
         return samples, None
     labels = samples.target if samples.objective == "cross_entropy" else None
-    train_indices, indices = split_validation(samples.data.n_samples, labels, estimator.validation_fraction, seed)
+    if samples.objective == "binary_cross_entropy":
+        labels = rarest_labels(samples.target)
+    train_indices, indices = split_validation(
+        samples.data.n_samples, labels, estimator.validation_fraction, seed, samples.groups
+    )
     return samples.take(train_indices), samples.take(indices)
 
 
@@ -204,7 +220,7 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
         n_outputs=None if samples.target is None else _n_columns(samples.target),
         name="y_val",
     )
-    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples))
+    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples), groups=None)
 
 
 def _n_columns(target: NDArray[Any]) -> int:

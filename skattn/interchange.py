@@ -23,7 +23,7 @@ from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import FREE
 from skattn.fitting import Model
-from skattn.parameters import resolve_architecture
+from skattn.parameters import name_of, resolve_architecture
 from skattn.persistence import VERSION, read_state
 
 _DESCRIPTION = "skattn"
@@ -217,7 +217,7 @@ def _name(kind: type) -> str:
 def _plain(value: Any) -> Any:
     """A parameter for people to read."""
     is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
-    return value if is_plain else repr(value)
+    return value if is_plain else name_of(value)
 
 
 def _write_labels(labels: NDArray[Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a user may set: names, defaults, allowed values, documentation, and what follows from them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -90,9 +91,15 @@ class SelfAttentionParameters(BaseEstimator):
         data sets, rising to 1500 for those of 300 sequences and more; 10 for very large ones.
     early_stopping : bool, default=False
         Whether to watch the score of validation samples, end when it stops improving, and keep
-        the weights that scored best. The samples are ``X_val, y_val`` of `fit`, or else a share of X.
+        the weights that scored best: of losses that may be equal, by their standard error, the last.
+        The samples are ``X_val, y_val`` of `fit`, or else a share of X.
+    scoring : str, callable or None, default=None
+        That score: the name of a scorer of scikit-learn, or a callable ``(estimator, X, y)`` that gives a
+        number, higher being better. None: minus the mean loss, which tells more than right and wrong where
+        a class is rare. A transformer predicts nothing that could be scored otherwise.
     validation_fraction : float, default=0.1
-        That share, in (0, 1), of each class where possible. Only used with `early_stopping`.
+        That share, in (0, 1), of each class, of which one sample at least is left to learn from. Only
+        used with `early_stopping`.
     n_iter_no_change : int, default=10
         Training ends after this many epochs, and 50 updates, without an improvement by `tol`.
     tol : float, default=1e-4
@@ -131,8 +138,8 @@ class SelfAttentionParameters(BaseEstimator):
     best_loss_ : float
         Lowest training loss of an epoch.
     validation_scores_ : list of float
-        Validation score of every epoch: accuracy, R², or minus the mean loss. Only with
-        `early_stopping` or ``X_val``.
+        Validation score of every epoch: minus the mean loss, each sample counting by its weight, or what
+        `scoring` says. Only with `early_stopping` or ``X_val``.
     n_iter_ : int
         Epochs so far, all calls of `partial_fit` and warm starts included.
     n_features_in_ : int
@@ -161,6 +168,7 @@ class SelfAttentionParameters(BaseEstimator):
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"
     early_stopping: bool = False
+    scoring: str | Callable[..., Any] | None = None
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
     tol: float = 1e-4
@@ -193,6 +201,7 @@ class SelfAttentionParameters(BaseEstimator):
         "batch_size": [_AT_LEAST_1, StrOptions({"auto"})],
         "max_iter": [_AT_LEAST_1, StrOptions({"auto"})],
         "early_stopping": ["boolean"],
+        "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [_AT_LEAST_1],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -304,6 +313,12 @@ def resolve_settings(parameters: SelfAttentionParameters) -> Settings:
     """Hand the learning parameters on under their own names."""
     known = set(parameters.get_params(deep=False))
     return Settings(**{f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known})
+
+
+def name_of(value: Any) -> str:
+    """Say what a parameter is, in the same words in every process: the representation of a function has an address."""
+    names = (getattr(value, name, None) for name in ("__module__", "__qualname__"))
+    return ".".join(map(str, names)) if hasattr(value, "__qualname__") else repr(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Say what is learned: how a target is encoded, and how outputs are read back and scored."""
+"""Say what is learned: how a target is encoded, and how outputs are read back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,8 +52,6 @@ class Objective:
         Their logarithms, finite also where a probability is too small for a float.
     decision : callable (outputs) -> ndarray, or None
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
-    score : callable (encoded, outputs, weight) -> float, or None
-        What early stopping watches, higher is better. None: minus the mean loss of the validation samples.
     """
 
     loss: str
@@ -63,7 +61,6 @@ class Objective:
     probabilities: Callable | None = None
     log_probabilities: Callable | None = None
     decision: Callable | None = None
-    score: Callable | None = None
 
 
 def softmax(outputs):
@@ -89,23 +86,6 @@ def sigmoid(outputs):
 def log_sigmoid(outputs):
     """Turn each number into the logarithm of a probability."""
     return -np.logaddexp(0, -outputs)
-
-
-def accuracy(encoded, outputs, weight=None):
-    """Weighted share of samples whose largest output is their class, as ``accuracy_score``."""
-    return float(np.average(outputs.argmax(axis=1) == encoded[:, 0], weights=weight))
-
-
-def r_squared(encoded, outputs, weight=None):
-    """Weighted share of variance explained, averaged over outputs, as ``r2_score``.
-
-    A constant target has no variance to explain: its error is then measured in training standard
-    deviations instead, so that it can still be watched.
-    """
-    error = np.average(np.square(encoded - outputs, dtype=np.float64), axis=0, weights=weight)
-    centred = encoded - np.average(encoded, axis=0, weights=weight)
-    variance = np.average(np.square(centred, dtype=np.float64), axis=0, weights=weight)
-    return float(np.mean(1 - error / np.where(variance > 0, variance, 1)))
 
 
 def _learn_classes(y, weight, n_outputs):
@@ -198,14 +178,12 @@ OBJECTIVES = {
         probabilities=softmax,
         log_probabilities=log_softmax,
         decision=_class_decision,
-        score=accuracy,
     ),
     "squared_error": Objective(
         loss="squared_error",
         learn_target=_learn_values,
         encode=_encode_values,
         predict=_predict_values,
-        score=r_squared,
     ),
     "binary_cross_entropy": Objective(
         loss="binary_cross_entropy",
