@@ -17,10 +17,10 @@ from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
 from skattn._wording import shortened
 from skattn.checkpoint import Checkpoint
+from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model
-from skattn.functional import attention_weights
 from skattn.interchange import load_weights, save_weights
-from skattn.model import Model, named_weights
+from skattn.model import Model
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
@@ -36,7 +36,9 @@ def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
     return True
 
 
-class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SelfAttentionParameters):
+class SelfAttentionEstimator(
+    FittedAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SelfAttentionParameters
+):
     """What all estimators do with sequences; a subclass says what is learned and adds its outputs."""
 
     _model: Model
@@ -53,7 +55,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 raise
             raise type(error)(shortened(error, _MOST_WORDS)) from None
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        validation_groups: Any = None,
+    ) -> Self:
         """Learn from sequences.
 
         Parameters
@@ -70,6 +81,9 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             How much each sample counts; 0 leaves it out. By default all count alike.
         X_val, y_val : as X and y, default=None
             Samples to score after every epoch, instead of a share of X where there is `early_stopping`.
+        validation_groups : array-like of shape (n_samples,), default=None
+            Who or what each sample is of; those of one group are held out together, or not at all. Only where
+            `early_stopping` holds out a share of X.
 
         Returns
         -------
@@ -92,7 +106,16 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             checkpoint = None if self.checkpoint is None else Checkpoint(self)
             model = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
             fit_model(
-                self, X, y, sample_weight, model=model, X_val=X_val, y_val=y_val, checkpoint=checkpoint, keep=self._keep
+                self,
+                X,
+                y,
+                sample_weight,
+                model=model,
+                X_val=X_val,
+                y_val=y_val,
+                validation_groups=validation_groups,
+                checkpoint=checkpoint,
+                keep=self._keep,
             )
         return self
 
@@ -140,65 +163,6 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         padded = np.full((data.n_samples, data.n_steps, steps.shape[1]), np.nan, dtype=steps.dtype)
         padded[np.arange(data.n_steps) < data.lengths[:, np.newaxis]] = steps
         return padded
-
-    def attention_weights(self, X: Any, layer: int = -1, network: int = 0) -> list[NDArray[Any]]:
-        """Show what each step attends to, or each token where there is a stem.
-
-        Parameters
-        ----------
-        X : sequences, as in `fit`
-        layer : int, default=-1
-            Which layer, counted from 0; negative numbers count from the last.
-        network : int, default=0
-            Which of the `n_estimators` networks, counted likewise: each looks in its own way.
-
-        Returns
-        -------
-        weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
-            For each sequence, how much every step (row) attends to every step (column); rows sum to 1. Behind a
-            stem rows and columns are tokens; `token_spans` says which steps they stand for.
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer or network.
-        """
-        members, data = self._fitted.members, self._read_fitted(X)
-        n_layers = members[0].network.architecture.n_layers
-        for name, number, count in (("layer", layer, n_layers), ("network", network, len(members))):
-            if not -count <= number < count:
-                raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
-        chosen = members[network].network
-        queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
-        bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
-        options = {"window": chosen.architecture.window, "n_jobs": self.n_jobs}
-        weights = [
-            attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
-            for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
-        ]
-        for of_sample in weights:
-            refuse_overflow(of_sample, chosen)
-        return weights
-
-    def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
-        """Tell which steps each token of a sequence stands for.
-
-        Parameters
-        ----------
-        X : sequences, as in `fit`
-
-        Returns
-        -------
-        spans : list of int64 arrays of shape (n_tokens_i, 2)
-            For each sequence the first step of every token, and the one after its last. Without a stem a token is a
-            step. With one a token also tells of steps around these: as far as its kernels reach.
-        """
-        stride, data = self._fitted.network.architecture.stride, self._read_fitted(X)
-        firsts = [np.arange(0, length, stride) for length in data.lengths.tolist()]
-        ends = data.lengths.tolist()
-        return [
-            np.stack([first, np.minimum(first + stride, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
-        ]
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write the weights, and all that predictions need besides, into a safetensors file.
@@ -277,48 +241,6 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return super().get_feature_names_out(input_features)
 
     @property
-    def weights_(self) -> dict[str, NDArray[Any]]:
-        """Every learned array by its name; read-only, for these are the arrays that are computed with."""
-        views = {name: weight.view() for name, weight in named_weights(self._fitted).items()}
-        for view in views.values():
-            view.flags.writeable = False
-        return views
-
-    @property
-    def objective_(self) -> str:
-        """What was learned."""
-        return self._fitted.objective
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """Class labels, sorted."""
-        if self._fitted.classes is None:
-            raise AttributeError("There are no classes_: the objective learned values or sequences.")
-        return self._fitted.classes
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """Training loss of every epoch, the mean over networks that had as many."""
-        return _mean_curve([member.state.loss_curve for member in self._fitted.members])
-
-    @property
-    def best_loss_(self) -> float:
-        """Lowest training loss of an epoch."""
-        return min(self.loss_curve_)
-
-    @property
-    def validation_scores_(self) -> list[float]:
-        """Validation score of every epoch."""
-        if not self._fitted.state.validation_scores:
-            raise AttributeError("There are validation_scores_ only with early_stopping=True or X_val.")
-        return _mean_curve([member.state.validation_scores for member in self._fitted.members])
-
-    @property
-    def n_iter_(self) -> int:
-        """Epochs so far, of the network that had most."""
-        return max(member.state.n_epochs for member in self._fitted.members)
-
-    @property
     def _fitted(self) -> Model:
         """What the last fit left behind."""
         check_is_fitted(self)
@@ -370,11 +292,6 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         with np.errstate(under="ignore"):
             return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network)
 
-    def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
-        d_head = self._fitted.network.architecture.d_head
-        return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
 
@@ -393,14 +310,6 @@ class SelfAttentionEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
 def _side_by_side(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-
-def _mean_curve(curves: list[list[float]]) -> list[float]:
-    """Mean of the curves that are as long; one alone is given as it is."""
-    if len(curves) == 1:
-        return curves[0]
-    longest = max(map(len, curves))
-    return [float(np.mean([curve[i] for curve in curves if len(curve) > i])) for i in range(longest)]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.model import Model, Samples
+from skattn.parameters import name_of
 from skattn.persistence import BEFORE_STEMS, read_training, write_training
 from skattn.sequences import Sequences
 
@@ -102,7 +103,10 @@ class Checkpoint:
         """
         self._settle("data", {"the objective": samples.objective, **_describe(samples, "X", "y")})
         self._settle("weight", {"sample_weight": _digest(samples.weight)})
-        self._settle("validation", _describe(validation, "X_val", "y_val") if validation else {})
+        held_out = _describe(validation, "X_val", "y_val") if validation else {}
+        if samples.groups is not None:
+            held_out["validation_groups"] = _digest(samples.groups)
+        self._settle("validation", held_out)
         self._settle("start", {"the model that warm_start goes on from": _digest_model(start) if start else None})
 
     def restore(self, model: Model) -> bool:
@@ -300,7 +304,7 @@ def _simple(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.random.RandomState):
         return "a RandomState"  # its state is compared by what it draws
-    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+    return value if isinstance(value, bool | int | float | str | None) else name_of(value)
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

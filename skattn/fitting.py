@@ -18,9 +18,11 @@ from skattn._training.seen import assume_seen, look, supported_length
 from skattn._wording import shortened
 from skattn.defaults import choose, chosen, describe
 from skattn.model import Member, Model, Samples
-from skattn.parameters import refuse_too_large, resolve_architecture, resolve_settings
+from skattn.parameters import resolve_settings
 from skattn.sequences import Sequences, read_sequences
-from skattn.targets import keep_present, read_target, sorted_classes, split_validation
+from skattn.sizes import refuse_too_large, resolve_architecture
+from skattn.targets import keep_present, read_target, sorted_classes
+from skattn.validation import find_scorer, make_score, rarest_labels, read_groups, split_validation
 from skattn.weighting import read_sample_weight
 
 KEPT_BYTES = 1 << 30
@@ -40,6 +42,7 @@ def fit_model(
     classes: Any = None,
     X_val: Any = None,
     y_val: Any = None,
+    validation_groups: Any = None,
     n_epochs: int | None = None,
     plan: str = "new",
     checkpoint: "Checkpoint | None" = None,
@@ -52,7 +55,7 @@ def fit_model(
     estimator : SelfAttentionEstimator
         Gives parameters, `_choose_objective` and `_weigh_classes`. Only `n_features_in_` and
         `feature_names_in_` are set on it.
-    X, y, sample_weight, X_val, y_val
+    X, y, sample_weight, X_val, y_val, validation_groups
         As the user passed them.
     model : Model, optional
         To go on from; it stays as it is. By default a new one.
@@ -74,7 +77,8 @@ def fit_model(
     KeyboardInterrupt
         On Ctrl-C, with a note where something is kept.
     """
-    samples = _read_samples(estimator, X, y, sample_weight, model, classes)
+    find_scorer(estimator.scoring)  # a word that is none is refused before anything else is done
+    samples = _read_samples(estimator, X, y, sample_weight, model, classes, validation_groups)
     seed = model.state.seed if model else _draw_seed(estimator.random_state)
     if checkpoint:
         seed = checkpoint.settle_seed(seed)
@@ -147,17 +151,17 @@ def _train(
             member.state,
             n_epochs=n_epochs,
             plan=plan,
-            validation=validation and _validation(member.network, validation, model, estimator.n_jobs),
+            validation=validation and _validation(estimator, member.network, validation, model),
             on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
         )
     finally:
         member.network.release()
 
 
-def _validation(network: Network, samples: Samples, model: Model, n_jobs: int | None) -> tuple[Any, ...]:
+def _validation(estimator: Any, network: Network, samples: Samples, model: Model) -> tuple[Any, ...]:
     """Samples to validate with as training takes them, and how they are scored."""
     data, target, weight = _encode(samples, model)
-    return _with_tokens(network, data, n_jobs), target, weight, OBJECTIVES[model.objective].score
+    return _with_tokens(network, data, estimator.n_jobs), target, weight, make_score(estimator, samples, model)
 
 
 def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
@@ -176,7 +180,9 @@ def _draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any) -> Samples:
+def _read_samples(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, model: Model | None, classes: Any, groups: Any
+) -> Samples:
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     architecture = model.network.architecture if model else None
     longest = architecture.max_steps * architecture.stride if architecture else None
@@ -186,7 +192,8 @@ def _read_samples(estimator: Any, X: Any, y: Any, sample_weight: Any, model: Mod
     n_outputs = model.target.n_outputs if model else None
     target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
     weight = read_sample_weight(sample_weight, data.n_samples)
-    samples = Samples(data, target, weight, objective, all_classes).take(np.flatnonzero(weight))
+    groups = read_groups(groups, data.n_samples)
+    samples = Samples(data, target, weight, objective, all_classes, groups).take(np.flatnonzero(weight))
     if objective == "cross_entropy" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     if samples.classes is None:
@@ -212,6 +219,11 @@ def _choose_validation(
     estimator: Any, samples: Samples, X_val: Any, y_val: Any, seed: int
 ) -> tuple[Samples, Samples | None]:
     """Samples to train on and samples to validate with: the user's own, a share, or none."""
+    if samples.groups is not None and (X_val is not None or not estimator.early_stopping):
+        raise ValueError(
+            "validation_groups say which samples are held out together, and none are held out here; set "
+            "early_stopping=True and give no X_val, or leave validation_groups out."
+        )
     if X_val is not None:
         return samples, _read_validation(estimator, samples, X_val, y_val)
     if y_val is not None:
@@ -219,7 +231,11 @@ def _choose_validation(
     if not estimator.early_stopping:
         return samples, None
     labels = samples.target if samples.objective == "cross_entropy" else None
-    train_indices, indices = split_validation(samples.data.n_samples, labels, estimator.validation_fraction, seed)
+    if samples.objective == "binary_cross_entropy":
+        labels = rarest_labels(samples.target)
+    train_indices, indices = split_validation(
+        samples.data.n_samples, labels, estimator.validation_fraction, seed, samples.groups
+    )
     return samples.take(train_indices), samples.take(indices)
 
 
@@ -237,7 +253,7 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
         n_outputs=None if samples.target is None else _n_columns(samples.target),
         name="y_val",
     )
-    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples))
+    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples), groups=None)
 
 
 def _n_columns(target: NDArray[Any]) -> int:

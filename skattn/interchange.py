@@ -28,8 +28,9 @@ from skattn._wording import shortened
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
 from skattn.model import Member, Model, named_weights, prefix_of
-from skattn.parameters import resolve_architecture
+from skattn.parameters import name_of
 from skattn.persistence import VERSION, read_state
+from skattn.sizes import resolve_architecture
 
 _DESCRIPTION = "skattn"
 """Name of the metadata that is ours: one text, so that the same model gives the same bytes."""
@@ -266,7 +267,7 @@ def _name(kind: type) -> str:
 def _plain(value: Any) -> Any:
     """A parameter for people to read."""
     is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
-    return value if is_plain else repr(value)
+    return value if is_plain else name_of(value)
 
 
 def _write_labels(labels: NDArray[Any]) -> dict[str, Any]:

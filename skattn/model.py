@@ -89,11 +89,12 @@ class Samples:
     weight: NDArray[np.float64]
     objective: str
     classes: Any
+    groups: NDArray[np.int64] | None = None
 
     def take(self, indices: NDArray[np.int64]) -> "Samples":
         """Give some of the samples."""
-        target = None if self.target is None else self.target[indices]
-        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices])
+        target, groups = (None if part is None else part[indices] for part in (self.target, self.groups))
+        return replace(self, data=self.data.take(indices), target=target, weight=self.weight[indices], groups=groups)
 
     def merged(self, *, keeps_order: bool = False) -> "Samples":
         """Merge samples that repeat another into one of their weight, and bring all into an order of their own.

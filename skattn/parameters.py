@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -16,8 +17,7 @@ from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings
 from skattn._wording import shortened
-from skattn.defaults import Choice, resolve_batch_size, resolve_max_iter
-from skattn.functional import bounds
+from skattn.defaults import resolve_batch_size, resolve_max_iter
 
 HIDDEN_FRACTION = 0.3
 """Share of a sequence's steps that reconstruction hides and predicts from the rest."""
@@ -110,9 +110,15 @@ class SelfAttentionParameters(BaseEstimator):
         data sets, rising to 1500 for those of 300 sequences and more; 10 for very large ones.
     early_stopping : bool, default=False
         Whether to watch the score of validation samples, end when it stops improving, and keep
-        the weights that scored best. The samples are ``X_val, y_val`` of `fit`, or else a share of X.
+        the weights that scored best: of losses that may be equal, by their standard error, the last.
+        The samples are ``X_val, y_val`` of `fit`, or else a share of X.
+    scoring : str, callable or None, default=None
+        That score: the name of a scorer of scikit-learn, or a callable ``(estimator, X, y)`` that gives a
+        number, higher being better. None: minus the mean loss, which tells more than right and wrong where
+        a class is rare. A transformer predicts nothing that could be scored otherwise.
     validation_fraction : float, default=0.1
-        That share, in (0, 1), of each class where possible. Only used with `early_stopping`.
+        That share, in (0, 1), of each class, of which one sample at least is left to learn from. Only
+        used with `early_stopping`.
     n_iter_no_change : int, default=10
         Training ends after this many epochs, and 50 updates, without an improvement by `tol`.
     tol : float, default=1e-4
@@ -152,8 +158,8 @@ class SelfAttentionParameters(BaseEstimator):
     best_loss_ : float
         Lowest training loss of an epoch.
     validation_scores_ : list of float
-        Validation score of every epoch: accuracy, R², or minus the mean loss. Only with
-        `early_stopping` or ``X_val``.
+        Validation score of every epoch: minus the mean loss, each sample counting by its weight, or what
+        `scoring` says. Only with `early_stopping` or ``X_val``.
     n_iter_ : int
         Epochs so far, all calls of `partial_fit` and warm starts included.
     n_features_in_ : int
@@ -187,6 +193,7 @@ class SelfAttentionParameters(BaseEstimator):
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"
     early_stopping: bool = False
+    scoring: str | Callable[..., Any] | None = None
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
     tol: float = 1e-4
@@ -224,6 +231,7 @@ class SelfAttentionParameters(BaseEstimator):
         "batch_size": [AT_LEAST_1, StrOptions({"auto"})],
         "max_iter": [AT_LEAST_1, StrOptions({"auto"})],
         "early_stopping": ["boolean"],
+        "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [AT_LEAST_1],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -255,93 +263,6 @@ def document(estimator: type) -> type:
     return estimator
 
 
-def resolve_architecture(
-    parameters: SelfAttentionParameters, *, loss: str, n_features: int, n_outputs: int, choice: Choice
-) -> Architecture:
-    """Turn parameters into the sizes of a network, every "auto" and None decided.
-
-    Parameters
-    ----------
-    parameters : SelfAttentionParameters
-        Whose values satisfy `_parameter_constraints`.
-    loss : str
-        Name of the loss that the network computes.
-    n_features, n_outputs : int
-        Features of a step that go in, numbers that come out.
-    choice : Choice
-        What stands before the network.
-
-    Raises
-    ------
-    ValueError
-        If heads and widths do not divide, or the window is no pair of bounds.
-    """
-    d_head = _resolve_d_head(parameters)
-    d_feedforward = parameters.d_feedforward
-    if isinstance(d_feedforward, str):
-        d_feedforward = FEEDFORWARD_RATIO * int(parameters.d_model)
-    return Architecture(
-        n_features=n_features,
-        n_outputs=n_outputs,
-        loss=loss,
-        d_model=int(parameters.d_model),
-        n_heads=int(parameters.n_heads),
-        n_kv_heads=_resolve_n_kv_heads(parameters),
-        d_head=d_head,
-        d_value=int(parameters.d_value or d_head),
-        n_layers=int(parameters.n_layers),
-        d_feedforward=int(d_feedforward or 0),
-        position=parameters.position,
-        max_steps=choice.max_steps,
-        window=resolve_window(parameters.window, parameters.causal),
-        pooling=parameters.pooling,
-        dropout=float(parameters.dropout),
-        hidden_fraction=HIDDEN_FRACTION,
-        n_kernels=choice.n_kernels,
-        stride=choice.stride,
-        embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
-    )
-
-
-def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any], longest: int) -> None:
-    """Refuse a network that this machine's memory cannot hold, before the system ends the process over it.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    dtype : dtype
-        Of its numbers.
-    longest : int
-        Steps of the longest sequence.
-
-    Raises
-    ------
-    ValueError
-        If parameters with their gradients, or the longest sequence on its way, need more than all memory.
-    """
-    a = architecture
-    heads, values = (a.n_heads + a.n_kv_heads) * a.d_head, (a.n_heads + a.n_kv_heads) * a.d_value
-    n_parameters = a.n_layers * a.d_model * (heads + values + 2 * a.d_feedforward)
-    n_parameters += a.d_model * (a.d_input + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
-    a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
-    # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
-    needed = (5 * n_parameters + 2 * a_step * longest) * dtype.itemsize
-    if needed > _memory():
-        raise ValueError(
-            f"A network of {n_parameters:.2g} parameters for sequences of up to {longest} steps needs at least "
-            f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {_memory() / 2**30:.3g}; lower d_model "
-            f"(now {a.d_model}), d_feedforward, d_head, d_value, n_heads or n_layers."
-        )
-
-
-def _memory() -> float:
-    """Bytes of this machine's memory; no limit where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
-
-
 def resolve_settings(parameters: SelfAttentionParameters, architecture: Architecture, n_samples: int) -> Settings:
     """Hand the learning parameters on under their own names, every "auto" decided.
 
@@ -359,44 +280,12 @@ def resolve_settings(parameters: SelfAttentionParameters, architecture: Architec
     return Settings(**given)
 
 
+def name_of(value: Any) -> str:
+    """Say what a parameter is, in the same words in every process: the representation of a function has an address."""
+    names = (getattr(value, name, None) for name in ("__module__", "__qualname__"))
+    return ".".join(map(str, names)) if hasattr(value, "__qualname__") else repr(value)
+
+
 def _plain(value: Any) -> Any:
     """A number of NumPy's as one of Python's, which neither overflows nor rounds what it is multiplied with."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def resolve_window(window: int | tuple[int | None, int | None] | None, causal: bool) -> tuple[int | None, int | None]:
-    """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
-    left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
-    return None if left is None else int(left), None if right is None else int(right)
-
-
-def _resolve_d_head(parameters: SelfAttentionParameters) -> int:
-    """Width of a head: as given, or the model's width split evenly."""
-    if parameters.d_head is not None:
-        return int(parameters.d_head)
-    d_model, n_heads = int(parameters.d_model), int(parameters.n_heads)
-    if d_model % n_heads:
-        wider = d_model + n_heads - d_model % n_heads
-        raise ValueError(
-            f"d_model={d_model} does not split over n_heads={n_heads}; "
-            f"try d_model={wider} or n_heads={_nearest_divisor(d_model, n_heads)}."
-        )
-    return d_model // n_heads
-
-
-def _resolve_n_kv_heads(parameters: SelfAttentionParameters) -> int:
-    """Heads of keys and values: as many as of queries, or a whole part of them."""
-    n_heads = int(parameters.n_heads)
-    n_kv_heads = int(parameters.n_kv_heads or n_heads)
-    if n_heads % n_kv_heads:
-        raise ValueError(
-            f"n_heads={n_heads} is no multiple of n_kv_heads={n_kv_heads}; "
-            f"try n_kv_heads={_nearest_divisor(n_heads, n_kv_heads)}."
-        )
-    return n_kv_heads
-
-
-def _nearest_divisor(number: int, wanted: int) -> int:
-    """Divisor of `number` that is nearest to `wanted`, the larger of two equally near ones."""
-    divisors = [n for n in range(1, number + 1) if number % n == 0]
-    return min(divisors, key=lambda n: (abs(n - wanted), -n))

@@ -85,6 +85,15 @@ default="auto"
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
+    def _validate_params(self) -> None:
+        """Refuse a scorer too: it would ask for predictions."""
+        super()._validate_params()
+        if self.scoring is not None:
+            raise ValueError(
+                f"scoring={str(self.scoring)[:100]} needs predictions, and {type(self).__name__} makes none; leave "
+                "scoring=None, which watches the validation loss, or use a classifier or regressor of skattn."
+            )
+
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """What is asked for must be what the model has learned so far."""
         chosen = self.objective

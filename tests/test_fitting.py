@@ -125,7 +125,8 @@ def test_validation_samples_of_ones_own_are_scored(estimator):
 def test_the_best_weights_by_validation_are_kept(kind):
     """The last ones are worse: so large a rate goes up and down."""
     rate = {"learning_rate": "constant", "learning_rate_init": 0.1}
-    model = kind(**SMALL | rate | {"max_iter": 40, "early_stopping": True})
+    scoring = "accuracy" if kind is SelfAttentionClassifier else "r2"
+    model = kind(**SMALL | rate | {"max_iter": 40, "early_stopping": True, "scoring": scoring})
     y = target_of(model, X)
     model.fit(X[:15], y[:15], X_val=X[15:], y_val=y[15:])
     assert max(model.validation_scores_) > model.validation_scores_[-1]

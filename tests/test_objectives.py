@@ -1,19 +1,16 @@
-"""Objectives: targets encoded, outputs read back, scores as scikit-learn's."""
+"""Objectives: targets encoded and outputs read back."""
 
 import warnings
 from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 from skattn._training.objectives import (
     OBJECTIVES,
     Target,
-    accuracy,
     log_sigmoid,
     log_softmax,
-    r_squared,
     sigmoid,
     softmax,
 )
@@ -178,8 +175,8 @@ def test_reconstruction_has_no_target():
     objective, target, encoded = learn_and_encode("reconstruction", None, n_outputs=7)
     assert target.n_outputs == 7
     assert encoded is target.mean is target.scale is None and not target.is_column
-    readings = ("predict", "probabilities", "log_probabilities", "decision", "score")
-    assert [None] * 5 == [getattr(objective, name) for name in readings]
+    readings = ("predict", "probabilities", "log_probabilities", "decision")
+    assert [None] * 4 == [getattr(objective, name) for name in readings]
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -196,38 +193,6 @@ def test_objectives_and_what_was_learned_stay_as_they_are(name):
 def test_targets_are_encoded_in_double_precision(name, y):
     _, _, encoded = learn_and_encode(name, y, n_outputs=5)
     assert ((3, 1), np.float64) == (encoded.shape, encoded.dtype)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_classes_are_scored_by_accuracy(generator, weighted):
-    y, outputs = generator.integers(3, size=N_SAMPLES), generator.normal(size=(N_SAMPLES, 3))
-    weight = generator.uniform(size=N_SAMPLES) if weighted else None
-    objective, target, encoded = learn_and_encode("cross_entropy", y, n_outputs=3)
-    expected = metrics.accuracy_score(y, outputs.argmax(axis=1), sample_weight=weight)
-    assert objective.score(encoded, outputs, weight) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_values_are_scored_by_the_variance_explained(generator, weighted):
-    y = generator.normal(size=(N_SAMPLES, 2))
-    weight = generator.uniform(size=N_SAMPLES) if weighted else None
-    objective, target, encoded = learn_and_encode("squared_error", y)
-    outputs = encoded + generator.normal(scale=0.3, size=y.shape)
-    expected = metrics.r2_score(y, objective.predict(outputs, target), sample_weight=weight)
-    assert objective.score(encoded, outputs, weight) == pytest.approx(expected)
-
-
-def test_scores_are_plain_numbers_and_need_no_weight():
-    encoded, outputs = np.array([[0.0], [1.0], [0.0]]), np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    assert 2 / 3 == accuracy(encoded, outputs)
-    assert 1 == r_squared(encoded, encoded)
-    assert {float} == {type(accuracy(encoded, outputs)), type(r_squared(encoded, encoded))}
-
-
-def test_a_constant_target_still_tells_better_from_worse():
-    constant = np.zeros((5, 1))
-    assert r_squared(constant, constant + 0.1) == pytest.approx(1 - 0.1**2)
-    assert r_squared(constant, constant + 0.1) > r_squared(constant, constant + 0.2)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

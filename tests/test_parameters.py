@@ -9,21 +9,20 @@ import pytest
 from problems import ESTIMATORS
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.defaults import Choice
 from skattn.parameters import (
     FEEDFORWARD_RATIO,
     SelfAttentionParameters,
     document,
-    refuse_too_large,
-    resolve_architecture,
     resolve_settings,
-    resolve_window,
 )
+from skattn.sizes import refuse_too_large, resolve_architecture, resolve_window
 
 
 def resolve(**parameters):
     """Architecture of a model of 3 features, 5 outputs and at most 7 steps."""
     return resolve_architecture(
-        SelfAttentionParameters(**parameters), loss="cross_entropy", n_features=3, n_outputs=5, max_steps=7
+        SelfAttentionParameters(**parameters), loss="cross_entropy", n_features=3, n_outputs=5, choice=Choice(0, 1, 7)
     )
 
 
@@ -91,7 +90,7 @@ def test_key_heads_that_do_not_divide_come_with_a_number_that_does():
 
 
 def test_learning_parameters_are_handed_on_by_name():
-    settings = resolve_settings(SelfAttentionParameters(optimizer="sgd", alpha=0.5, n_jobs=2))
+    settings = resolve_settings(SelfAttentionParameters(optimizer="sgd", alpha=0.5, n_jobs=2), resolve(), 40)
     assert ("sgd", 0.5, 2) == (settings.optimizer, settings.alpha, settings.n_jobs)
 
 
@@ -173,7 +172,7 @@ def test_small_integers_of_numpys_do_not_overflow(parameters):
 
 def test_settings_are_plain_numbers():
     parameters = {"batch_size": np.uint8(200), "max_iter": np.int8(100), "tol": np.float32(0.5), "n_jobs": np.int8(2)}
-    settings = resolve_settings(SelfAttentionParameters(**parameters))
+    settings = resolve_settings(SelfAttentionParameters(**parameters), resolve(), 1000)
     for name, value in parameters.items():
         assert type(value.item()) is type(getattr(settings, name)) and value == getattr(settings, name)
 

@@ -10,20 +10,13 @@ N_BATCHES = 10
 
 
 class ScriptedNetwork:
-    """Says as its output what its only parameter is; the score is that output."""
+    """Its only parameter is its score."""
 
     def __init__(self):
         self.parameters = np.zeros(1)
 
-    def forward(self, data, name, n_jobs=None):
-        return self.parameters.copy()
 
-
-def first_output(target, outputs, weight):
-    return outputs[0]
-
-
-VALIDATION = (None, None, None, first_output)
+VALIDATION = (None, None, None, lambda network: network.parameters[0])
 
 
 def count_epochs(settings, losses=None, scores=None, n_batches=N_BATCHES, plan_updates=None, state=None):
@@ -99,7 +92,7 @@ def test_nothing_is_kept_beyond_the_end():
 def test_of_equal_scores_the_later_parameters_are_kept():
     settings = Settings(early_stopping=True)
     network = ScriptedNetwork()
-    watch = Watch(network, settings, TrainingState(0), (None, None, None, lambda *_: 0.5), N_BATCHES)
+    watch = Watch(network, settings, TrainingState(0), (None, None, None, lambda network: 0.5), N_BATCHES)
     for value in (1.0, 2.0):
         network.parameters[:] = value
         watch.is_done(1.0, watch.score())
@@ -124,3 +117,35 @@ def test_a_worse_continuation_cannot_lose_what_was_learned():
     watch.is_done(1.0, watch.score())
     watch.restore_best()
     assert network.parameters[0] == 0.9
+
+
+class ScriptedLosses(ScriptedNetwork):
+    """Of four samples three have no loss, and the parameter is that of the fourth."""
+
+    dtype = np.dtype(np.float64)
+
+    def losses(self, data, target, n_jobs=None):
+        return np.array([0.0, 0.0, 0.0, self.parameters[0]])
+
+
+@pytest.mark.parametrize(
+    "weight, doubt", [(None, 3**0.5 / 8), (np.ones(4), 3**0.5 / 8), (np.array([1, 1, 1, 3]), 3**0.5 / 6)]
+)
+def test_the_doubt_of_a_mean_loss_is_its_standard_error(weight, doubt):
+    network = ScriptedLosses()
+    network.parameters[:] = 1.0
+    watch = Watch(network, Settings(), TrainingState(0), (None, None, weight, None), N_BATCHES)
+    watch.score()
+    assert watch.doubt == pytest.approx(doubt)
+
+
+@pytest.mark.parametrize("later, kept", [(3.0, 3.0), (9.0, 1.0)])
+def test_of_losses_that_may_be_equal_the_later_parameters_are_kept(later, kept):
+    """One sample of four that is taken for another is no reason to choose an early epoch."""
+    network = ScriptedLosses()
+    watch = Watch(network, Settings(early_stopping=True), TrainingState(0), (None, None, None, None), N_BATCHES)
+    for loss in (1.0, later):
+        network.parameters[:] = loss
+        watch.is_done(1.0, watch.score())
+    watch.restore_best()
+    assert network.parameters[0] == kept

@@ -12,7 +12,6 @@ from skattn.targets import (
     keep_present,
     read_target,
     sorted_classes,
-    split_validation,
 )
 
 LETTERS = np.array(["c", "a", "b", "a", "c"])
@@ -172,30 +171,6 @@ def test_columns_must_be_those_of_before(y, objective):
 def test_classes_without_samples_are_left_out():
     indices, classes = keep_present(np.array([0, 2, 2]), np.array(["a", "b", "c"]))
     assert ([0, 1, 1], ["a", "c"]) == (indices.tolist(), classes.tolist())
-
-
-def test_every_class_gives_its_share_to_validation():
-    labels = np.array([0] * 30 + [1] * 20 + [2] * 10)
-    for seed in range(5):
-        train, validation = split_validation(60, labels, 0.1, seed)
-        assert [3, 2, 1] == np.bincount(labels[validation]).tolist()
-        assert list(range(60)) == sorted([*train, *validation])
-
-
-@pytest.mark.parametrize("labels", [None, np.array([0] * 10 + [1]), np.arange(11)])
-def test_a_share_is_drawn_where_classes_cannot_be_kept_even(labels):
-    train, validation = split_validation(11, labels, 0.3, seed=3)
-    assert (7, 4) == (len(train), len(validation))
-
-
-def test_the_seed_decides_the_share():
-    shares = [split_validation(50, None, 0.2, seed)[1].tolist() for seed in (3, 3, 4)]
-    assert shares[0] == shares[1] != shares[2]
-
-
-def test_nothing_left_to_train_on_is_refused():
-    with pytest.raises(ValueError, match="n_samples=1.*X_val"):
-        split_validation(1, None, 0.1, seed=3)
 
 
 def test_numbers_that_no_float_holds_are_refused():

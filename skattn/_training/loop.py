@@ -52,8 +52,8 @@ def train(
         What the learning-rate schedule spans. "new": this call's epochs (``fit``, also with ``warm_start``).
         "open": no end is known (``partial_fit``). "resume": go on where an earlier call was stopped.
     validation : tuple (data, target, weight, score), optional
-        Encoded target, and `score` as in `Objective.score`. Scored after every epoch; only with
-        ``settings.early_stopping`` does it decide anything.
+        Encoded target, and a callable ``(network) -> float``, higher being better, or None for minus the mean loss.
+        Scored after every epoch; only with ``settings.early_stopping`` does it decide anything.
     on_epoch : callable (epoch, loss, score) -> bool, optional
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
         `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.

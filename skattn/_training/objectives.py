@@ -1,4 +1,4 @@
-"""Say what is learned: how a target is encoded, and how outputs are read back and scored."""
+"""Say what is learned: how a target is encoded, and how outputs are read back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,8 +59,6 @@ class Objective:
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
     combine : callable (list of outputs) -> outputs
         What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
-    score : callable (encoded, outputs, weight) -> float, or None
-        What early stopping watches, higher is better. None: minus the mean loss of the validation samples.
     """
 
     loss: str
@@ -70,7 +68,6 @@ class Objective:
     probabilities: Callable | None = None
     log_probabilities: Callable | None = None
     decision: Callable | None = None
-    score: Callable | None = None
     combine: Callable = mean_outputs
 
 
@@ -114,23 +111,6 @@ def mean_sigmoid(outputs):
 def _log_mean(logarithms):
     """Logarithm of the mean of numbers whose logarithms these are; none of them is taken out of the range."""
     return np.logaddexp.reduce(logarithms, axis=0) - np.log(len(logarithms)).astype(logarithms[0].dtype)
-
-
-def accuracy(encoded, outputs, weight=None):
-    """Weighted share of samples whose largest output is their class, as ``accuracy_score``."""
-    return float(np.average(outputs.argmax(axis=1) == encoded[:, 0], weights=weight))
-
-
-def r_squared(encoded, outputs, weight=None):
-    """Weighted share of variance explained, averaged over outputs, as ``r2_score``.
-
-    A constant target has no variance to explain: its error is then measured in training standard
-    deviations instead, so that it can still be watched.
-    """
-    error = np.average(np.square(encoded - outputs, dtype=np.float64), axis=0, weights=weight)
-    centred = encoded - np.average(encoded, axis=0, weights=weight)
-    variance = np.average(np.square(centred, dtype=np.float64), axis=0, weights=weight)
-    return float(np.mean(1 - error / np.where(variance > 0, variance, 1)))
 
 
 def _learn_classes(y, weight, n_outputs):
@@ -223,7 +203,6 @@ OBJECTIVES = {
         probabilities=softmax,
         log_probabilities=log_softmax,
         decision=_class_decision,
-        score=accuracy,
         combine=mean_softmax,
     ),
     "squared_error": Objective(
@@ -231,7 +210,6 @@ OBJECTIVES = {
         learn_target=_learn_values,
         encode=_encode_values,
         predict=_predict_values,
-        score=r_squared,
     ),
     "binary_cross_entropy": Objective(
         loss="binary_cross_entropy",

@@ -87,7 +87,7 @@ class TrainingState:
     is_finished : bool
         Whether the plan ended before its last update, because training stood still.
     kept_score, kept_parameters : float, ndarray or None
-        While training with early stopping: the best score, and the parameters that reached it.
+        While training with early stopping: the best score, and the last parameters that reached it, or nearly.
     loss_curve, validation_scores : list of float
         One entry an epoch; scores only where there is validation.
     """

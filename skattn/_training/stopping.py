@@ -31,23 +31,29 @@ class Watch:
         self.validation = validation
         self.schedule = SCHEDULES[settings.learning_rate]
         self.patience = max(settings.n_iter_no_change, math.ceil(MIN_PATIENCE / n_batches))
+        self.doubt = 0.0
         self.of_score = settings.early_stopping and validation is not None
         if self.of_score and state.n_epochs > 0:
             # What an earlier call learned must not be lost to a worse continuation.
             self._keep_best(self.score())
 
     def score(self):
-        """Validation score of the parameters as they are, higher is better; None without validation."""
+        """Validation score of the parameters as they are, higher is better; None without validation.
+
+        `doubt` is then the standard error of the mean loss, and 0 for other scores.
+        """
         if self.validation is None:
             return None
         data, target, weight, score = self.validation
-        n_jobs = self.settings.n_jobs
         if score is not None:
-            return score(target, self.network.forward(data, "outputs", n_jobs=n_jobs), weight)
+            return score(self.network)
         if target is not None:
             target = np.ascontiguousarray(target, dtype=self.network.dtype)
-        losses = self.network.losses(data, target, n_jobs=n_jobs)
-        return -float(np.average(losses, weights=weight))
+        losses = self.network.losses(data, target, n_jobs=self.settings.n_jobs)
+        weight = np.ones(len(losses)) if weight is None else weight
+        mean = np.average(losses, weights=weight)
+        self.doubt = float(np.sqrt(np.sum((weight * (losses - mean)) ** 2)) / weight.sum())
+        return -float(mean)
 
     def is_done(self, loss, score):
         """Take note of an epoch's loss and score; True when training should stop."""
@@ -72,10 +78,16 @@ class Watch:
         state.kept_score, state.kept_parameters = -math.inf, None
 
     def _keep_best(self, score):
-        """Of equal scores the later wins: it has been trained for longer."""
-        if score >= self.state.kept_score:
-            self.state.kept_score = score
+        """Of scores that may be equal the later wins: it has been trained for longer.
+
+        Notes
+        -----
+        The rule of one standard error: Breiman, Friedman, Olshen & Stone (1984), section 3.4.3. A few rare samples that
+        are taken for others decide the mean loss, and would choose an early epoch by chance.
+        """
+        if score >= self.state.kept_score - self.doubt:
             self.state.kept_parameters = self.network.parameters.copy()
+        self.state.kept_score = max(score, self.state.kept_score)
 
     def _divide_rate(self):
         """Go on with a smaller rate where the schedule says so; False when there is none left."""

@@ -1,0 +1,141 @@
+"""What a fitted estimator shows: learned arrays, how training went, and what attends to what."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn._network.network import Network
+from skattn._overflow import refuse_overflow
+from skattn.functional import attention_weights
+from skattn.model import Model, named_weights
+from skattn.sequences import Sequences
+
+
+class FittedAttributes:
+    """Attributes and maps of the model that `_fitted` gives."""
+
+    n_jobs: int | None
+    _fitted: Model
+
+    def attention_weights(self, X: Any, layer: int = -1, network: int = 0) -> list[NDArray[Any]]:
+        """Show what each step attends to, or each token where there is a stem.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+        layer : int, default=-1
+            Which layer, counted from 0; negative numbers count from the last.
+        network : int, default=0
+            Which of the `n_estimators` networks, counted likewise: each looks in its own way.
+
+        Returns
+        -------
+        weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
+            For each sequence, how much every step (row) attends to every step (column); rows sum to 1. Behind a
+            stem rows and columns are tokens; `token_spans` says which steps they stand for.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer or network.
+        """
+        members, data = self._fitted.members, self._read_fitted(X)
+        n_layers = members[0].network.architecture.n_layers
+        for name, number, count in (("layer", layer, n_layers), ("network", network, len(members))):
+            if not -count <= number < count:
+                raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
+        chosen = members[network].network
+        queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
+        bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
+        options = {"window": chosen.architecture.window, "n_jobs": self.n_jobs}
+        weights = [
+            attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
+            for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
+        ]
+        for of_sample in weights:
+            refuse_overflow(of_sample, chosen)
+        return weights
+
+    def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
+        """Tell which steps each token of a sequence stands for.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        spans : list of int64 arrays of shape (n_tokens_i, 2)
+            For each sequence the first step of every token, and the one after its last. Without a stem a token is a
+            step. With one a token also tells of steps around these: as far as its kernels reach.
+        """
+        stride, data = self._fitted.network.architecture.stride, self._read_fitted(X)
+        firsts = [np.arange(0, length, stride) for length in data.lengths.tolist()]
+        ends = data.lengths.tolist()
+        return [
+            np.stack([first, np.minimum(first + stride, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
+        ]
+
+    @property
+    def weights_(self) -> dict[str, NDArray[Any]]:
+        """Every learned array by its name; read-only, for these are the arrays that are computed with."""
+        views = {name: weight.view() for name, weight in named_weights(self._fitted).items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    @property
+    def objective_(self) -> str:
+        """What was learned."""
+        return self._fitted.objective
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Class labels, sorted."""
+        if self._fitted.classes is None:
+            raise AttributeError("There are no classes_: the objective learned values or sequences.")
+        return self._fitted.classes
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss of every epoch, the mean over networks that had as many."""
+        return _mean_curve([member.state.loss_curve for member in self._fitted.members])
+
+    @property
+    def best_loss_(self) -> float:
+        """Lowest training loss of an epoch."""
+        return min(self.loss_curve_)
+
+    @property
+    def validation_scores_(self) -> list[float]:
+        """Validation score of every epoch."""
+        if not self._fitted.state.validation_scores:
+            raise AttributeError("There are validation_scores_ only with early_stopping=True or X_val.")
+        return _mean_curve([member.state.validation_scores for member in self._fitted.members])
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs so far, of the network that had most."""
+        return max(member.state.n_epochs for member in self._fitted.members)
+
+    def _read_fitted(self, X: Any) -> Sequences:
+        """Read X as the fitted network takes it."""
+        raise NotImplementedError
+
+    def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
+        """What stands in a slot of a network, all of it finite."""
+        raise NotImplementedError
+
+    def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
+        d_head = self._fitted.network.architecture.d_head
+        return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
+
+
+def _mean_curve(curves: list[list[float]]) -> list[float]:
+    """Mean of the curves that are as long; one alone is given as it is."""
+    if len(curves) == 1:
+        return curves[0]
+    longest = max(map(len, curves))
+    return [float(np.mean([curve[i] for curve in curves if len(curve) > i])) for i in range(longest)]

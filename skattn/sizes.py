@@ -1,0 +1,137 @@
+"""From parameters to the sizes of a network, and whether this machine can hold it."""
+
+import os
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skattn._network.network import Architecture
+from skattn.defaults import Choice
+from skattn.functional import bounds
+from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
+
+
+def resolve_architecture(
+    parameters: SelfAttentionParameters, *, loss: str, n_features: int, n_outputs: int, choice: Choice
+) -> Architecture:
+    """Turn parameters into the sizes of a network, every "auto" and None decided.
+
+    Parameters
+    ----------
+    parameters : SelfAttentionParameters
+        Whose values satisfy `_parameter_constraints`.
+    loss : str
+        Name of the loss that the network computes.
+    n_features, n_outputs : int
+        Features of a step that go in, numbers that come out.
+    choice : Choice
+        What stands before the network.
+
+    Raises
+    ------
+    ValueError
+        If heads and widths do not divide, or the window is no pair of bounds.
+    """
+    d_head = _resolve_d_head(parameters)
+    d_feedforward = parameters.d_feedforward
+    if isinstance(d_feedforward, str):
+        d_feedforward = FEEDFORWARD_RATIO * int(parameters.d_model)
+    return Architecture(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        loss=loss,
+        d_model=int(parameters.d_model),
+        n_heads=int(parameters.n_heads),
+        n_kv_heads=_resolve_n_kv_heads(parameters),
+        d_head=d_head,
+        d_value=int(parameters.d_value or d_head),
+        n_layers=int(parameters.n_layers),
+        d_feedforward=int(d_feedforward or 0),
+        position=parameters.position,
+        max_steps=choice.max_steps,
+        window=resolve_window(parameters.window, parameters.causal),
+        pooling=parameters.pooling,
+        dropout=float(parameters.dropout),
+        hidden_fraction=HIDDEN_FRACTION,
+        n_kernels=choice.n_kernels,
+        stride=choice.stride,
+        embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
+    )
+
+
+def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any], longest: int) -> None:
+    """Refuse a network that this machine's memory cannot hold, before the system ends the process over it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : dtype
+        Of its numbers.
+    longest : int
+        Steps of the longest sequence.
+
+    Raises
+    ------
+    ValueError
+        If parameters with their gradients, or the longest sequence on its way, need more than all memory.
+    """
+    a = architecture
+    heads, values = (a.n_heads + a.n_kv_heads) * a.d_head, (a.n_heads + a.n_kv_heads) * a.d_value
+    n_parameters = a.n_layers * a.d_model * (heads + values + 2 * a.d_feedforward)
+    n_parameters += a.d_model * (a.d_input + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
+    a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
+    # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
+    needed = (5 * n_parameters + 2 * a_step * longest) * dtype.itemsize
+    if needed > _memory():
+        raise ValueError(
+            f"A network of {n_parameters:.2g} parameters for sequences of up to {longest} steps needs at least "
+            f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {_memory() / 2**30:.3g}; lower d_model "
+            f"(now {a.d_model}), d_feedforward, d_head, d_value, n_heads or n_layers."
+        )
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory; no limit where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def resolve_window(window: int | tuple[int | None, int | None] | None, causal: bool) -> tuple[int | None, int | None]:
+    """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
+    left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
+    return None if left is None else int(left), None if right is None else int(right)
+
+
+def _resolve_d_head(parameters: SelfAttentionParameters) -> int:
+    """Width of a head: as given, or the model's width split evenly."""
+    if parameters.d_head is not None:
+        return int(parameters.d_head)
+    d_model, n_heads = int(parameters.d_model), int(parameters.n_heads)
+    if d_model % n_heads:
+        wider = d_model + n_heads - d_model % n_heads
+        raise ValueError(
+            f"d_model={d_model} does not split over n_heads={n_heads}; "
+            f"try d_model={wider} or n_heads={_nearest_divisor(d_model, n_heads)}."
+        )
+    return d_model // n_heads
+
+
+def _resolve_n_kv_heads(parameters: SelfAttentionParameters) -> int:
+    """Heads of keys and values: as many as of queries, or a whole part of them."""
+    n_heads = int(parameters.n_heads)
+    n_kv_heads = int(parameters.n_kv_heads or n_heads)
+    if n_heads % n_kv_heads:
+        raise ValueError(
+            f"n_heads={n_heads} is no multiple of n_kv_heads={n_kv_heads}; "
+            f"try n_kv_heads={_nearest_divisor(n_heads, n_kv_heads)}."
+        )
+    return n_kv_heads
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    """Divisor of `number` that is nearest to `wanted`, the larger of two equally near ones."""
+    divisors = [n for n in range(1, number + 1) if number % n == 0]
+    return min(divisors, key=lambda n: (abs(n - wanted), -n))
