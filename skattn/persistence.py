@@ -92,7 +92,7 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
         or does not fit the rest.
     """
     attributes = _read_attributes(state, kind)
-    if "n_estimators" not in attributes:
+    if "d_model" in attributes and "n_estimators" not in attributes:
         attributes = {**BEFORE_STEMS, **attributes}
     if isinstance(attributes.get("checkpoint"), dict):
         attributes["checkpoint"] = _read_path(attributes["checkpoint"])

@@ -44,6 +44,10 @@ TESTED_ELSEWHERE = {
     "_storage": "storage",
     "checks": "persistence",
     "_overflow": "numbers",
+    "convolution": "stem",
+    "fitted": "base",
+    "model": "ensemble",
+    "sizes": "parameters",
 }
 
 

@@ -162,7 +162,8 @@ def check_architecture(values, n_parameters):
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
     if values["n_kernels"] % GROUP:
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")
-    values["stride"] = check_whole("stride", values.get("stride", 1), least=1)
+    # Without a stem a token is a step.
+    values["stride"] = check_whole("stride", values.get("stride", 1), 1, MOST if values["n_kernels"] else 1)
     for name in {"dropout", "hidden_fraction", "embedding_dropout"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
