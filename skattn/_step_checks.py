@@ -48,13 +48,15 @@ def valid_lengths(
     lengths, n_odd = np.zeros_like(n_steps), 0
     for first, n_rows, odd in _odd_rows(values):
         n_odd += len(odd)
-        is_step = np.ones(n_rows, dtype=bool)
-        is_step[odd] = ~np.isnan(values[first + odd]).all(axis=1)
-        steps = first + np.flatnonzero(is_step)
-        owners = _owners(steps, starts)
-        # The last step of each sample within these rows; what comes later is written later.
-        is_last = np.append(owners[1:] != owners[:-1], True)[: len(owners)]
-        lengths[owners[is_last]] = steps[is_last] - starts[owners[is_last]] + 1
+        is_padding = np.zeros(n_rows + 1, dtype=bool)
+        is_padding[1:][odd] = np.isnan(values[first + odd]).all(axis=1)
+        # The last step up to each row, before the first of these rows where there is none.
+        last = np.maximum.accumulate(np.where(is_padding, 0, np.arange(n_rows + 1))) + first - 1
+        samples = np.arange(_owners(first, starts), np.searchsorted(starts, first + n_rows))
+        ends = np.minimum(starts[samples] + n_steps[samples], first + n_rows)
+        counts = last[ends - first] - starts[samples] + 1
+        # What later rows tell of a sample is written later.
+        lengths[samples] = np.where(last[ends - first] >= first, np.maximum(counts, 0), lengths[samples])
     if not lengths.all():
         _refuse_empty(int(np.argmin(lengths)))
     if n_odd > len(values) - lengths.sum():
@@ -70,7 +72,7 @@ def _odd_rows(values: NDArray[Any]) -> Iterator[tuple[int, int, NDArray[np.int64
         yield first, len(rows), np.flatnonzero(~np.isfinite(rows).all(axis=1))
 
 
-def _owners(rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _owners(rows: Any, starts: NDArray[np.int64]) -> Any:
     """Samples that rows belong to."""
     return np.searchsorted(starts, rows, side="right") - 1
 

@@ -183,7 +183,7 @@ def test_a_warm_start_keeps_its_classes():
 
 def test_validation_samples_are_of_every_class():
     y = np.repeat(["a", "b", "c"], [20, 14, 7])
-    model = make(early_stopping=True, validation_fraction=0.2).fit(X, y)
+    model = make(early_stopping=True, validation_fraction=0.2, scoring="accuracy").fit(X, y)
     scores = np.array(model.validation_scores_)
     np.testing.assert_allclose(9 * scores, np.round(9 * scores), atol=1e-9)
 

@@ -23,6 +23,8 @@ from reading import (
 )
 from sklearn.compose import ColumnTransformer
 
+from skattn import _step_checks
+
 
 @pytest.fixture
 def ragged():
@@ -154,6 +156,18 @@ def test_types_that_float32_holds_stay_small(dtype):
 def test_ragged_samples_share_the_widest_of_their_types():
     mixed = [np.ones((3, 2), np.float32), np.ones((5, 2), np.float64)]
     assert read(mixed).values.dtype == np.float64
+
+
+@pytest.mark.parametrize("block", [1, 7, 10, 100])
+def test_padding_is_told_some_rows_at_a_time(monkeypatch, ragged, block):
+    """Samples may begin and end within such a block, and fill several."""
+    monkeypatch.setattr(_step_checks, "_BLOCK", block)
+    for X in (padded(ragged), [np.vstack([steps, np.full((4, N_FEATURES), np.nan)]) for steps in ragged]):
+        assert_same_samples(ragged, read(X))
+    X = padded(ragged)
+    X[2, 5, 1] = np.nan
+    with pytest.raises(ValueError, match="sample 2, step 5, feature 1"):
+        read(X)
 
 
 def test_large_finite_values_are_no_mistake():

@@ -65,7 +65,8 @@ def standardise_anew(network, optimizer, mean, scale, is_new):
     network.mean[moves], network.scale[moves] = mean[moves], scale[moves]
     weights = network.weights
     # x = old_mean + old_scale * z = new_mean + new_scale * (shift + z / factor), for old deviations z
-    factor = np.clip(network.scale / old_scale, 1 / MOST, MOST)
+    with np.errstate(all="ignore"):  # scales at both ends of their range
+        factor = np.clip(network.scale / old_scale, 1 / MOST, MOST)
     shift = (old_mean * 0.5 - network.mean * 0.5) / (network.scale * 0.5)
     of_weights = np.where(is_new, 1.0, factor)[:, np.newaxis]
     embedding = weights["embedding.weight"].astype(np.float64) * of_weights
