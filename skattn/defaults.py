@@ -11,13 +11,14 @@ from skattn._network.stem import GROUP
 from skattn._training import settings
 from skattn.sequences import Sequences
 
-FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN = 256, 1920, 2
-"""Kernels of a stem: so many for each token to learn from, within bounds. With 1920, three networks take 2 MiB."""
+FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
+"""Kernels of a stem: so many for each token to learn from beyond a few, within bounds. With 1920, three networks take
+2 MiB."""
 
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
 
-UPDATES = {10: 200, 30: 600, 300: 600, 500: 3000}
+UPDATES = {15: 100, 30: 600, 300: 600, 500: 3000}
 """Updates behind a stem for some numbers of samples; in between along straight lines, beyond as at the ends."""
 
 BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
@@ -158,7 +159,7 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open:
 def resolve_n_kernels(lengths: NDArray[np.int64], stride: int) -> int:
     """Kernels for sequences of some lengths: few tokens cannot tell many kernels apart."""
     n_tokens = int(((lengths - 1) // stride + 1).sum())
-    return min(max(KERNELS_A_TOKEN * n_tokens, FEWEST_KERNELS), MOST_KERNELS)
+    return min(max(KERNELS_A_TOKEN * (n_tokens - FEW_TOKENS), FEWEST_KERNELS), MOST_KERNELS)
 
 
 def whole_groups(n_kernels: int) -> int:

@@ -13,8 +13,8 @@ from skattn._training.seen import Seen
 from skattn._training.settings import TrainingState
 from skattn.sequences import Sequences
 
-_SORTED_STEPS = 8
-"""Steps by which samples are brought into an order."""
+_SORTED_STEPS, _SORTED_FEATURES = 8, 4
+"""Steps and features by which samples are brought into an order."""
 
 
 @dataclass(eq=False)
@@ -74,10 +74,10 @@ def named_weights(model: Model) -> dict[str, NDArray[Any]]:
 
 
 def _first_steps(data: Sequences) -> NDArray[Any]:
-    """The numbers of the first steps of each sequence, those of the first step last; shape (n_numbers, n_samples)."""
+    """Numbers of the first steps of each sequence, those of the first step last; shape (n_numbers, n_samples)."""
     steps = np.arange(min(_SORTED_STEPS, data.max_length))[::-1, np.newaxis]
     rows = data.starts + np.minimum(steps, data.lengths - 1)
-    return np.moveaxis(data.values[rows], 1, 2).reshape(-1, data.n_samples)
+    return np.moveaxis(data.values[:, :_SORTED_FEATURES][rows], 1, 2).reshape(-1, data.n_samples)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_kernels : int or "auto", default="auto"
-        Random convolutions, in groups of 16. "auto": two for each token to learn from, from 256 to 1920.
+        Random convolutions, in groups of 16. "auto": two for each token to learn from beyond 128, from 64 to 1920.
     n_tokens : int, default=64
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     causal : bool, default=False
