@@ -80,4 +80,5 @@ def count_axes(item: Any, most: int = 8) -> int:
     is_array_of_arrays = isinstance(item, np.ndarray) and item.dtype.kind == "O" and item.ndim == 1
     if isinstance(item, (list, tuple)) or is_array_of_arrays:
         return 1 + (count_axes(item[0], most - 1) if len(item) and most else 0)
-    return len(getattr(item, "shape", ()))
+    shape = getattr(item, "shape", ())
+    return len(shape) if isinstance(shape, tuple) else 0

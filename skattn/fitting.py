@@ -114,9 +114,10 @@ def _keep_interrupted(
         return
     keep(replace(model, members=begun))
     last = begun[-1].state
+    which = f" of network {len(begun)} of {len(counts)}" if len(counts) > 1 else ""
     interrupt.add_note(
-        f"Training was interrupted in epoch {last.n_epochs + 1}, after {last.n_updates} updates of network "
-        f"{len(begun)} of {len(counts)}; what was learned until then is kept in the estimator, which is fitted."
+        f"Training was interrupted in epoch {last.n_epochs + 1}, after {last.n_updates} updates{which}; "
+        "what was learned until then is kept in the estimator, which is fitted."
     )
 
 

@@ -82,7 +82,8 @@ class SelfAttentionParameters(BaseEstimator):
         (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
         and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
     n_kernels : int or "auto", default="auto"
-        Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64 to 1920.
+        Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64
+        to 1920.
     n_tokens : int, default=64
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     n_estimators : int, default=3

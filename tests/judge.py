@@ -160,6 +160,8 @@ def _compare_with_reference(estimator, plain, results):
     network = estimator._model.network
     if np.abs(network.parameters).max() > LARGE:
         plain = []  # a rounding error decides who attends to what
+    if len(estimator._model.members) > 1 or (network.stem is not None and network.dtype == np.float32):
+        plain = []  # what the networks say is averaged; a token's error is no multiple of a float's
     for i, steps in enumerate(plain[:CHECKED_SAMPLES]):
         given = estimator, network, np.asarray(steps, np.float64)
         truth = _reference_results(*given, np.float64)
@@ -184,7 +186,10 @@ def _reference_results(estimator, network, steps, dtype):
     """What the public methods should give for one sequence."""
     weights, target = network.weights, estimator._model.target
     with np.errstate(all="ignore"):
-        all_of_it = reference.forward(weights, network.architecture, steps, network.mean, network.scale, dtype=dtype)
+        scaling = network.mean, network.scale
+        if network.stem is not None:
+            steps, scaling = reference.tokens(steps, *scaling, network.stem), (0.0, 1.0)
+        all_of_it = reference.forward(weights, network.architecture, steps, *scaling, dtype=dtype)
         a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
         query = reference.split_heads(all_of_it[at + "query"], a.n_heads)
         key = reference.split_heads(all_of_it[at + "key"], a.n_kv_heads)

@@ -99,7 +99,7 @@ def test_an_interrupted_partial_fit_keeps_its_updates(interrupt_at):
 
 
 def test_interrupted_early_stopping_keeps_the_best(interrupt_at):
-    model = SelfAttentionRegressor(**LONG, early_stopping=True)
+    model = SelfAttentionRegressor(**LONG, early_stopping=True, scoring="r2")
     interrupt_at(10)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, target_of(model, X), X_val=X, y_val=target_of(model, X))

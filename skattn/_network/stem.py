@@ -28,6 +28,8 @@ _BYTES_DEVIATION = math.sqrt(8 * (256**2 - 1) / 12)
 _STEEPNESS = 4 / math.log(2)
 # A share of the median deviation below which a sequence counts as constant.
 _FLOOR = 0.01
+# Deviations of responses below which they are rounding errors, which must not be stretched to features.
+_NOISE = 1e-3
 # Bytes of features that are computed at a time where they are not kept.
 _BLOCK_BYTES = 1 << 22
 
@@ -331,7 +333,7 @@ def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
         for kernel in responses:
             bias[k] = weighted_quantile(kernel, weights, quantiles[k])
             k += 1
-    slope = -_STEEPNESS / np.maximum(deviation, 1e-6)
+    slope = -_STEEPNESS / np.maximum(deviation, _NOISE)
     return slope.astype(stem.dtype), (-slope * bias).astype(stem.dtype)
 
 
@@ -349,7 +351,7 @@ def _measure_features(stem, data, weight, scaling, n_jobs):
         count += weights.sum()
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
-    scale = 1 / np.where(deviation > 1e-6, deviation, 1.0)
+    scale = 1 / np.where(deviation > _NOISE / 10, deviation, 1.0)
     return mean.astype(stem.dtype), scale.astype(stem.dtype)
 
 
