@@ -286,7 +286,7 @@ def _digest_steps(data: Sequences) -> str:
     """The digest of all valid steps, whatever lies between them, and without a copy of all."""
     digest = hashlib.sha256()
     for start, length in zip(data.starts.tolist(), data.lengths.tolist(), strict=True):
-        digest.update(data.values[start : start + length])
+        digest.update(data.values[start : start + length].data)
     return f"sha256:{digest.hexdigest()}"
 
 
