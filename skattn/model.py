@@ -13,6 +13,9 @@ from skattn._training.seen import Seen
 from skattn._training.settings import TrainingState
 from skattn.sequences import Sequences
 
+MOST_MERGED = 256
+"""Samples that are looked through for repeated ones: in more, one that counts twice decides little."""
+
 _SORTED_STEPS, _SORTED_FEATURES = 8, 4
 """Steps and features by which samples are brought into an order."""
 
@@ -101,9 +104,11 @@ class Samples:
 
         So repeating a sample is weighting it, whatever batches are cut and whatever is dropped, and the order in
         which samples came changes nothing. They stand by their first steps, whose ranks stay where X is shifted or
-        scaled; with `keeps_order` as they came.
+        scaled; with `keeps_order` as they came. More than `MOST_MERGED` samples are left as they are.
         """
         data, digests = self.data, []
+        if len(self.weight) > MOST_MERGED:
+            return self
         for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
             digest = hashlib.blake2b(data.values[start : start + length].data, digest_size=16)
             if self.target is not None:

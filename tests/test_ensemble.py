@@ -204,6 +204,12 @@ def test_without_shuffling_samples_keep_their_order():
     assert np.any(shuffled.predict_proba(X) != model.predict_proba(X))
 
 
+def test_more_samples_are_left_as_they_are():
+    more = np.repeat(X, 9, axis=0)
+    model = SelfAttentionClassifier(**SMALL | {"max_iter": 1}).fit(more, np.repeat(Y, 9))
+    assert model._model.state.n_updates == -(-270 // 8)
+
+
 def test_samples_with_the_same_sequence_and_other_targets_are_not_merged():
     model = SelfAttentionClassifier(**SMALL | {"max_iter": 60}).fit(np.repeat(X[:2], 2, axis=0), [0, 1, 0, 1])
     np.testing.assert_allclose(model.predict_proba(X[:2]), 0.5, atol=0.05)
