@@ -86,7 +86,7 @@ def test_partial_fit_keeps_the_units_of_the_first_call():
     np.testing.assert_allclose(model.predict(X), before, rtol=1e-3, atol=1e-6)
 
 
-def test_validation_is_scored_by_r_squared():
+def test_validation_may_be_scored_by_r_squared():
     other = make_ragged(n_samples=19, seed=3)
     model = make(early_stopping=True, scoring="r2").fit(X, Y, X_val=other, y_val=rise(other))
     assert max(model.validation_scores_) == pytest.approx(model.score(other, rise(other)))
