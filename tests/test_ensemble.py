@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
 from skattn._training.objectives import OBJECTIVES
+from skattn.checkpoint import Checkpoint
 
 SMALL = {"n_kernels": 16, "d_model": 8, "n_heads": 2, "max_iter": 3, "random_state": 0}
 GENERATOR = np.random.default_rng(0)
@@ -219,3 +220,11 @@ def test_tokens_that_are_too_many_are_computed_a_batch_at_a_time(monkeypatch):
     expected = fitted().predict_proba(X)
     monkeypatch.setattr("skattn.fitting.KEPT_BYTES", 0)
     np.testing.assert_array_equal(fitted().predict_proba(X), expected)
+
+
+def test_a_checkpoint_with_another_number_of_networks_is_refused(tmp_path):
+    model = fitted(n_estimators=2, checkpoint=tmp_path / "fit.ckpt")
+    found = Checkpoint(model)
+    found._found["training"].pop()
+    with pytest.raises(ValueError, match="no whole checkpoint"):
+        found.restore(model._model)
