@@ -14,6 +14,8 @@ from .tape import workspace_size
 
 # Steps that a share of a batch has at least, so that adding up gradients stays a small part of the work.
 _STEPS_A_SHARE = 128
+# Likewise tokens of a stem, each of which is as much work as many steps.
+_TOKENS_A_SHARE = 32
 _MOST_SHARES = 64
 # A sequence is cut within if it is this long and this large a part of its batch's work.
 _LONG_STEPS = 1024
@@ -161,6 +163,7 @@ class _Pass:
         work = self._lengths.sum() * network.parameters.size * (3 if self._learns else 1)
         self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // _WORK_A_WORKER))
         self.n_samples, self._n_rows = len(self._lengths), n_rows
+        self._least = _STEPS_A_SHARE if network.stem is None else _TOKENS_A_SHARE
         self._n_parameters = network.parameters.size
         longest = int(self._lengths.max())
         size, d_values, scratch = workspace_size(carrier.tape_size, longest, backward=self._learns)
@@ -239,7 +242,7 @@ class _Pass:
             self.point(walk.BOUNDS, bounds)
             return bounds
         lengths = self._lengths[whole]
-        wanted = max(1, min(most, int(lengths.sum()) // _STEPS_A_SHARE, len(whole)))
+        wanted = max(1, min(most, int(lengths.sum()) // self._least, len(whole)))
         bounds = cut_evenly(lengths * (lengths + 512.0), 1 << (wanted.bit_length() - 1))
         self.point(walk.BOUNDS, bounds)
         return bounds

@@ -35,7 +35,7 @@ def linear(
         (n_in, n_out),
         1 / math.sqrt(n_in) if init is None else init,
         decayed=True,
-        turned=True,
+        turned=wants_gradient,
     )
     shift = tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
     target = onto or tape.slot(n_out, per_step=per_step, name=slot)
