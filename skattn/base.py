@@ -15,7 +15,6 @@ from skattn._network.layers import POOLINGS
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
-from skattn._wording import shortened
 from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model
@@ -25,7 +24,6 @@ from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
 
-_MOST_WORDS = 450
 """Characters of a message about parameters."""
 
 
@@ -45,15 +43,6 @@ class SelfAttentionEstimator(
 
     _learns: ClassVar[frozenset[str]] = frozenset(OBJECTIVES)
     """Objectives that the estimator may have learned."""
-
-    def _validate_params(self) -> None:
-        """Check the parameters, in a message that is short whatever they are."""
-        try:
-            super()._validate_params()
-        except ValueError as error:
-            if len(str(error)) <= _MOST_WORDS:
-                raise
-            raise type(error)(shortened(error, _MOST_WORDS)) from None
 
     def fit(
         self,
