@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .._kernels import convolution, parallel
+from .._kernels import columns, convolution, parallel
 from .._kernels.convolution import GROUP, TAPS
 from .._kernels.scaling import FAR, LARGEST
 
@@ -246,8 +246,8 @@ def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, seed,
     if len(weight) > _MOST_SAMPLES:
         drawn = np.sort(generator.permutation(len(weight))[:_MOST_SAMPLES])
         data, weight = data.take(drawn), weight[drawn]
-    floor, change = _measure_channels(data, weight, mean, scale)
-    longest = weighted_quantile(data.lengths.astype(np.float64), weight, 0.5)
+    floor, change = _measure_channels(data, weight, mean, scale, n_jobs)
+    longest = measure_columns(data.lengths.astype(np.float64)[:, np.newaxis], weight, [0.5], n_jobs)[1][0]
     n_dilations = 1 + int(math.log2(max(1.0, (longest - 1) / _WIDEST)))
     n_kernels = -(-n_kernels // GROUP) * GROUP
     width = stem_width(len(mean), n_kernels, is_causal)
@@ -292,7 +292,7 @@ def _count(seed, stream, shape):
     return (state ^ (state >> np.uint64(31))).astype("<u8").reshape(shape)
 
 
-def _measure_channels(data, weight, mean, scale):
+def _measure_channels(data, weight, mean, scale, n_jobs):
     """Give the deviation below which a sequence counts as constant, and the deviation of differences."""
     deviations, squares, n_changes = np.empty((len(weight), len(mean))), np.zeros(len(mean)), 0.0
     for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
@@ -300,7 +300,7 @@ def _measure_channels(data, weight, mean, scale):
         deviations[i] = steps.std(axis=0)
         squares += weight[i] * np.square(np.diff(steps, axis=0)).sum(axis=0)
         n_changes += weight[i] * (length - 1)
-    typical = np.array([weighted_quantile(column, weight, 0.5) for column in deviations.T])
+    _, typical = measure_columns(deviations, weight, np.full(len(mean), 0.5), n_jobs)
     change = np.sqrt(squares / max(n_changes, np.finfo(np.float64).tiny))
     return np.maximum(_FLOOR * typical, 1e-8), np.where(change > 1e-12, change, 1.0)
 
@@ -326,13 +326,8 @@ def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
         rows = part._run(
             convolution.responses_item, data, scaling, counts, strides, len(part.dilations) * GROUP, n_jobs
         )
-        responses = np.ascontiguousarray(rows.values.T)
-        mean = np.average(responses, axis=1, weights=weights)
-        spread = np.square(responses - mean[:, np.newaxis], dtype=np.float64)
-        deviation[k : k + len(mean)] = np.sqrt(np.average(spread, axis=1, weights=weights))
-        for kernel in responses:
-            bias[k] = weighted_quantile(kernel, weights, quantiles[k])
-            k += 1
+        last = k + rows.values.shape[1]
+        deviation[k:last], bias[k:last] = measure_columns(rows.values, weights, quantiles[k:last], n_jobs)
     slope = -_STEEPNESS / np.maximum(deviation, _NOISE)
     return slope.astype(stem.dtype), (-slope * bias).astype(stem.dtype)
 
@@ -355,11 +350,33 @@ def _measure_features(stem, data, weight, scaling, n_jobs):
     return mean.astype(stem.dtype), scale.astype(stem.dtype)
 
 
-def weighted_quantile(values, weight, quantile):
-    """Give the smallest value that so large a share of the weight does not exceed: repeating is weighting."""
-    if np.ptp(weight) == 0:
-        place = min(max(math.ceil(quantile * len(values)) - 1, 0), len(values) - 1)
-        return np.partition(values, place)[place]
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weight[order])
-    return values[order[min(np.searchsorted(reached, quantile * reached[-1]), len(values) - 1)]]
+def measure_columns(table, weight, shares, n_jobs=None):
+    """Give the deviation of every column, and its smallest value that a share of the weight does not exceed.
+
+    Repeating a row is weighting it.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns)
+    weight : ndarray of shape (n_rows,), float64
+    shares : ndarray of shape (n_columns,)
+        From 0 to 1.
+    n_jobs : int, optional
+
+    Returns
+    -------
+    deviations, quantiles : ndarray of shape (n_columns,), float64
+    """
+    (n_rows, n_columns), workers = table.shape, parallel.n_workers(n_jobs)
+    deviations, quantiles = np.empty((2, n_columns))
+    arguments = np.zeros(columns.N_ARGUMENTS, np.int64)
+    kept = {
+        columns.ROWS: table, columns.ROW_WEIGHTS: np.ascontiguousarray(weight, np.float64),
+        columns.SHARES: np.ascontiguousarray(shares, np.float64), columns.DEVIATIONS: deviations,
+        columns.QUANTILES: quantiles, columns.SCRATCH: np.empty(2 * n_rows * workers),
+    }  # fmt: skip
+    for entry, array in kept.items():
+        arguments[entry] = parallel.address(array)
+    arguments[columns.N_ROWS], arguments[columns.N_COLUMNS] = n_rows, n_columns
+    parallel.run(columns.column_item, table.dtype.name, arguments, n_columns, workers)
+    return deviations, quantiles
