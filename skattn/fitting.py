@@ -12,21 +12,18 @@ from sklearn.utils import check_random_state
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
 from skattn._network.network import Architecture, Network
 from skattn._network.stem import learn_stem
-from skattn._training.loop import TrainingState, train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import assume_seen, look, supported_length
+from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.defaults import choose, chosen, describe
+from skattn.ensemble import train_all
 from skattn.model import Member, Model, Samples
-from skattn.parameters import resolve_settings
-from skattn.sequences import Sequences, read_sequences
+from skattn.sequences import read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.targets import keep_present, read_target, sorted_classes
-from skattn.validation import find_scorer, make_score, rarest_labels, read_groups, split_validation
+from skattn.validation import find_scorer, rarest_labels, read_groups, split_validation
 from skattn.weighting import read_sample_weight
-
-KEPT_BYTES = 1 << 30
-"""Tokens that are kept for a whole fit; more are computed anew for every batch."""
 
 if TYPE_CHECKING:
     from skattn.checkpoint import Checkpoint
@@ -90,10 +87,7 @@ def fit_model(
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]
     try:
-        for i, member in enumerate(model.members):
-            # A network that a killed fit had not come to begins like any other.
-            begun = resumes and member.state.plan_updates is not None
-            _train(estimator, model, i, learned, validation, n_epochs, "resume" if begun else plan, checkpoint)
+        train_all(estimator, model, learned, validation, n_epochs, plan, checkpoint, resumes)
     except KeyboardInterrupt as interrupt:
         _keep_interrupted(model, n_updates, keep, interrupt)
         raise
@@ -124,56 +118,6 @@ def _keep_interrupted(
 def _is_sound(member: Member) -> bool:
     """Whether what was learned is finite, which is looked at between epochs only."""
     return bool(np.isfinite(member.network.parameters).all()) and member.state.optimizer.is_finite()
-
-
-def _train(
-    estimator: Any,
-    model: Model,
-    number: int,
-    learned: Samples,
-    validation: Samples | None,
-    n_epochs: int | None,
-    plan: str,
-    checkpoint: "Checkpoint | None",
-) -> None:
-    """Train one network of a model."""
-    member = model.members[number]
-    settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
-    if settings.verbose and len(model.members) > 1:
-        print(f"network {number + 1} of {len(model.members)}", flush=True)
-    data, target, weight = _encode(learned, model)
-    try:
-        train(
-            member.network,
-            _with_tokens(member.network, data, estimator.n_jobs),
-            target,
-            weight,
-            settings,
-            member.state,
-            n_epochs=n_epochs,
-            plan=plan,
-            validation=validation and _validation(estimator, member.network, validation, model),
-            on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
-        )
-    finally:
-        member.network.release()
-
-
-def _validation(estimator: Any, network: Network, samples: Samples, model: Model) -> tuple[Any, ...]:
-    """Samples to validate with as training takes them, and how they are scored."""
-    data, target, weight = _encode(samples, model)
-    return _with_tokens(network, data, estimator.n_jobs), target, weight, make_score(estimator, samples, model)
-
-
-def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
-    """What the network's stem makes of all sequences, where that is little enough to be kept for the whole fit."""
-    return network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
-
-
-def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
-    """Samples as training takes them: sequences, targets in the form of the objective, weights."""
-    target = OBJECTIVES[model.objective].encode(samples.target, model.target)
-    return samples.data, target, samples.weight
 
 
 def _draw_seed(random_state: Any) -> int:

@@ -5,9 +5,11 @@ import pickle
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
+from sklearn import config_context, get_config
 from sklearn.base import clone
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn._training import loop
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
 
@@ -163,9 +165,9 @@ def test_a_killed_fit_goes_on_in_the_network_that_it_had_come_to(n_saved, tmp_pa
     np.testing.assert_array_equal(model.fit(X, Y).predict_proba(X), expected.predict_proba(X))
 
 
-def test_ctrl_c_keeps_the_networks_that_have_learned(monkeypatch):
-    from skattn._training import loop
-
+@pytest.mark.parametrize(("n_jobs", "n_kept"), [(1, {2}), (2, {1, 2, 3})])
+def test_ctrl_c_keeps_the_networks_that_have_learned(n_jobs, n_kept, monkeypatch):
+    """One after another the third has not begun; side by side that is a matter of chance."""
     run_epoch, calls = loop._run_epoch, []
 
     def interrupted(*arguments):
@@ -175,11 +177,39 @@ def test_ctrl_c_keeps_the_networks_that_have_learned(monkeypatch):
         return run_epoch(*arguments)
 
     monkeypatch.setattr(loop, "_run_epoch", interrupted)
-    model = SelfAttentionClassifier(**SMALL, n_estimators=3)
+    model = SelfAttentionClassifier(**SMALL, n_estimators=3, n_jobs=n_jobs)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)
-    assert len(model._model.members) == 2
+    assert len(model._model.members) in n_kept
     assert model.predict_proba(X).shape == (30, 2)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("parameters", [{}, {"dropout": 0.3, "early_stopping": True, "max_iter": 5}])
+def test_networks_side_by_side_learn_what_they_do_one_after_another(kind, parameters):
+    expected = fitted(kind, n_estimators=3, n_jobs=1, **parameters)
+    for n_jobs in (2, 3, None):
+        found = fitted(kind, n_estimators=3, n_jobs=n_jobs, **parameters)
+        for name, weight in expected.weights_.items():
+            np.testing.assert_array_equal(found.weights_[name], weight)
+
+
+def test_networks_side_by_side_see_the_settings_of_scikit_learn():
+    """A scorer in a thread of its own would otherwise be given arrays where frames were asked for."""
+    seen = []
+
+    def score(estimator, X, y):
+        seen.append(get_config()["transform_output"])
+        return 0.0
+
+    with config_context(transform_output="pandas"):
+        fitted(n_estimators=2, n_jobs=2, early_stopping=True, scoring=score)
+    assert set(seen) == {"pandas"}
+
+
+def test_a_network_that_diverges_says_so_from_its_thread():
+    with pytest.raises(ValueError, match="Training diverged"):
+        fitted(n_estimators=2, n_jobs=2, optimizer="sgd", learning_rate_init=1e30, learning_rate="constant")
 
 
 def test_the_order_of_samples_changes_no_bit():
@@ -218,7 +248,7 @@ def test_samples_with_the_same_sequence_and_other_targets_are_not_merged():
 
 def test_tokens_that_are_too_many_are_computed_a_batch_at_a_time(monkeypatch):
     expected = fitted().predict_proba(X)
-    monkeypatch.setattr("skattn.fitting.KEPT_BYTES", 0)
+    monkeypatch.setattr("skattn.ensemble.KEPT_BYTES", 0)
     np.testing.assert_array_equal(fitted().predict_proba(X), expected)
 
 

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import skattn.ensemble
 import skattn.fitting
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor
 from skattn._network.network import Network
@@ -69,11 +70,13 @@ def test_before_the_first_update_nothing_is_kept(kind, interrupt_at):
     assert not hasattr(model, "n_features_in_") and not hasattr(caught.value, "__notes__")
 
 
-@pytest.mark.parametrize("place", ["read_sequences", "look", "train"])
-def test_interrupted_on_the_way_to_the_first_update_an_estimator_is_as_it_was(place, interrupt_at):
+@pytest.mark.parametrize(
+    ("module", "place"), [(skattn.fitting, "read_sequences"), (skattn.fitting, "look"), (skattn.ensemble, "train")]
+)
+def test_interrupted_on_the_way_to_the_first_update_an_estimator_is_as_it_was(module, place, interrupt_at):
     model = fitted(SelfAttentionRegressor(**LONG), X)
     before = pickle.dumps(model)
-    interrupt_at(0, skattn.fitting, place)
+    interrupt_at(0, module, place)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, np.arange(len(X)))
     assert before == pickle.dumps(model)

@@ -31,6 +31,7 @@ def train(
     plan="new",
     validation=None,
     on_epoch=None,
+    is_cancelled=None,
 ):
     """Move ``network.parameters`` for some epochs; `state` is updated in place.
 
@@ -57,6 +58,8 @@ def train(
     on_epoch : callable (epoch, loss, score) -> bool, optional
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
         `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.
+    is_cancelled : callable () -> bool, optional
+        Asked before every update; True is as good as Ctrl-C.
 
     Raises
     ------
@@ -81,13 +84,13 @@ def train(
     n_epochs = _begin_plan(settings, state, plan, n_epochs, len(weight), n_batches)
     _prepare_optimizer(network, settings, state)
     watch = Watch(network, settings, state, validation, n_batches)
-    report = _Report(settings.verbose, state.n_epochs, n_epochs)
+    report = _Report(settings, state.n_epochs, n_epochs)
     n_more_scores = len(state.validation_scores) - state.n_epochs
     try:
         for _ in range(n_epochs):
             # Overflow ends in an error that says more than NumPy's warnings on the way there.
             with np.errstate(over="ignore", invalid="ignore"):
-                loss = _run_epoch(network, data, target, weight, settings, state, n_batches)
+                loss = _run_epoch(network, data, target, weight, settings, state, n_batches, is_cancelled)
             if _finish_epoch(loss, watch, report, settings, state, on_epoch):
                 break
         watch.restore_best()
@@ -136,10 +139,12 @@ def _prepare_optimizer(network, settings, state):
     state.optimizer.ensure_writeable()
 
 
-def _run_epoch(network, data, target, weight, settings, state, n_batches):
+def _run_epoch(network, data, target, weight, settings, state, n_batches, is_cancelled):
     """One pass over the samples; their mean loss, each batch with the parameters it met."""
     factor, mean_weight, total = SCHEDULES[settings.learning_rate].factor, weight.mean(), 0.0
     for batch in _cut_batches(len(weight), n_batches, settings.shuffle, state):
+        if is_cancelled is not None and is_cancelled():
+            raise KeyboardInterrupt
         loss, gradient = network.loss_and_gradient(
             data.take(batch),
             None if target is None else target[batch],
@@ -210,10 +215,10 @@ def _diverged(settings, state, found):
 class _Report:
     """Prints how training goes, at most `N_LINES` evenly spaced epochs unless all are asked for."""
 
-    def __init__(self, verbose, n_before, n_epochs):
-        self.verbose = verbose
+    def __init__(self, settings, n_before, n_epochs):
+        self.verbose, self.label = settings.verbose, settings.label
         self.last = n_before + n_epochs
-        self.every = 1 if verbose > 1 else max(1, -(-n_epochs // N_LINES))
+        self.every = 1 if self.verbose > 1 else max(1, -(-n_epochs // N_LINES))
         self.next = n_before + 1
         self.start = time.perf_counter()
 
@@ -225,4 +230,4 @@ class _Report:
         score_text = "" if score is None else f"  validation score {score:.4f}"
         end = "  stopped: no improvement" if is_done and epoch < self.last else ""
         seconds = time.perf_counter() - self.start
-        print(f"epoch {epoch}/{self.last}  loss {loss:.4f}{score_text}  {seconds:.1f} s{end}", flush=True)
+        print(f"{self.label}epoch {epoch}/{self.last}  loss {loss:.4f}{score_text}  {seconds:.1f} s{end}", flush=True)

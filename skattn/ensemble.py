@@ -1,0 +1,127 @@
+"""Train the networks of a model, each on what its own stem makes of the samples."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context, get_config
+
+from skattn._kernels.parallel import n_workers
+from skattn._network.network import Network
+from skattn._training.loop import train
+from skattn._training.objectives import OBJECTIVES
+from skattn._training.together import train_together
+from skattn.model import Model, Samples
+from skattn.parameters import resolve_settings
+from skattn.sequences import Sequences
+from skattn.validation import make_score
+
+if TYPE_CHECKING:
+    from skattn.checkpoint import Checkpoint
+
+KEPT_BYTES = 1 << 29
+"""Tokens that each network keeps for a whole fit; more are computed anew for every batch."""
+
+
+def train_all(
+    estimator: Any,
+    model: Model,
+    learned: Samples,
+    validation: Samples | None,
+    n_epochs: int | None,
+    plan: str,
+    checkpoint: "Checkpoint | None",
+    resumes: bool,
+) -> None:
+    """Train the networks side by side; one after another where there is one core, or a checkpoint.
+
+    A file holds what all networks go on from, which is so between epochs only.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    model : Model
+        Its networks are changed in place.
+    learned, validation : Samples, Samples or None
+    n_epochs, plan
+        See `train`.
+    checkpoint : Checkpoint or None
+        Written after every epoch.
+    resumes : bool
+        Whether the model was restored from it.
+    """
+    n_networks, n_threads = len(model.members), n_workers(estimator.n_jobs)
+    is_shared = n_networks > 1 and n_threads > 1 and checkpoint is None
+    n_jobs = max(1, n_threads // n_networks) if is_shared else estimator.n_jobs
+    config = get_config()  # a thread of its own would have scikit-learn's defaults
+
+    def task(number: int, is_cancelled: Callable[[], bool] | None = None) -> None:
+        # A network that a killed fit had not come to begins like any other.
+        begun = resumes and model.members[number].state.plan_updates is not None
+        with config_context(**config):
+            how = "resume" if begun else plan
+            _train(estimator, model, number, learned, validation, n_epochs, how, checkpoint, n_jobs, is_cancelled)
+
+    if is_shared:
+        train_together([partial(task, number) for number in range(n_networks)])
+        return
+    for number in range(n_networks):
+        task(number)
+
+
+def _train(
+    estimator: Any,
+    model: Model,
+    number: int,
+    learned: Samples,
+    validation: Samples | None,
+    n_epochs: int | None,
+    plan: str,
+    checkpoint: "Checkpoint | None",
+    n_jobs: int | None,
+    is_cancelled: Callable[[], bool] | None,
+) -> None:
+    """Train one network of a model."""
+    member, n_networks = model.members[number], len(model.members)
+    label = f"network {number + 1} of {n_networks}: " if n_networks > 1 else ""
+    settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
+    settings = replace(settings, label=label, n_jobs=n_jobs)
+    data, target, weight = _encode(learned, model)
+    try:
+        train(
+            member.network,
+            _with_tokens(member.network, data, n_jobs),
+            target,
+            weight,
+            settings,
+            member.state,
+            n_epochs=n_epochs,
+            plan=plan,
+            validation=validation and _validation(estimator, member.network, validation, model, n_jobs),
+            on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
+            is_cancelled=is_cancelled,
+        )
+    finally:
+        member.network.release()
+
+
+def _validation(
+    estimator: Any, network: Network, samples: Samples, model: Model, n_jobs: int | None
+) -> tuple[Any, ...]:
+    """Samples to validate with as training takes them, and how they are scored."""
+    data, target, weight = _encode(samples, model)
+    return _with_tokens(network, data, n_jobs), target, weight, make_score(estimator, samples, model)
+
+
+def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
+    """What the network's stem makes of all sequences, where that is little enough to be kept for the whole fit."""
+    return network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
+
+
+def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
+    """Samples as training takes them: sequences, targets in the form of the objective, weights."""
+    target = OBJECTIVES[model.objective].encode(samples.target, model.target)
+    return samples.data, target, samples.weight
