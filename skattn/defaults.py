@@ -136,19 +136,23 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open:
     Raises
     ------
     ValueError
-        If a stem is asked for where every step is to have a row of its own.
+        If a stem is asked for where every step is to have a row of its own, or to be told from the others.
     """
     embedding = estimator.embedding
     if embedding == "auto":
         embedding = "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
     if embedding == "linear":
         return Choice(0, 1, longest)
-    stride = -(-longest // int(estimator.n_tokens))
-    if stride > 1 and (estimator.pooling is None or loss == "reconstruction"):
-        asks = "pooling=None" if estimator.pooling is None else "the objective reconstruction"
+    if loss == "reconstruction":
         raise ValueError(
-            f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and {asks} '
-            f'wants every step: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
+            'The objective reconstruction tells hidden steps from the others, and embedding="random_convolution" mixes '
+            'them: set embedding="linear", or give y and another objective.'
+        )
+    stride = -(-longest // int(estimator.n_tokens))
+    if stride > 1 and estimator.pooling is None:
+        raise ValueError(
+            f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and '
+            f'pooling=None wants every step: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
         )
     n_kernels = estimator.n_kernels
     if n_kernels == "auto":

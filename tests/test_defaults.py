@@ -37,10 +37,15 @@ def test_marks_single_steps_and_very_wide_ones_do_not(X, parameters):
     assert fitted(X, **parameters).n_kernels == 0
 
 
-@pytest.mark.parametrize("parameters", [{"pooling": None}, {"objective": "reconstruction"}])
-def test_what_is_told_of_every_step_gets_no_stem_unless_every_step_has_a_token(parameters):
-    assert fitted(numbers(), SelfAttentionTransformer, **parameters).n_kernels == 0
-    asked = {**parameters, "embedding": "random_convolution"}
+def test_hidden_steps_are_told_without_a_stem():
+    assert fitted(numbers(), SelfAttentionTransformer, objective="reconstruction").n_kernels == 0
+    with pytest.raises(ValueError, match='set embedding="linear"'):
+        fitted(numbers(), SelfAttentionTransformer, objective="reconstruction", embedding="random_convolution")
+
+
+def test_what_is_told_of_every_step_gets_no_stem_unless_every_step_has_a_token():
+    assert fitted(numbers(), SelfAttentionTransformer, pooling=None).n_kernels == 0
+    asked = {"pooling": None, "embedding": "random_convolution"}
     assert fitted(numbers(), SelfAttentionTransformer, n_tokens=30, **asked).stride == 1
     with pytest.raises(ValueError, match='embedding="linear", or n_tokens=30'):
         fitted(numbers(), SelfAttentionTransformer, n_tokens=29, **asked)

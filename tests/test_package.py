@@ -44,7 +44,7 @@ TESTED_ELSEWHERE = {
     "_storage": "storage",
     "checks": "persistence",
     "_overflow": "numbers",
-    "convolution": "stem",
+    **dict.fromkeys(["columns", "convolution", "projection", "projector"], "stem"),
     "fitted": "base",
     "model": "ensemble",
     "sizes": "parameters",

@@ -9,7 +9,7 @@ from cases import LENGTHS, make_batch, make_network, make_stem, make_target, seq
 from slopes import Problem, assert_gradient_is_the_slope
 
 from skattn._network.network import Network
-from skattn._network.stem import learn_stem, weighted_quantile
+from skattn._network.stem import learn_stem, measure_columns
 
 STEM = {"n_kernels": 48, "stride": 3}
 CASES = {
@@ -184,13 +184,40 @@ def test_gradient_is_the_slope(embedding_dropout):
 
 
 @pytest.mark.parametrize("lengths", [(31, 32), (1500, 31)])
-def test_dropped_features_are_the_same_at_all_steps_and_new_in_each_update(lengths):
-    problem = Problem(lengths, embedding_dropout=0.5, n_features=7, d_model=5, d_head=3, d_value=3)
-    gradients = [problem.loss_and_gradient(n_update=n)[1] for n in range(3)]
-    for gradient in gradients:
-        rows = gradient[: 7 * 5].reshape(7, 5)
-        assert 0 < np.count_nonzero(rows.any(axis=1)) <= 7
-    assert any(np.any((g == 0) != (gradients[0] == 0)) for g in gradients[1:])
+def test_dropped_features_are_the_same_at_all_tokens_and_new_in_each_update(lengths):
+    problem = Problem(lengths[:1], embedding_dropout=0.5, **STEM)
+    rows = [problem.loss_and_gradient(n_update=n)[1][problem.network._projector.weight] for n in range(3)]
+    dropped = [~row.reshape(-1, problem.network.architecture.d_model).any(axis=1) for row in rows]
+    for some in dropped:
+        assert 0.3 < some.mean() < 0.7
+    assert np.any(dropped[0] != dropped[1]) and np.any(dropped[0] != dropped[2])
+    problem = Problem(lengths, embedding_dropout=0.5, **STEM)
+    of_two = problem.loss_and_gradient()[1][problem.network._projector.weight]
+    assert np.any(of_two.reshape(len(dropped[0]), -1).any(axis=1) == dropped[0]), "each sequence drops others"
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_gradients_do_not_depend_on_threads(n_jobs):
+    problem = Problem((700, 1, 31, 8, 1100), embedding_dropout=0.3, **STEM | {"n_kernels": 480})
+    loss, gradient = problem.loss_and_gradient(n_jobs=1)
+    expected = loss, gradient.copy()
+    loss, gradient = problem.loss_and_gradient(n_jobs=n_jobs)
+    assert loss == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_the_embedding_is_that_of_any_order():
+    """Tokens that lie behind each other are multiplied together, others alone: the bits are the same."""
+    network = make_network(np.float32, **STEM)
+    tokens = network.tokens(make_batch(dtype=np.float32))
+    expected = network._projector.forward(network.parameters, tokens, 1).values
+    order = np.random.default_rng(0).permutation(len(LENGTHS))
+    found = network._projector.forward(network.parameters, tokens.take(order), 2).values
+    begins = np.cumsum(tokens.lengths) - tokens.lengths
+    wanted = [expected[begins[i] : begins[i] + tokens.lengths[i]] for i in order]
+    np.testing.assert_array_equal(found, np.concatenate(wanted))
+    plain = tokens.values.astype(float) @ network.weights["embedding.weight"] + network.weights["embedding.bias"]
+    np.testing.assert_allclose(expected, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_is_dropped_but_while_learning():
@@ -200,19 +227,28 @@ def test_nothing_is_dropped_but_while_learning():
     np.testing.assert_array_equal(network.forward(batch, "outputs"), kept.forward(batch, "outputs"))
 
 
-@pytest.mark.parametrize("quantile", [0.0, 0.1, 0.5, 0.77, 1.0])
-def test_weighted_quantile_is_that_of_repeated_values(quantile):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.77, 1.0])
+def test_columns_are_measured_as_if_rows_were_repeated(share, dtype):
     generator = np.random.default_rng(0)
-    values, counts = generator.normal(size=13), generator.integers(1, 4, 13)
-    expected = weighted_quantile(np.repeat(values, counts), np.ones(counts.sum()), quantile)
-    assert weighted_quantile(values, counts.astype(float), quantile) == expected
-    assert expected in values
+    # Some values many times, some once; a column of one value.
+    table = np.stack([generator.normal(size=57), generator.integers(4, size=57), np.full(57, 3.0)], axis=1).astype(
+        dtype
+    )
+    counts = generator.integers(1, 4, 57)
+    deviations, quantiles = measure_columns(table, counts, np.full(3, share))
+    repeated = np.repeat(table.astype(np.float64), counts, axis=0)
+    np.testing.assert_array_equal(quantiles, np.quantile(repeated, share, axis=0, method="inverted_cdf"))
+    np.testing.assert_allclose(deviations, repeated.std(axis=0), rtol=1e-12, atol=1e-12)
 
 
-def test_weights_of_equal_size_give_the_quantile_of_numpy():
-    values = np.random.default_rng(0).normal(size=101)
-    expected = np.quantile(values, 0.3, method="inverted_cdf")
-    assert weighted_quantile(values, np.full(101, 2.0), 0.3) == expected
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 1000])
+def test_quantiles_of_any_number_of_rows(n_rows):
+    table = np.random.default_rng(n_rows).normal(size=(n_rows, 40))
+    shares = np.linspace(0, 1, 40)
+    _, quantiles = measure_columns(table, np.full(n_rows, 2.0), shares)
+    expected = [np.quantile(table[:, j], share, method="inverted_cdf") for j, share in enumerate(shares)]
+    np.testing.assert_array_equal(quantiles, expected)
 
 
 def test_a_batch_may_be_given_as_sequences_while_learning():

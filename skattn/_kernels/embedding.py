@@ -2,25 +2,12 @@
 
 from .jit import Ints, Reals, kernel, real, reals
 from .simd import at
-from .step import (
-    FEATURE_SITE,
-    LEARN,
-    PART,
-    POSITIONS,
-    PROBABILITY_UNIT,
-    TRAINING,
-    drawing,
-    hides,
-    part_begin,
-    scatter,
-)
+from .step import PART, POSITIONS, hides, part_begin
 
 SINUSOIDAL_FIELDS = ("target", "width")
 LEARNED_FIELDS = ("target", "table", "width", "n_table")
 HIDDEN_FIELDS = ("target", "token", "width", "share")
 # `share` of the steps that are hidden, in PROBABILITY_UNIT parts.
-DROP_FEATURES_FIELDS = ("target", "width", "rate")
-# `rate` in PROBABILITY_UNIT parts.
 
 
 @kernel
@@ -113,36 +100,3 @@ def hidden_backward(
             for j in range(width):
                 d_token[j] += d_target[j]
                 d_target[j] = real(0)
-
-
-@kernel
-def drop_features_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
-    """Zero a share of the features at all steps alike, and stretch the others; target [n_steps, width].
-
-    Features of neighbouring steps tell much the same: to drop single numbers would leave what they tell.
-    """
-    if call[TRAINING] != LEARN:
-        return
-    width, rate = row[2], row[3]
-    begin, stretch = drawing(call, FEATURE_SITE), real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - rate)
-    for j in range(width):
-        scratch[j] = stretch if (scatter(begin + j) & (PROBABILITY_UNIT - 1)) >= rate else real(0)
-    for t in range(part_begin(call, call[PART]), part_begin(call, call[PART] + 1)):
-        target = at(values, place[row[1]] + t * width)
-        for j in range(width):
-            target[j] *= scratch[j]
-
-
-@kernel
-def drop_features_backward(
-    row: Ints,
-    call: Ints,
-    place: Ints,
-    weights: Reals,
-    transposed: Reals,
-    values: Reals,
-    d_values: Reals,
-    d_weights: Reals,
-    scratch: Reals,
-):
-    """Leave the gradient as it is: nobody asks for that of the input."""

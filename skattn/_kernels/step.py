@@ -79,8 +79,14 @@ def drawing(call: Ints, site: Int) -> Int:
 
     Draws count from (seed, update, sample, site), so they are the same on every machine and thread.
     """
-    state = scatter(call[SEED] * 0x1F83D9AB + call[UPDATE])
-    return scatter(state * 0x2545F491 + call[SAMPLE]) + site * 0x3C6EF372
+    return drawing_of(call[SEED], call[UPDATE], call[SAMPLE], site)
+
+
+@kernel
+def drawing_of(seed: Int, update: Int, sample: Int, site: Int) -> Int:
+    """Give what the draws of a site begin from, for who has no call."""
+    state = scatter(seed * 0x1F83D9AB + update)
+    return scatter(state * 0x2545F491 + sample) + site * 0x3C6EF372
 
 
 @kernel

@@ -20,11 +20,6 @@ KINDS = {
     "norm": (norm.norm_forward, norm.norm_backward, norm.FIELDS),
     "attention": (attention.attention_forward, attention.attention_backward, attention.FIELDS),
     "gelu": (activation.gelu_forward, activation.gelu_backward, activation.GELU_FIELDS),
-    "drop_features": (
-        embedding.drop_features_forward,
-        embedding.drop_features_backward,
-        embedding.DROP_FEATURES_FIELDS,
-    ),
     "dropout": (activation.dropout_forward, activation.dropout_backward, activation.DROPOUT_FIELDS),
     "pool_mean": (pooling.mean_forward, pooling.mean_backward, pooling.FIELDS),
     "pool_max": (pooling.max_forward, pooling.max_backward, pooling.FIELDS),
@@ -41,7 +36,7 @@ KINDS = {
 }
 ROW_WIDTH = 1 + max(len(fields) for _, _, fields in KINDS.values())
 
-# Slots that every tape begins with: the standardised sequence; the weight of the sequence and its target; its loss.
+# Slots that every tape begins with: the sequence, standardised or embedded; its weight and target; its loss.
 INPUT, WANTED, LOSS = range(3)
 # Slots begin at multiples of this many numbers, and are as long as if sequences were.
 SLOT_GRANULE = 16
@@ -51,8 +46,8 @@ SLOT_GRANULE = 16
     WORKSPACE, WORKSPACE_SIZE, D_VALUES, SCRATCH, COUNTERS, VALUES, STARTS, LENGTHS, N_FEATURES, MEAN, SCALE,
     TARGETS, N_TARGETS, SAMPLE_WEIGHTS, IDS, ORDER, BOUNDS, DRAW_SEED, DRAW_UPDATE, PURPOSE, POSITION_TABLE,
     OUT, OUT_STARTS, OUT_SLOT, OUT_WIDTH, OUT_PER_STEP, LOSSES, SPLIT_SAMPLE, SPLIT_ROW, SPLIT_PARTS,
-    ARE_DOUBLE, N_ARGUMENTS,
-) = range(42)  # fmt: skip
+    ARE_DOUBLE, FIRST_WEIGHT, D_INPUT, N_ARGUMENTS,
+) = range(44)  # fmt: skip
 
 
 @kernel
@@ -75,7 +70,7 @@ def learn_item(arguments: Ints, item: Int, worker: Int):
     call, values = _call(arguments, worker), _values(arguments, worker)
     place, scratch = at(call, N_CALL), at(values, arguments[SCRATCH])
     d_weights = _gradient(arguments, item)
-    for i in range(arguments[N_WEIGHTS]):
+    for i in range(arguments[FIRST_WEIGHT], arguments[N_WEIGHTS]):
         d_weights[i] = real(0)
     bounds = ints(arguments[BOUNDS])
     for i in range(bounds[item], bounds[item + 1]):
@@ -85,6 +80,7 @@ def learn_item(arguments: Ints, item: Int, worker: Int):
         _walk_forward(arguments, call, place, values, scratch)
         _copy_loss(arguments, sample, place, values)
         _walk_backward(arguments, call, place, values, d_weights, scratch)
+        _copy_input_gradient(arguments, sample, call, place, values)
 
 
 @kernel
@@ -134,6 +130,15 @@ def split_output_item(arguments: Ints, item: Int, worker: Int):
 
 
 @kernel
+def split_input_gradient_item(arguments: Ints, item: Int, worker: Int):
+    """Copy the gradient of the input of a sequence that all workers share out."""
+    call, values = _call(arguments, worker), _values(arguments, 0)
+    place = at(call, N_CALL)
+    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
+    _copy_input_gradient(arguments, arguments[SPLIT_SAMPLE], call, place, values)
+
+
+@kernel
 def _call(arguments: Ints, worker: Int) -> Ints:
     """Give a worker's numbers: the call, then the places of the slots."""
     return at(ints(arguments[COUNTERS]), worker * (N_CALL + arguments[N_SLOTS]))
@@ -147,8 +152,9 @@ def _values(arguments: Ints, worker: Int) -> Reals:
 
 @kernel
 def _gradient(arguments: Ints, item: Int) -> Reals:
-    """Give the gradient that an item sums into."""
-    return at(reals(arguments[GRADIENTS]), item * arguments[N_WEIGHTS])
+    """Give the gradient that an item sums into; weights before the first one that the tape uses have no room in it."""
+    first = arguments[FIRST_WEIGHT]
+    return at(reals(arguments[GRADIENTS]), item * (arguments[N_WEIGHTS] - first) - first)
 
 
 @kernel
@@ -172,7 +178,7 @@ def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
 
 @kernel
 def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
-    """Standardise a sequence into its slot, tokens being standard already, and take its weight and target.
+    """Standardise a sequence into its slot, what is embedded being taken as it is, and take its weight and target.
 
     Values have the precision that they came in. They are centred and scaled in double precision, and rounded after
     that: a large offset, such as the time of day in seconds, would take all digits of float32.
@@ -188,9 +194,9 @@ def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
                 i = t * width + j
                 target[i] = real(standard(values_at, are_double, first + i, mean[j], scale[j]))
     else:
-        tokens = at(reals(values_at), first)
+        embedded = at(reals(values_at), first)
         for i in range(n_steps * width):
-            target[i] = tokens[i]
+            target[i] = embedded[i]
     wanted = at(values, place[WANTED])
     if arguments[SAMPLE_WEIGHTS]:
         wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]
@@ -229,6 +235,17 @@ def _copy_out(arguments: Ints, sample: Int, call: Ints, place: Ints, values: Rea
     target = at(reals(arguments[OUT]), start * width)
     for i in range(count * width):
         target[i] = source[i]
+
+
+@kernel
+def _copy_input_gradient(arguments: Ints, sample: Int, call: Ints, place: Ints, values: Reals):
+    """Copy the gradient of the input to its place in the result, where it is wanted."""
+    if arguments[D_INPUT]:
+        width = arguments[N_FEATURES]
+        source = at(values, arguments[D_VALUES] + place[INPUT])
+        target = at(reals(arguments[D_INPUT]), ints(arguments[STARTS])[sample] * width)
+        for i in range(call[N_STEPS] * width):
+            target[i] = source[i]
 
 
 @kernel

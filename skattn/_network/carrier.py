@@ -37,9 +37,12 @@ class Carrier:
     ----------
     tape : Tape
     dtype : {"float32", "float64"}
+    n_before : int
+        First parameters that the tape does not use, and gives no gradient of.
     """
 
-    def __init__(self, tape, dtype):
+    def __init__(self, tape, dtype, n_before=0):
+        self.n_before = n_before
         self._tape, self._dtype = tape, dtype
         self._rows = tape.rows()
         self._slots, slots_size = tape.slot_table()
@@ -73,8 +76,8 @@ class Carrier:
         self._keep(run.workspace, _KEPT_BYTES)
         return result
 
-    def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs):
-        """Give the losses of a batch and the gradient of their weighted sum."""
+    def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs, d_input=None):
+        """Give the losses of a batch and the gradient of their weighted sum; that of the input goes into `d_input`."""
         run = _Pass(self, network, data, LEARN, self._ends[walk.LOSS], n_jobs)
         losses = np.empty(run.n_samples, self._dtype)
         run.point(walk.LOSSES, losses)
@@ -84,6 +87,8 @@ class Carrier:
             run.point(walk.TARGETS, np.ascontiguousarray(target, self._dtype))
             run.set(walk.N_TARGETS, target.shape[1])
         run.set(walk.DRAW_SEED, seed, walk.DRAW_UPDATE, n_update)
+        if d_input is not None:
+            run.point(walk.D_INPUT, d_input)
         self._turn(network, run.workers)
         run.point(walk.TRANSPOSED, self._transposed)
         n_shares = run.learn()
@@ -143,10 +148,11 @@ class Carrier:
 
     def _sum(self, n_shares, workers):
         arguments = np.zeros(update.N_SUM_ARGUMENTS, np.int64)
+        total = self._total[self.n_before :]
         arguments[update.SUM_GRADIENTS], arguments[update.SUM_SHARES] = parallel.address(self._gradients), n_shares
-        arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = self._total.size, parallel.address(self._total)
-        workers = workers if n_shares * self._total.size >= _WORTH_A_REGION else 1
-        parallel.run(update.sum_item, self._dtype, arguments, -(-self._total.size // update.BLOCK), workers)
+        arguments[update.SUM_WEIGHTS], arguments[update.SUM_TOTAL] = total.size, parallel.address(total)
+        workers = workers if n_shares * total.size >= _WORTH_A_REGION else 1
+        parallel.run(update.sum_item, self._dtype, arguments, -(-total.size // update.BLOCK), workers)
         return self._total
 
 
@@ -160,11 +166,12 @@ class _Pass:
             carrier.compile(backward=True)
         self._arguments, self._kept = carrier.fixed.copy(), []
         self._lengths = np.ascontiguousarray(data.lengths, np.int64)
-        work = self._lengths.sum() * network.parameters.size * (3 if self._learns else 1)
+        n_parameters = network.parameters.size
+        work = self._lengths.sum() * (n_parameters - carrier.n_before) * (3 if self._learns else 1)
         self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // _WORK_A_WORKER))
         self.n_samples, self._n_rows = len(self._lengths), n_rows
         self._least = _STEPS_A_SHARE if network.stem is None else _TOKENS_A_SHARE
-        self._n_parameters = network.parameters.size
+        self._n_gradients = n_parameters - carrier.n_before
         longest = int(self._lengths.max())
         size, d_values, scratch = workspace_size(carrier.tape_size, longest, backward=self._learns)
         self.workspace = carrier.take_workspace(size * self.workers)
@@ -182,7 +189,8 @@ class _Pass:
             self.point(walk.MEAN, network.mean)
             self.point(walk.SCALE, network.scale)
         self.set(
-            *(walk.N_ROWS, n_rows, walk.N_WEIGHTS, self._n_parameters, walk.WORKSPACE_SIZE, size),
+            *(walk.N_ROWS, n_rows, walk.WORKSPACE_SIZE, size),
+            *(walk.FIRST_WEIGHT, carrier.n_before, walk.N_WEIGHTS, n_parameters),
             *(walk.D_VALUES, d_values, walk.SCRATCH, scratch, walk.PURPOSE, purpose),
             *(walk.N_FEATURES, data.values.shape[1], walk.ARE_DOUBLE, data.values.dtype.char == "d"),
         )
@@ -212,15 +220,16 @@ class _Pass:
         bounds = self._bounds(whole, _MOST_SHARES)
         n_parts = [self._n_parts(sample) for sample in long]
         n_shares = max([len(bounds) - 1, *n_parts])
-        gradients = self._carrier.gradients(n_shares, self._n_parameters)
+        gradients = self._carrier.gradients(n_shares, self._n_gradients)
         self.point(walk.GRADIENTS, gradients)
         self._share_out(walk.learn_item, len(bounds) - 1)
-        gradients[(len(bounds) - 1) * self._n_parameters : n_shares * self._n_parameters] = 0
+        gradients[(len(bounds) - 1) * self._n_gradients : n_shares * self._n_gradients] = 0
         for sample in long:
             self._split_forward(sample)
             for row in range(self._n_rows - 1, -1, -1):
                 self.set(walk.SPLIT_ROW, row)
                 self._share_out(walk.split_backward_item, self._arguments[walk.SPLIT_PARTS])
+            self._share_out(walk.split_input_gradient_item, 1)
         return n_shares
 
     def _cut(self):

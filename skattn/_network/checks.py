@@ -184,6 +184,8 @@ def _check_sizes(values, n_parameters):
         raise damaged("n_heads", values["n_heads"], f"a multiple of n_kv_heads={values['n_kv_heads']}")
     if values["loss"] == "reconstruction" and values["n_outputs"] != values["n_features"]:
         raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
+    if values["loss"] == "reconstruction" and values["n_kernels"]:
+        raise damaged("n_kernels", values["n_kernels"], "0, for hidden steps are told by steps")
     d_heads = values["n_heads"] * (values["d_head"] + values["d_value"])
     n_features, n_kernels = values["n_features"], values["n_kernels"]
     d_input = stem_width(n_features, n_kernels, values["window"][1] == 0) if n_kernels else n_features

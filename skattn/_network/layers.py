@@ -30,20 +30,20 @@ def linear(
     4.6).
     """
     n_in = source.width
-    weight = tape.parameter(
-        f"{name}.weight",
-        (n_in, n_out),
-        1 / math.sqrt(n_in) if init is None else init,
-        decayed=True,
-        turned=wants_gradient,
-    )
-    shift = tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
+    weight, shift = linear_parameters(tape, name, n_in, n_out, bias=bias, init=init, turned=wants_gradient)
     target = onto or tape.slot(n_out, per_step=per_step, name=slot)
     tape.step(
         "linear", source=source, target=target, weight=weight, bias=shift, n_in=n_in, n_out=n_out,
         per_step=int(per_step), onto=int(onto is not None), adds=0 if wants_gradient else -1,
     )  # fmt: skip
     return target
+
+
+def linear_parameters(tape, name, n_in, n_out, *, bias=True, init=None, turned=True):
+    """Add the parameters of a linear map, and give their names; -1 for no bias."""
+    init = 1 / math.sqrt(n_in) if init is None else init
+    weight = tape.parameter(f"{name}.weight", (n_in, n_out), init, decayed=True, turned=turned)
+    return weight, tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
 
 
 def norm(tape, source, name, *, slot=None):
@@ -65,13 +65,6 @@ def norm(tape, source, name, *, slot=None):
         width=width,
     )
     return target
-
-
-def drop_features(tape, source, rate):
-    """Drop a share of the features of the input while learning; nothing is written where the rate is 0."""
-    if rate:
-        tape.want_scratch(source.width)
-        tape.step("drop_features", target=source, width=source.width, rate=probability(rate))
 
 
 def dropout(tape, source, rate):

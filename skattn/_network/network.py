@@ -7,6 +7,7 @@ import numpy as np
 from . import layers
 from .carrier import Carrier
 from .checks import check_network, damaged
+from .projector import Projector
 from .stem import Stem, Tokens, stem_width
 from .tape import Tape
 
@@ -60,11 +61,15 @@ class Architecture:
 def write_tape(architecture):
     """Write the steps of a network in order: embedding, layers, pooling, outputs, loss."""
     a, tape = architecture, Tape()
-    source = tape.slot(a.d_input, name="input")
+    source = tape.slot(a.d_model if a.n_kernels else a.d_input, name="input")
     wanted = tape.slot(1 + a.n_targets, per_step=False)
     loss = tape.slot(1, per_step=False, name="loss")
-    layers.drop_features(tape, source, a.embedding_dropout)
-    stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+    if a.n_kernels:
+        # Tokens are embedded before the tape, a batch at a time (projector.py).
+        layers.linear_parameters(tape, "embedding", a.d_input, a.d_model, turned=False)
+        stream = source
+    else:
+        stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
     reconstructs = a.loss == "reconstruction"
     if reconstructs:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
@@ -116,7 +121,16 @@ class Network:
     def _write(self):
         self._tape = write_tape(self.architecture)
         self._offsets, self.n_decayed = self._tape.offsets()
-        self._carrier = Carrier(self._tape, self.dtype.name)
+        a, sizes = self.architecture, {p.name: p.size for p in self._tape.parameters}
+        self._projector, n_before = None, 0
+        if a.n_kernels:
+            weight, bias = (
+                slice(self._offsets[name], self._offsets[name] + sizes[name])
+                for name in ("embedding.weight", "embedding.bias")
+            )
+            self._projector = Projector(weight, bias, a.d_input, a.d_model, a.embedding_dropout, self.dtype.name)
+            n_before = weight.stop
+        self._carrier = Carrier(self._tape, self.dtype.name, n_before)
 
     def __getstate__(self):
         """Give all that the network is made of, as plain values and arrays."""
@@ -181,18 +195,20 @@ class Network:
         result : ndarray of shape (n_samples, width), or (sum of lengths, width) where the slot has a row a step
         """
         return np.concatenate(
-            [self._carrier.forward(self, block, name, n_jobs) for block, _ in self._blocks(data, n_jobs)]
+            [self._carrier.forward(self, block, name, n_jobs) for block, _ in self._embedded(data, n_jobs)]
         )
 
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
         self._carrier.release()
+        if self._projector:
+            self._projector.release()
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
         parts = [
             self._carrier.forward(self, block, "loss", n_jobs, target=None if target is None else target[samples])
-            for block, samples in self._blocks(data, n_jobs)
+            for block, samples in self._embedded(data, n_jobs)
         ]
         return np.concatenate(parts)[:, 0].astype(np.float64)
 
@@ -212,11 +228,13 @@ class Network:
             return 0
         return int(self.stem.count_tokens(data.lengths).sum()) * self.stem.width * self.dtype.itemsize
 
-    def _blocks(self, data, n_jobs):
-        """Cut what is to be carried forwards so that its tokens take a few megabytes: pairs of data and samples."""
-        if self.stem is None or isinstance(data, Tokens):
+    def _embedded(self, data, n_jobs):
+        """Give what the tape begins with, in blocks whose tokens take a few megabytes: pairs of it and of samples."""
+        if self.stem is None:
             return [(data, slice(None))]
-        return ((self.tokens(data.take(block), n_jobs), block) for block in self.stem.blocks(data))
+        blocks = [slice(None)] if isinstance(data, Tokens) else self.stem.blocks(data)
+        tokens = ((self.tokens(data if len(blocks) == 1 else data.take(block), n_jobs), block) for block in blocks)
+        return ((self._projector.forward(self.parameters, some, n_jobs), block) for some, block in tokens)
 
     def loss_and_gradient(self, data, target, weight, *, ids, seed, n_update, n_jobs=None):
         """Give the weighted sum of the losses of a batch and its gradient.
@@ -237,6 +255,13 @@ class Network:
         gradient : ndarray of shape (n_parameters,)
             Overwritten by the next call.
         """
-        data = self.tokens(data, n_jobs)
-        losses, gradient = self._carrier.learn(self, data, target, weight, ids, seed, n_update, n_jobs)
+        draws = ids, seed, n_update
+        if self.stem is None:
+            losses, gradient = self._carrier.learn(self, data, target, weight, *draws, n_jobs)
+        else:
+            run = self._projector.learn(self.parameters, self.tokens(data, n_jobs), *draws, n_jobs)
+            d_embedded = np.empty_like(run.embedded.values)
+            given = run.embedded, target, weight
+            losses, gradient = self._carrier.learn(self, *given, *draws, n_jobs, d_input=d_embedded)
+            self._projector.backward(run, d_embedded, gradient)
         return float(np.sum(losses.astype(np.float64) * weight)), gradient
