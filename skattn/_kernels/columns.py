@@ -2,7 +2,7 @@
 
 import math
 
-from .jit import Int, Ints, doubles, ints, kernel, reals
+from .jit import Int, Ints, doubles, kernel, reals
 from .simd import at
 
 ROWS, ROW_WEIGHTS, N_ROWS, N_COLUMNS, SHARES, DEVIATIONS, QUANTILES, SCRATCH, N_ARGUMENTS = range(9)
