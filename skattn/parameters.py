@@ -88,7 +88,8 @@ class SelfAttentionParameters(BaseEstimator):
         Tokens of the longest training sequence: a token stands for as many steps as that takes.
     n_estimators : int, default=3
         Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
-        averaged, features stand side by side. Time and memory grow with their number.
+        averaged, features stand side by side. Time and memory grow with their number; they are trained at the
+        same time, each on its share of the cores, or one after another with `checkpoint`.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
     learning_rate_init : float, default=0.001
