@@ -265,9 +265,9 @@ class SelfAttentionEstimator(
         with np.errstate(under="ignore"):
             return read_sequences(X, self, reset=False, longest=longest)
 
-    def _derive(self, name: str, X: Any, *arguments: Any) -> NDArray[Any]:
+    def _derive(self, name: str, data: Sequences, *arguments: Any) -> NDArray[Any]:
         """What a function of the objective makes of what the networks together make of each sequence."""
-        outputs = self._carry(self._read_fitted(X), "outputs")
+        outputs = self._carry(data, "outputs")
         # What is too small for a float is 0, whatever the caller has NumPy do about it.
         with np.errstate(under="ignore"):
             return getattr(self._objective, name)(self._objective.combine(outputs), *arguments)

@@ -103,7 +103,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels; or 0 and 1 for each label.
         """
-        predicted = self._derive("predict", X, self._fitted.target)
+        predicted = self._derive("predict", self._read_fitted(X), self._fitted.target)
         return self.classes_[predicted] if predicted.ndim == 1 else predicted
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -118,7 +118,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to 1, unless a sample has several labels.
         """
-        return self._derive("probabilities", X)
+        return self._derive("probabilities", self._read_fitted(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Tell the logarithm of how likely each class is.
@@ -132,7 +132,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             Logarithms of `predict_proba`, finite also where that rounds to 0.
         """
-        return self._derive("log_probabilities", X)
+        return self._derive("log_probabilities", self._read_fitted(X))
 
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Tell how much speaks for each class, on an unbounded scale.
@@ -146,7 +146,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logarithms of odds. For two classes one number, positive where the second is more likely.
         """
-        return self._derive("decision", X)
+        return self._derive("decision", self._read_fitted(X))
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """Several labels a sample or one, as at first."""

@@ -14,6 +14,7 @@ from skattn._network.network import Network
 from skattn._training.loop import train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.together import train_together
+from skattn.levels import relative
 from skattn.model import Model, Samples
 from skattn.parameters import resolve_settings
 from skattn.sequences import Sequences
@@ -123,5 +124,7 @@ def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
 
 def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
     """Samples as training takes them: sequences, targets in the form of the objective, weights."""
-    target = OBJECTIVES[model.objective].encode(samples.target, model.target)
-    return samples.data, target, samples.weight
+    target = samples.target
+    if model.target.features is not None:
+        target = relative(target, samples.data, model.target)
+    return samples.data, OBJECTIVES[model.objective].encode(target, model.target), samples.weight

@@ -12,12 +12,13 @@ from sklearn.utils import check_random_state
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
 from skattn._network.network import Architecture, Network
 from skattn._network.stem import learn_stem
-from skattn._training.objectives import OBJECTIVES
+from skattn._training.objectives import OBJECTIVES, Objective, Target
 from skattn._training.seen import assume_seen, look, supported_length
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.defaults import choose, chosen, describe
 from skattn.ensemble import train_all
+from skattn.levels import counted_from, learn_levels, relative
 from skattn.model import Member, Model, Samples
 from skattn.sequences import read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
@@ -209,7 +210,7 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     """A new network for these samples, its weights drawn."""
     data, objective = samples.data, OBJECTIVES[samples.objective]
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
-    target = objective.learn_target(samples.target, samples.weight, n_outputs)
+    target = _learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
     choice = choose(estimator, data, objective.loss, supported_length(seen, data.max_length), is_open=is_open)
     architecture = resolve_architecture(
@@ -228,6 +229,16 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
         for each in _seeds(seed, estimator.n_estimators)
     ]
     return Model(members, samples.objective, target, samples.classes, seen)
+
+
+def _learn_target(estimator: Any, samples: Samples, objective: Objective, n_outputs: int) -> Target:
+    """How the target is encoded; values may be counted from the level of their own sequences."""
+    if getattr(estimator, "normalise_target", "global") == "global":
+        return objective.learn_target(samples.target, samples.weight, n_outputs)
+    features, floors = learn_levels(samples.target, samples.data, samples.weight)
+    levels = {"features": features, "floors": floors}
+    values = relative(samples.target, samples.data, Target(len(features), **levels))
+    return replace(objective.learn_target(values, samples.weight, n_outputs), **levels)
 
 
 def _seeds(seed: int, n: int) -> list[int]:
@@ -263,6 +274,8 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     before, data = model.network, samples.data
     if estimator.n_estimators != len(model.members):
         _refuse_change({"n_estimators": len(model.members)}, {"n_estimators": estimator.n_estimators})
+    origin = counted_from(model.target)
+    _refuse_change({"normalise_target": origin}, {"normalise_target": getattr(estimator, "normalise_target", origin)})
     known = model.seen or assume_seen(data, samples.weight, before)
     seen, mean, scale = look(data, samples.weight, known)
     supported = -(-supported_length(seen, data.max_length) // before.architecture.stride)

@@ -27,6 +27,7 @@ from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
+from skattn.levels import counted_from
 from skattn.model import Member, Model, named_weights, prefix_of
 from skattn.parameters import name_of
 from skattn.persistence import VERSION, read_state
@@ -40,6 +41,7 @@ _FIELDS = (
     *("steps_in", "n_features_in", "feature_names_in", "training", "sha256"),
 )
 _INPUT, _TARGET = ("input.mean", "input.scale"), ("target.mean", "target.scale")
+_LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
@@ -86,7 +88,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         "architecture": asdict(network.architecture),
         "dtype": network.dtype.name,
         "objective": model.objective,
-        "target": {"n_outputs": target.n_outputs, "is_column": target.is_column},
+        "target": _write_target(target),
         "classes": None if model.classes is None else _write_labels(model.classes),
         "steps_in": [bool(estimator._steps_in[0]), int(estimator._steps_in[1])],
         "n_features_in": int(estimator.n_features_in_),
@@ -97,6 +99,23 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     description = json.loads(json.dumps(description, allow_nan=False))
     description["sha256"] = _digest(tensors, description)
     replace_file(path, library.save(tensors, {_DESCRIPTION: json.dumps(description)}))
+
+
+def _write_target(target: Target) -> dict[str, Any]:
+    """What a file says of the target in words; JSON keeps every bit of a number."""
+    written: dict[str, Any] = {"n_outputs": target.n_outputs, "is_column": target.is_column}
+    if target.features is not None:
+        written |= {name: getattr(target, name).tolist() for name in _LEVELS}
+    return written
+
+
+def _read_target(written: Any) -> dict[str, Any]:
+    """The same back; what it says is checked with the rest."""
+    fields = check_fields("target", written, ("n_outputs", "is_column"), tuple(_LEVELS))
+    try:
+        return fields | {name: np.array(fields[name], kind) for name, kind in _LEVELS.items() if name in fields}
+    except (TypeError, ValueError, OverflowError):
+        raise damaged("target", written, "lists of numbers") from None
 
 
 def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -149,8 +168,7 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
         "_model": {
             "members": members,
             "objective": objective,
-            "target": check_fields("target", description["target"], ("n_outputs", "is_column"))
-            | {name[7:]: tensors[name] for name in with_target},
+            "target": _read_target(description["target"]) | {name[7:]: tensors[name] for name in with_target},
             "classes": None if classes is None else _read_labels("classes", classes),
         },
     }
@@ -248,6 +266,9 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
     for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
         if getattr(estimator, name, "auto") != "auto":
             there[name], wanted[name] = found, getattr(estimator, name)
+    if hasattr(estimator, "normalise_target"):
+        origin = counted_from(Target(**_read_target(description["target"])))
+        there["normalise_target"], wanted["normalise_target"] = origin, estimator.normalise_target
     steps_in = description["steps_in"]
     if isinstance(steps_in, list) and steps_in[:1] == [True]:
         there["n_step_features"], wanted["n_step_features"] = steps_in[-1], estimator.n_step_features

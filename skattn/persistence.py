@@ -171,10 +171,16 @@ def _write_model(model: Model) -> dict[str, Any]:
     return {
         **(members[0] if len(members) == 1 else {"members": members}),
         "objective": model.objective,
-        "target": dict(vars(model.target)),
+        "target": _write_target(model.target),
         "classes": model.classes,
         "seen": None if model.seen is None else dict(vars(model.seen)),
     }
+
+
+def _write_target(target: Target) -> dict[str, Any]:
+    """How y is encoded; levels only where it is counted from them, as before there were such."""
+    without = () if target.features is not None else ("features", "floors")
+    return {name: part for name, part in vars(target).items() if name not in without}
 
 
 def write_training(state: TrainingState) -> dict[str, Any]:
@@ -235,16 +241,30 @@ def _read_members(states: Any) -> list[Member]:
 def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:
     """How y was encoded must be how the outputs are read."""
     n_outputs = architecture.n_outputs
-    target = Target(**check_fields("target", values, ("n_outputs",), ("mean", "scale", "is_column")))
+    optional = ("mean", "scale", "is_column", "features", "floors")
+    target = Target(**check_fields("target", values, ("n_outputs",), optional))
     check_whole("target.n_outputs", target.n_outputs, n_outputs, n_outputs)
     if not isinstance(target.is_column, bool) or (target.is_column and objective == "squared_error" and n_outputs > 1):
         raise damaged("target.is_column", target.is_column, f"whether y was a column, for n_outputs={n_outputs}")
     if objective == "squared_error":
         for name in ("mean", "scale"):
             check_vector(f"target.{name}", getattr(target, name), n_outputs, np.float64)
-    elif target.mean is not None or target.scale is not None:
-        raise damaged("target.mean or target.scale", "there", f"none for the objective {objective!r}")
+    elif any(part is not None for part in (target.mean, target.scale, target.features, target.floors)):
+        raise damaged("target.mean or another part", "there", f"none for the objective {objective!r}")
+    if target.features is not None or target.floors is not None:
+        _check_levels(target, n_outputs, architecture.n_features)
     return target
+
+
+def _check_levels(target: Target, n_outputs: int, n_features: int) -> None:
+    """Each output is counted from a feature that there is, in deviations that are no less than something."""
+    features = target.features
+    if not isinstance(features, np.ndarray) or features.dtype != np.int64 or features.shape != (n_outputs,):
+        raise damaged("target.features", features, f"{n_outputs} numbers of features")
+    if features.min() < 0 or features.max() >= n_features:
+        raise damaged("target.features", features, f"numbers from 0 to {n_features - 1}")
+    if check_vector("target.floors", target.floors, n_outputs, np.float64).min() <= 0:
+        raise damaged("target.floors", target.floors, "positive numbers")
 
 
 def _read_classes(classes: Any, objective: str, n_outputs: int) -> NDArray[Any] | None:

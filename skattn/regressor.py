@@ -5,8 +5,10 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils._param_validation import StrOptions
 
 from skattn.base import SelfAttentionEstimator
+from skattn.levels import absolute
 from skattn.parameters import document
 
 
@@ -18,6 +20,11 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     Parameters
     ----------
     {parameters}
+    normalise_target : {"global", "sequence"}, default="global"
+        What y is counted from while learning. "global": its mean over all samples, in deviations. "sequence": the mean
+        of the sequence's own steps, in their deviations, for what wanders: a forecast of the next values of a series
+        whose level is another in each sample, or another later than at fit. Of several features each output is counted
+        from the one whose mean is nearest to it.
 
     Attributes
     ----------
@@ -43,7 +50,13 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     True
     """
 
+    normalise_target: str = "global"
+
     _learns: ClassVar[frozenset[str]] = frozenset({"squared_error"})
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SelfAttentionEstimator._parameter_constraints,
+        "normalise_target": [StrOptions({"global", "sequence"})],
+    }
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from more sequences: one epoch over X.
@@ -73,7 +86,9 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             As y was at fit.
         """
-        return self._derive("predict", X, self._fitted.target)
+        data, target = self._read_fitted(X), self._fitted.target
+        values = self._derive("predict", data, target)
+        return values if target.features is None else absolute(values, data, target)
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         return "squared_error"

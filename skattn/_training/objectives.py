@@ -20,12 +20,18 @@ class Target:
         Weighted mean and standard deviation of values; None where targets are not standardised.
     is_column : bool
         Whether the target was 1-D, so that predictions are 1-D too.
+    features : int64 ndarray of shape (n_outputs,), or None
+        Where values are counted from the level of their own sequence: the feature whose level that is.
+    floors : ndarray of shape (n_outputs,), float64, or None
+        What the deviation of a sequence counts as at least there.
     """
 
     n_outputs: int
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
     is_column: bool = False
+    features: np.ndarray | None = None
+    floors: np.ndarray | None = None
 
 
 def mean_outputs(outputs):
