@@ -1,0 +1,103 @@
+"""
+Table: what attention is for
+============================
+
+Problems that need one step to be looked at beside another, each with the default estimator and with the one parameter
+that the user guide names for it; scores on sequences that were not learned from, as a Markdown table::
+
+    python examples/table_tasks.py
+
+- *bursts*: two bursts of 20 steps in 200 steps of noise, one slow and one fast; the class is which comes first.
+- *recall*: one-hot pairs of a key and a value, then a key; its value is the class (Ba et al. 2016, arXiv:1610.06258).
+- *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997).
+- *induction*: one-hot words, of which the last stood there before; the class is the word that followed it then (Olsson
+  et al. 2022, arXiv:2209.11895).
+"""
+
+import argparse
+import time
+
+import bench_common as bench
+import numpy as np
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor
+
+N_HELD_OUT = 500
+
+
+def make_bursts(seed, n_samples=140 + N_HELD_OUT, n_steps=200, n_burst=20):
+    generator = np.random.default_rng(seed)
+    X = generator.normal(scale=0.2, size=(n_samples, n_steps, 1))
+    y = generator.integers(2, size=n_samples)
+    time_steps = np.arange(n_burst)
+    for steps, is_slow_first in zip(X[:, :, 0], y, strict=True):
+        first = generator.integers(n_steps - 2 * n_burst)
+        second = generator.integers(first + n_burst, n_steps - n_burst + 1)
+        for place, is_slow in ((first, is_slow_first), (second, not is_slow_first)):
+            steps[place : place + n_burst] += np.sin(2 * np.pi * time_steps / (10 if is_slow else 4))
+    return X, y
+
+
+def one_hot(indices, n):
+    return np.eye(n, dtype=np.float32)[indices]
+
+
+def make_recall(seed, n_samples=4000 + N_HELD_OUT, n_pairs=8):
+    generator = np.random.default_rng(seed)
+    keys, values = (generator.permuted(np.tile(np.arange(n_pairs), (n_samples, 1)), axis=1) for _ in range(2))
+    samples, asked = np.arange(n_samples), generator.integers(n_pairs, size=n_samples)
+    key, value = one_hot(keys, 2 * n_pairs), one_hot(n_pairs + values, 2 * n_pairs)
+    return np.concatenate([key + value, key[samples, asked][:, np.newaxis]], axis=1), values[samples, asked]
+
+
+def make_adding(seed, n_samples=4000 + N_HELD_OUT, n_steps=50):
+    generator = np.random.default_rng(seed)
+    values = generator.uniform(size=(n_samples, n_steps))
+    marked = generator.permuted(np.tile(np.arange(n_steps) < 2, (n_samples, 1)), axis=1)
+    return np.stack([values, marked], axis=2, dtype=np.float32), (values * marked).sum(axis=1)
+
+
+def make_induction(seed, n_samples=4000 + N_HELD_OUT, n_steps=20, n_words=8):
+    generator = np.random.default_rng(seed)
+    words = generator.integers(n_words - 1, size=(n_samples, n_steps))
+    asked = generator.integers(n_steps - 2, size=n_samples)
+    samples = np.arange(n_samples)
+    # A word of its own is asked for, so that there is one answer.
+    words[samples, asked] = words[:, -1] = n_words - 1
+    return one_hot(words, n_words), words[samples, asked + 1]
+
+
+TASKS = {
+    "bursts": (make_bursts, SelfAttentionClassifier, {}),
+    "recall": (make_recall, SelfAttentionClassifier, {"pooling": "last"}),
+    "adding": (make_adding, SelfAttentionRegressor, {"embedding": "linear"}),
+    "induction": (make_induction, SelfAttentionClassifier, {"embedding": "random_convolution"}),
+}
+
+
+def score(estimator, X, y):
+    start = time.perf_counter()
+    estimator.fit(X[:-N_HELD_OUT], y[:-N_HELD_OUT])
+    return estimator.score(X[-N_HELD_OUT:], y[-N_HELD_OUT:]), time.perf_counter() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Scores on problems that need attention, as a Markdown table.")
+    parser.add_argument("tasks", nargs="*", default=list(TASKS), help=f"some of {', '.join(TASKS)} (default: all)")
+    parser.add_argument("--seeds", type=int, default=2, help="fits of each problem (default: 2)")
+    given = parser.parse_args()
+    bench.describe()
+    bench.head("problem", "score by default", "seconds", "with", "score", "seconds")
+    for name in given.tasks:
+        make, kind, parameters = TASKS[name]
+        rows = []
+        for options in ({}, parameters) if parameters else ({},):
+            found = [score(kind(random_state=seed, **options), *make(seed)) for seed in range(given.seeds)]
+            scores, seconds = zip(*found, strict=True)
+            rows += [" ".join(f"{s:.3f}" for s in scores), f"{np.median(seconds):.0f}"]
+        words = ", ".join(f"{key}={value!r}" for key, value in parameters.items())
+        bench.row(name, *rows[:2], words or "–", *(rows[2:] or ("–", "–")))
+
+
+if __name__ == "__main__":
+    main()
