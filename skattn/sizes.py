@@ -83,15 +83,15 @@ def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any], longest: 
     a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
     # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
     needed = (5 * n_parameters + 2 * a_step * longest) * dtype.itemsize
-    if needed > _memory():
+    if needed > memory():
         raise ValueError(
             f"A network of {n_parameters:.2g} parameters for sequences of up to {longest} steps needs at least "
-            f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {_memory() / 2**30:.3g}; lower d_model "
+            f"{needed / 2**30:.3g} GiB in {dtype}, and this machine has {memory() / 2**30:.3g}; lower d_model "
             f"(now {a.d_model}), d_feedforward, d_head, d_value, n_heads or n_layers."
         )
 
 
-def _memory() -> float:
+def memory() -> float:
     """Bytes of this machine's memory; no limit where the system does not tell."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -17,6 +17,7 @@ from skattn.defaults import resolve_n_kernels, whole_groups
 from skattn.parameters import AT_LEAST_1, NUMBER_OF_KERNELS, NUMBER_OF_TOKENS
 from skattn.persistence import read_stem, write_stem
 from skattn.sequences import read_sequences
+from skattn.sizes import memory
 from skattn.weighting import read_sample_weight
 
 
@@ -164,10 +165,17 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X cannot be read, or differs from that of `fit` in its features.
+            If X cannot be read, differs from that of `fit` in its features, or has more tokens than memory can hold.
         """
         check_is_fitted(self)
         data = read_sequences(X, self, reset=False)
+        size = int(self._stem.count_tokens(data.lengths).sum()) * self._stem.width * self._stem.dtype.itemsize
+        if size > memory():
+            raise ValueError(
+                f"The tokens of {data.n_samples} sequences take {size / 2**30:.3g} GiB, and this machine has "
+                f"{memory() / 2**30:.3g}; transform a part of them at a time, lower n_kernels or n_tokens, or let an "
+                'estimator compute them by batches, with embedding="random_convolution".'
+            )
         tokens = self._stem.tokens(data, self._mean, self._scale, self.n_jobs)
         return np.split(tokens.values, np.cumsum(tokens.lengths)[:-1])
 

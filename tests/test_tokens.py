@@ -119,3 +119,10 @@ def test_a_refused_fit_leaves_what_was_there():
         transformer.fit(X, sample_weight=[0, 0, 0])
     for a, b in zip(transformer.transform(X), expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_more_tokens_than_memory_holds_are_refused(monkeypatch):
+    transformer = RandomConvolutionTokens(n_kernels=16, random_state=0).fit(ragged())
+    monkeypatch.setattr("skattn.tokens.memory", lambda: 1000.0)
+    with pytest.raises(ValueError, match="3 sequences take .* GiB, and this machine has .*a part of them at a time"):
+        transformer.transform(ragged())

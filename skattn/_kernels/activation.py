@@ -96,10 +96,11 @@ def dropout_backward(
     first, last = row_begin(call, row[4]) * row[3], row_end(call, row[4]) * row[3]
     d_source, d_target = at(d_values, place[row[1]] + first), at(d_values, place[row[2]] + first)
     begin, rate, stretch = drawing(call, DROPOUT_SITE + row[6]) + first, _rate(row, call), _stretch(row, call)
+    adds = row[7]
     for i in range(last - first):
         kept = (scatter(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
         passed = d_target[i] * stretch if kept else real(0)
-        d_source[i] = d_source[i] + passed if row[7] else passed
+        d_source[i] = d_source[i] + passed if adds else passed
 
 
 @kernel
