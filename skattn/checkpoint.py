@@ -20,7 +20,7 @@ from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.model import Model, Samples
 from skattn.parameters import name_of
-from skattn.persistence import BEFORE_STEMS, read_training, write_training
+from skattn.persistence import parameters_before, read_training, write_training
 from skattn.sequences import Sequences
 
 FREE = {"checkpoint", "n_jobs", "verbose"}
@@ -63,7 +63,7 @@ class Checkpoint:
             # Parameters that came after the file was written were as they are by default.
             self._found["begun_with"]["parameters"] = {
                 **_parameters_of(type(estimator)()),
-                **BEFORE_STEMS,
+                **parameters_before(type(estimator)),
                 **self._found["begun_with"]["parameters"],
             }
         self._settle("parameters", _parameters_of(estimator))

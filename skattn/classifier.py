@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
@@ -26,6 +27,10 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
     class_weight : dict, "balanced" or None, default=None
         What each class weighs, multiplied with `sample_weight`; classes that a dict does not name
         weigh 1. "balanced": all classes together weigh the same, however frequent.
+    label_smoothing : float or "auto", default="auto"
+        Share of each label that counts for all classes alike while learning, in [0, 1): keeps probabilities from being
+        surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
+        number of classes, which is 0.05 for two, and for each of several labels a sample.
 
     Attributes
     ----------
@@ -52,11 +57,13 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
     """
 
     class_weight: Mapping[Any, float] | str | None = None
+    label_smoothing: float | str = "auto"
 
     _learns: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "binary_cross_entropy"})
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 

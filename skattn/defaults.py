@@ -21,6 +21,10 @@ MOST_FEATURES = 512
 UPDATES = {15: 100, 30: 600, 300: 600, 500: 3000}
 """Updates behind a stem for some numbers of samples; in between along straight lines, beyond as at the ends."""
 
+SMOOTHING = 0.1
+"""Share of a label that is spread over all classes, times their number: the fewer there are, the surer probabilities
+of few samples become."""
+
 BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 """Samples an update behind a stem, and that many from so many samples on."""
 
@@ -115,6 +119,23 @@ def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples:
         n_updates = round(float(np.interp(n_samples, list(UPDATES), list(UPDATES.values()))))
         return -(-n_updates // -(-n_samples // batch_size))
     return settings.resolve_max_iter(max_iter, n_samples, batch_size)
+
+
+def resolve_label_smoothing(label_smoothing: float | str, loss: str, n_outputs: int) -> float:
+    """Share of a label that is spread over all classes.
+
+    Parameters
+    ----------
+    label_smoothing : float or "auto"
+    loss : str
+        Name of the loss: only classes and labels are spread.
+    n_outputs : int
+    """
+    if "cross_entropy" not in loss:
+        return 0.0
+    if label_smoothing == "auto":
+        return SMOOTHING / (n_outputs if loss == "cross_entropy" else 2)
+    return float(label_smoothing)
 
 
 def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open: bool = False) -> Choice:

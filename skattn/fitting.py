@@ -310,9 +310,9 @@ def _continue_member(member: Member, architecture: Architecture) -> Member:
 
 
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Dropout may change between calls; anything else would be another network."""
+    """What only learning knows may change between calls; anything else would be another network."""
     for name, value in after.items():
-        if value != before[name] and name not in ("dropout", "embedding_dropout"):
+        if value != before[name] and name not in ("dropout", "embedding_dropout", "label_smoothing"):
             now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(
                 f"{name} is {now} now, but the fitted network was built with {then}, and "

@@ -105,8 +105,8 @@ class SelfAttentionParameters(BaseEstimator):
     embedding_dropout : float, default=0.3
         Share of the stem's features that are left out of an update, for all tokens of a sequence alike, in [0, 1).
     batch_size : int or "auto", default="auto"
-        Sequences an update. "auto": all of up to 64, which makes `sample_weight` the same as repeating
-        samples; 32 of more, and up to 256 of very many.
+        Sequences an update. "auto": behind a stem 8, and 16 of 2000 and more; else all of up to 64, which makes
+        `sample_weight` the same as repeating samples; 32 of more, and up to 256 of very many.
     max_iter : int or "auto", default="auto"
         Epochs, that is, passes over the training data. "auto": as many as 300 updates take for small
         data sets, rising to 1500 for those of 300 sequences and more; 10 for very large ones.

@@ -40,11 +40,15 @@ TRUSTED_TYPES = [
 ]
 """What ``skops.io.load(path, trusted=TRUSTED_TYPES)`` needs to be told; the rest is plain values and arrays."""
 
-BEFORE_STEMS = {"embedding": "linear", "n_estimators": 1}
-"""What version 0.1.0, which had no such parameters, did."""
+_BEFORE = {"embedding": "linear", "n_estimators": 1, "label_smoothing": 0.0}
 
 VERSION = "_skattn_version"
 """Name under which a state says which version wrote it."""
+
+
+def parameters_before(kind: Any) -> dict[str, Any]:
+    """What version 0.1.0, which had no such parameters of a class, did."""
+    return {name: value for name, value in _BEFORE.items() if hasattr(kind, name)}
 
 
 def write_state(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
     """
     attributes = _read_attributes(state, kind)
     if "d_model" in attributes and "n_estimators" not in attributes:
-        attributes = {**BEFORE_STEMS, **attributes}
+        attributes = {**parameters_before(kind), **attributes}
     if isinstance(attributes.get("checkpoint"), dict):
         attributes["checkpoint"] = _read_path(attributes["checkpoint"])
     if "_model" in attributes:

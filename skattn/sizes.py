@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skattn._network.network import Architecture
-from skattn.defaults import Choice
+from skattn.defaults import Choice, resolve_label_smoothing
 from skattn.functional import bounds
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
 
@@ -57,6 +57,7 @@ def resolve_architecture(
         n_kernels=choice.n_kernels,
         stride=choice.stride,
         embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
+        label_smoothing=resolve_label_smoothing(getattr(parameters, "label_smoothing", 0.0), loss, n_outputs),
     )
 
 

@@ -1,9 +1,10 @@
 """Turn sequences into features that any scikit-learn estimator can go on with."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Self
 
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
@@ -30,6 +31,10 @@ default="auto"
         there are samples of each, or, where they count from 0 or 1 on without a gap, if there are less
         than two samples of each; where that is close a warning says what they were taken for.
         "reconstruction" ignores y, as in a pipeline whose last step needs it.
+    label_smoothing : float or "auto", default="auto"
+        Share of each label that counts for all classes alike while learning, in [0, 1): keeps probabilities from being
+        surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
+        number of classes, which is 0.05 for two, and for each of several labels a sample.
 
     Attributes
     ----------
@@ -60,9 +65,11 @@ default="auto"
     """
 
     objective: str = "auto"
+    label_smoothing: float | str = "auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "objective": [StrOptions({"auto", *OBJECTIVES})],
     }

@@ -184,7 +184,7 @@ def _compare_with_reference(estimator, plain, results):
 
 def _reference_results(estimator, network, steps, dtype):
     """What the public methods should give for one sequence."""
-    weights, target = network.weights, estimator._model.target
+    weights, target, given = network.weights, estimator._model.target, steps
     with np.errstate(all="ignore"):
         scaling = network.mean, network.scale
         if network.stem is not None:
@@ -200,6 +200,9 @@ def _reference_results(estimator, network, steps, dtype):
         outputs = all_of_it["outputs"]
         if isinstance(estimator, SelfAttentionRegressor):
             values = outputs * target.scale + target.mean
+            if target.features is not None:
+                own = given[:, target.features]
+                values = values * np.maximum(own.std(axis=0), target.floors) + own.mean(axis=0)
             result["predict"] = values[0] if target.is_column else values
         elif hasattr(estimator, "predict_proba") and estimator.objective_ == "cross_entropy":
             result["predict_log_proba"] = outputs - reference.cross_entropy(outputs, [0]) - outputs[0]

@@ -79,6 +79,10 @@ def parameters(draw, estimator):
         chosen["pooling"] = draw(pick(chosen["pooling"], None))
     if estimator is SelfAttentionClassifier:
         chosen["class_weight"] = draw(pick(None, "balanced"))
+    if estimator is SelfAttentionRegressor:
+        chosen["normalise_target"] = draw(pick("global", "sequence"))
+    else:
+        chosen["label_smoothing"] = draw(pick("auto", 0.0, 0.5))
     if draw(st.booleans()):
         chosen["dtype"] = draw(pick("auto", "float32", "float64"))
     return chosen

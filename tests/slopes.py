@@ -26,6 +26,12 @@ class Problem:
         part.weight, part.ids = self.weight[indices], self.ids[indices]
         return part
 
+    def with_target(self, target):
+        """The same problem with another target."""
+        other = self.take(np.arange(len(self.weight)))
+        other.target = target
+        return other
+
     def loss_and_gradient(self, n_jobs=1, **counters):
         """Weighted loss of the batch and a copy of its gradient."""
         loss, gradient = self.network.loss_and_gradient(

@@ -85,6 +85,26 @@ def test_updates_and_batches_follow_the_number_of_samples():
     assert resolve_max_iter(3, architecture, 50, 8) == 3
 
 
+def test_labels_are_smoothed_the_more_the_fewer_there_are():
+    for n_classes, share in ((2, 0.05), (5, 0.02)):
+        model = SelfAttentionClassifier(**TINY).fit(numbers(), np.arange(20) % n_classes)
+        assert model._model.network.architecture.label_smoothing == pytest.approx(share)
+    several = SelfAttentionClassifier(**TINY).fit(numbers(), np.eye(3, dtype=int)[np.arange(20) % 3])
+    assert several._model.network.architecture.label_smoothing == pytest.approx(0.05)
+    assert fitted(numbers(), label_smoothing=0.25).label_smoothing == 0.25
+    regressor = SelfAttentionRegressor(**TINY).fit(numbers(), np.arange(20.0))
+    assert regressor._model.network.architecture.label_smoothing == 0
+
+
+def test_smoothed_labels_keep_probabilities_from_certainty():
+    parameters = TINY | {"max_iter": 200}
+    plain, smoothed = (
+        SelfAttentionClassifier(**parameters, label_smoothing=share).fit(numbers(), np.arange(20) % 2)
+        for share in (0, 0.3)
+    )
+    assert smoothed.predict_proba(numbers()).max() < 0.95 < plain.predict_proba(numbers()).max()
+
+
 def test_what_was_decided_is_told(capsys):
     SelfAttentionClassifier(**TINY | {"verbose": 1, "n_estimators": 2}).fit(numbers(), np.arange(20) % 2)
     told = capsys.readouterr().out

@@ -294,7 +294,14 @@ def forge(tensors, description):
 VALUES = [None, True, 0, -1, 1.5, 2**31, 2**64, 10**400, float("nan"), "", "no such", [], [[]], {}, {"a": 1}, [-1, 9]]
 # What may stand in a file in its place.
 FINE = {
-    **{"dropout": [0], "embedding_dropout": [0], "hidden_fraction": [0], "n_kernels": [0], "is_column": [True]},
+    **{
+        "dropout": [0],
+        "embedding_dropout": [0],
+        "label_smoothing": [0],
+        "hidden_fraction": [0],
+        "n_kernels": [0],
+        "is_column": [True],
+    },
     **dict.fromkeys(("loss_curve", "validation_scores"), [[], [-1, 9]]),
     **dict.fromkeys(("seed", "n_epochs", "n_updates"), [0, 2**31]),
 }

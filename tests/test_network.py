@@ -14,6 +14,7 @@ from cases import (
     sequences,
     take,
 )
+from slopes import Problem, assert_gradient_is_the_slope
 
 from skattn._network.carrier import cut_evenly
 
@@ -148,6 +149,26 @@ def test_losses_agree_with_the_reference(loss, n_outputs):
     losses = network.losses(batch, target)
     assert losses.dtype == np.float64
     np.testing.assert_allclose(losses, reference_losses(network, batch, target), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_smoothed_labels_are_those_of_all_classes_in_part(loss, n_outputs):
+    """The loss is linear in the label, so it is a mean over labels; what is judged is not smoothed."""
+    changes = {"loss": loss, "n_outputs": n_outputs}
+    smoothed, plain = Problem(label_smoothing=0.3, **changes), Problem(**changes)
+    n_samples = len(plain.weight)
+    if loss == "cross_entropy":
+        others = [np.full((n_samples, 1), k, float) for k in range(n_outputs)]
+    else:
+        others = [np.zeros((n_samples, n_outputs)), np.ones((n_samples, n_outputs))]
+    losses = [0.7 * plain.loss()]
+    losses += [0.3 / len(others) * plain.with_target(target).loss() for target in others]
+    # A share is written in 2 ** 24 parts.
+    np.testing.assert_allclose(smoothed.loss(), sum(losses), rtol=1e-6)
+    judged = smoothed.network.losses(smoothed.batch, smoothed.target)
+    np.testing.assert_array_equal(judged, plain.network.losses(plain.batch, plain.target))
+    assert_gradient_is_the_slope(smoothed)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])

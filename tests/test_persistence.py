@@ -259,7 +259,7 @@ def damages(model):
     architecture |= {
         "d_feedforward": NO_SIZES[1:],
         "n_kernels": NO_SIZES[1:],
-        "embedding_dropout": [-0.5, 1.0, *NO_NUMBERS],
+        **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
     }
     for name in ARCHITECTURE:
         yield from (((*network, "architecture", name), value) for value in architecture.get(name, NO_SIZES))

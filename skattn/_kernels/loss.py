@@ -6,28 +6,37 @@ the slot `loss`; the backward kernels begin the gradient of the outputs with the
 
 import math
 
-from .jit import Int, Ints, Reals, kernel, real
+from .jit import Int, Ints, Real, Reals, kernel, real
 from .simd import at
-from .step import N_STEPS, PART, TRAINING, TRANSFORM, hides
+from .step import LEARN, N_STEPS, PART, PROBABILITY_UNIT, TRAINING, TRANSFORM, hides
 
 FIELDS = ("source", "wanted", "loss", "n_outputs")
+SMOOTHED_FIELDS = (*FIELDS, "smoothing")
+# `smoothing`: share of a label that is spread over all of them, in PROBABILITY_UNIT parts.
 RECONSTRUCTION_FIELDS = (*FIELDS, "input", "share")
 
 
 @kernel
+def _smoothing(row: Ints, call: Ints) -> Real:
+    """Give the share of a label that is spread; none but while learning."""
+    return real(row[5]) / real(PROBABILITY_UNIT) if call[TRAINING] == LEARN else real(0)
+
+
+@kernel
 def cross_entropy_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
-    """Compute ``log(sum(exp(outputs))) - outputs[label]``."""
+    """Compute ``log(sum(exp(outputs))) - outputs[label]``; a share of the label is that of all classes alike."""
     if call[PART] > 0:
         return
     outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
     largest = outputs[0]
     for k in range(n_outputs):
         largest = max(largest, outputs[k])
-    total = real(0)
+    total, spread = real(0), real(0)
     for k in range(n_outputs):
         total += math.exp(outputs[k] - largest)
+        spread += outputs[k] - outputs[int(wanted[1])]
     loss = at(values, place[row[3]])
-    loss[0] = math.log(total) + largest - outputs[int(wanted[1])]
+    loss[0] = math.log(total) + largest - outputs[int(wanted[1])] - _smoothing(row, call) / real(n_outputs) * spread
 
 
 @kernel
@@ -42,7 +51,7 @@ def cross_entropy_backward(
     d_weights: Reals,
     scratch: Reals,
 ):
-    """Give ``softmax(outputs) - onehot(label)``, weighted."""
+    """Give ``softmax(outputs) - onehot(label)``, weighted; a share of the label is spread."""
     if call[PART] > 0:
         return
     outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
@@ -54,9 +63,10 @@ def cross_entropy_backward(
     for k in range(n_outputs):
         d_outputs[k] = math.exp(outputs[k] - largest)
         total += d_outputs[k]
+    smoothing = _smoothing(row, call)
     for k in range(n_outputs):
-        d_outputs[k] *= wanted[0] / total
-    d_outputs[int(wanted[1])] -= wanted[0]
+        d_outputs[k] = d_outputs[k] * (wanted[0] / total) - smoothing / real(n_outputs) * wanted[0]
+    d_outputs[int(wanted[1])] -= (real(1) - smoothing) * wanted[0]
 
 
 @kernel
@@ -100,11 +110,12 @@ def binary_cross_entropy_forward(row: Ints, call: Ints, place: Ints, weights: Re
     if call[PART] > 0:
         return
     outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]] + 1), row[4]
-    total = real(0)
+    total, smoothing = real(0), _smoothing(row, call)
     for k in range(n_outputs):
         output = outputs[k]
+        label = (real(1) - smoothing) * wanted[k] + real(0.5) * smoothing
         # exp of what is not positive cannot overflow.
-        total += max(output, real(0)) - output * wanted[k] + math.log1p(math.exp(-abs(output)))
+        total += max(output, real(0)) - output * label + math.log1p(math.exp(-abs(output)))
     loss = at(values, place[row[3]])
     loss[0] = total / real(n_outputs)
 
@@ -126,11 +137,12 @@ def binary_cross_entropy_backward(
         return
     outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
     d_outputs = at(d_values, place[row[1]])
-    share = wanted[0] / real(n_outputs)
+    share, smoothing = wanted[0] / real(n_outputs), _smoothing(row, call)
     for k in range(n_outputs):
+        label = (real(1) - smoothing) * wanted[k + 1] + real(0.5) * smoothing
         small = math.exp(-abs(outputs[k]))
         sigmoid = real(1) / (real(1) + small) if outputs[k] >= real(0) else small / (real(1) + small)
-        d_outputs[k] = share * (sigmoid - wanted[k + 1])
+        d_outputs[k] = share * (sigmoid - label)
 
 
 @kernel

@@ -25,12 +25,12 @@ KINDS = {
     "pool_max": (pooling.max_forward, pooling.max_backward, pooling.FIELDS),
     "pool_select": (pooling.select_forward, pooling.select_backward, pooling.SELECT_FIELDS),
     "pool_attention": (pooling.attention_forward, pooling.attention_backward, pooling.ATTENTION_FIELDS),
-    "cross_entropy": (loss.cross_entropy_forward, loss.cross_entropy_backward, loss.FIELDS),
+    "cross_entropy": (loss.cross_entropy_forward, loss.cross_entropy_backward, loss.SMOOTHED_FIELDS),
     "squared_error": (loss.squared_error_forward, loss.squared_error_backward, loss.FIELDS),
     "binary_cross_entropy": (
         loss.binary_cross_entropy_forward,
         loss.binary_cross_entropy_backward,
-        loss.FIELDS,
+        loss.SMOOTHED_FIELDS,
     ),
     "reconstruction": (loss.reconstruction_forward, loss.reconstruction_backward, loss.RECONSTRUCTION_FIELDS),
 }

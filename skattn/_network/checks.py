@@ -151,7 +151,7 @@ def check_architecture(values, n_parameters):
         "architecture",
         values,
         (*_SIZES, "d_feedforward", "loss", "position", "window", "pooling"),
-        ("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout"),
+        ("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     )
     for name in _SIZES:
         values[name] = check_whole(name, values[name], least=1)
@@ -164,7 +164,7 @@ def check_architecture(values, n_parameters):
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")
     # Without a stem a token is a step.
     values["stride"] = check_whole("stride", values.get("stride", 1), 1, MOST if values["n_kernels"] else 1)
-    for name in {"dropout", "hidden_fraction", "embedding_dropout"} & set(values):
+    for name in {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
     _check_sizes(values, n_parameters)

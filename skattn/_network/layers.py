@@ -216,6 +216,8 @@ def loss(tape, architecture, outputs, wanted, loss, source):
     fields = {}
     if architecture.loss == "reconstruction":
         fields = {"input": source, "share": probability(architecture.hidden_fraction)}
+    elif "cross_entropy" in architecture.loss:
+        fields = {"smoothing": probability(architecture.label_smoothing)}
     tape.step(
         architecture.loss, source=outputs, wanted=wanted, loss=loss, n_outputs=outputs.width, **fields
     )  # fmt: skip

@@ -16,10 +16,10 @@ from .tape import Tape
 class Architecture:
     """All that decides a network's shape, resolved to plain values.
 
-    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of
-    steps that a
-    query sees to its left and right, None for all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is
-    the length of the learned table of positions; `hidden_fraction` the share of steps hidden for reconstruction.
+    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of steps
+    that a query sees to its left and right, None for all; `d_feedforward` 0 leaves the feed-forward part out;
+    `max_steps` is the length of the learned table of positions; `hidden_fraction` the share of steps hidden for
+    reconstruction; `label_smoothing` that of a label which is spread over all of them.
     """
 
     n_features: int
@@ -41,6 +41,7 @@ class Architecture:
     n_kernels: int = 0
     stride: int = 1
     embedding_dropout: float = 0.0
+    label_smoothing: float = 0.0
 
     @property
     def is_causal(self):
