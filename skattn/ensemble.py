@@ -89,7 +89,7 @@ def _train(
     member, n_networks = model.members[number], len(model.members)
     label = f"network {number + 1} of {n_networks}: " if n_networks > 1 else ""
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
-    settings = replace(settings, label=label, n_jobs=n_jobs)
+    settings = replace(settings, label=label, n_networks=n_networks, n_jobs=n_jobs)
     data, target, weight = _encode(learned, model)
     try:
         train(

@@ -169,6 +169,37 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
+class Arguments:
+    """Numbers and addresses for a kernel of items; the arrays that they point to live as long as they.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64
+        To begin with; changed in place.
+    dtype : {"float32", "float64"}
+        Precision of the kernel.
+    workers : int
+        Threads that share the items out.
+    """
+
+    def __init__(self, numbers, dtype, workers=1):
+        self.numbers, self.dtype, self.workers, self._kept = numbers, dtype, workers, []
+
+    def point(self, entry, array):
+        """Let an entry point to an array."""
+        self._kept.append(array)
+        self.numbers[entry] = address(array)
+
+    def set(self, *pairs):
+        """Set entries to numbers: an entry, its number, the next entry."""
+        for entry, number in zip(pairs[0::2], pairs[1::2], strict=True):
+            self.numbers[entry] = number
+
+    def share_out(self, kernel, n_items):
+        """Call a kernel for each item."""
+        run(kernel, self.dtype, self.numbers, int(n_items), self.workers)
+
+
 def run(kernel, dtype, arguments, n_items, workers):
     """Call ``kernel(arguments, item, worker)`` for each item below `n_items`.
 

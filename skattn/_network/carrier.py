@@ -156,15 +156,15 @@ class Carrier:
         return self._total
 
 
-class _Pass:
-    """One batch on its way through the tape; what its arguments point to lives as long as it."""
+class _Pass(parallel.Arguments):
+    """One batch on its way through the tape."""
 
     def __init__(self, carrier, network, data, purpose, n_rows, n_jobs):
-        self._carrier, self._dtype, self._learns = carrier, carrier._dtype, purpose == LEARN
+        self._carrier, self._learns = carrier, purpose == LEARN
         carrier.compile(backward=False)
         if self._learns:
             carrier.compile(backward=True)
-        self._arguments, self._kept = carrier.fixed.copy(), []
+        super().__init__(carrier.fixed.copy(), carrier._dtype)
         self._lengths = np.ascontiguousarray(data.lengths, np.int64)
         n_parameters = network.parameters.size
         work = self._lengths.sum() * (n_parameters - carrier.n_before) * (3 if self._learns else 1)
@@ -195,22 +195,12 @@ class _Pass:
             *(walk.N_FEATURES, data.values.shape[1], walk.ARE_DOUBLE, data.values.dtype.char == "d"),
         )
 
-    def point(self, entry, array):
-        """Let an entry of the arguments point to an array."""
-        self._kept.append(array)
-        self._arguments[entry] = parallel.address(array)
-
-    def set(self, *pairs):
-        """Set entries of the arguments to numbers."""
-        for entry, number in zip(pairs[0::2], pairs[1::2], strict=True):
-            self._arguments[entry] = number
-
     def forward(self):
         """Carry the batch forwards."""
         whole, long = self._cut()
         if len(whole):
             bounds = self._bounds(whole, _MOST_SHARES * 16)
-            self._share_out(walk.forward_item, len(bounds) - 1)
+            self.share_out(walk.forward_item, len(bounds) - 1)
         for sample in long:
             self._split_forward(sample)
 
@@ -222,14 +212,14 @@ class _Pass:
         n_shares = max([len(bounds) - 1, *n_parts])
         gradients = self._carrier.gradients(n_shares, self._n_gradients)
         self.point(walk.GRADIENTS, gradients)
-        self._share_out(walk.learn_item, len(bounds) - 1)
+        self.share_out(walk.learn_item, len(bounds) - 1)
         gradients[(len(bounds) - 1) * self._n_gradients : n_shares * self._n_gradients] = 0
         for sample in long:
             self._split_forward(sample)
             for row in range(self._n_rows - 1, -1, -1):
                 self.set(walk.SPLIT_ROW, row)
-                self._share_out(walk.split_backward_item, self._arguments[walk.SPLIT_PARTS])
-            self._share_out(walk.split_input_gradient_item, 1)
+                self.share_out(walk.split_backward_item, self.numbers[walk.SPLIT_PARTS])
+            self.share_out(walk.split_input_gradient_item, 1)
         return n_shares
 
     def _cut(self):
@@ -256,17 +246,14 @@ class _Pass:
         self.point(walk.BOUNDS, bounds)
         return bounds
 
-    def _share_out(self, kernel, n_items):
-        parallel.run(kernel, self._dtype, self._arguments, int(n_items), self.workers)
-
     def _split_forward(self, sample):
         """Carry one long sequence forwards, every step of the tape cut into parts."""
         self.set(walk.SPLIT_SAMPLE, sample, walk.SPLIT_PARTS, self._n_parts(sample))
-        self._share_out(walk.split_input_item, 1)
+        self.share_out(walk.split_input_item, 1)
         for row in range(self._n_rows):
             self.set(walk.SPLIT_ROW, row)
-            self._share_out(walk.split_forward_item, self._arguments[walk.SPLIT_PARTS])
-        self._share_out(walk.split_output_item, 1)
+            self.share_out(walk.split_forward_item, self.numbers[walk.SPLIT_PARTS])
+        self.share_out(walk.split_output_item, 1)
 
 
 def cut_evenly(work, n_shares):

@@ -110,26 +110,12 @@ class Projector:
         return run
 
 
-class _Run:
-    """One batch on its way; what its arguments point to lives as long as it."""
+class _Run(parallel.Arguments):
+    """One batch on its way."""
 
     def __init__(self, n_rows, begins, lengths, n_out, dtype):
+        super().__init__(np.zeros(projection.N_ARGUMENTS, np.int64), dtype)
         self.n_rows, self.n_items = n_rows, -(-n_rows // projection.ROWS_AN_ITEM)
         self.embedded = Tokens(np.empty((n_rows, n_out), dtype), begins[:-1], lengths)
         firsts = np.arange(0, n_rows, projection.ROWS_AN_ITEM)
         self.first_samples = np.searchsorted(begins, firsts, side="right") - 1
-        self.workers, self._dtype = 1, dtype
-        self._arguments, self._kept = np.zeros(projection.N_ARGUMENTS, np.int64), []
-
-    def point(self, entry, array):
-        """Let an entry of the arguments point to an array."""
-        self._kept.append(array)
-        self._arguments[entry] = parallel.address(array)
-
-    def set(self, *pairs):
-        """Set entries of the arguments to numbers."""
-        for entry, number in zip(pairs[0::2], pairs[1::2], strict=True):
-            self._arguments[entry] = number
-
-    def share_out(self, kernel, n_items):
-        parallel.run(kernel, self._dtype, self._arguments, n_items, self.workers)

@@ -152,7 +152,8 @@ class Stem:
         reaches = (reach, 0) if self.is_causal else (reach // 2, reach // 2)
         items, longest = _items(counts, strides)
         own = np.zeros((2, len(lengths), n_features))
-        arguments, workers = np.zeros(convolution.N_ARGUMENTS, np.int64), parallel.n_workers(n_jobs)
+        workers = parallel.n_workers(n_jobs)
+        arguments = parallel.Arguments(np.zeros(convolution.N_ARGUMENTS, np.int64), self.dtype.name, workers)
         size = self.n_all_channels * (longest + reach) + GROUP * 64
         kept = {
             convolution.VALUES: values, convolution.STARTS: starts, convolution.LENGTHS: lengths,
@@ -166,7 +167,7 @@ class Stem:
             convolution.OUT_STARTS: ends - counts, convolution.SCRATCH: np.empty(size * workers, self.dtype),
         }  # fmt: skip
         for entry, array in kept.items():
-            arguments[entry] = parallel.address(array)
+            arguments.point(entry, array)
         for entry, number in {
             convolution.ARE_DOUBLE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
             convolution.IS_CAUSAL: self.is_causal, convolution.N_GROUPS: len(self.dilations),
@@ -174,9 +175,9 @@ class Stem:
             convolution.WINDOW: window_steps(self.n_all_channels),
             convolution.REACH_LEFT: reaches[0], convolution.REACH_RIGHT: reaches[1],
         }.items():  # fmt: skip
-            arguments[entry] = number
-        parallel.run(convolution.measure_item, self.dtype.name, arguments, len(lengths), workers)
-        parallel.run(kernel, self.dtype.name, arguments, len(items), workers)
+            arguments.set(entry, number)
+        arguments.share_out(convolution.measure_item, len(lengths))
+        arguments.share_out(kernel, len(items))
         return Tokens(result, ends - counts, counts)
 
     @property
@@ -369,14 +370,14 @@ def measure_columns(table, weight, shares, n_jobs=None):
     """
     (n_rows, n_columns), workers = table.shape, parallel.n_workers(n_jobs)
     deviations, quantiles = np.empty((2, n_columns))
-    arguments = np.zeros(columns.N_ARGUMENTS, np.int64)
+    arguments = parallel.Arguments(np.zeros(columns.N_ARGUMENTS, np.int64), table.dtype.name, workers)
     kept = {
         columns.ROWS: table, columns.ROW_WEIGHTS: np.ascontiguousarray(weight, np.float64),
         columns.SHARES: np.ascontiguousarray(shares, np.float64), columns.DEVIATIONS: deviations,
         columns.QUANTILES: quantiles, columns.SCRATCH: np.empty(2 * n_rows * workers),
     }  # fmt: skip
     for entry, array in kept.items():
-        arguments[entry] = parallel.address(array)
-    arguments[columns.N_ROWS], arguments[columns.N_COLUMNS] = n_rows, n_columns
-    parallel.run(columns.column_item, table.dtype.name, arguments, n_columns, workers)
+        arguments.point(entry, array)
+    arguments.set(columns.N_ROWS, n_rows, columns.N_COLUMNS, n_columns)
+    arguments.share_out(columns.column_item, n_columns)
     return deviations, quantiles

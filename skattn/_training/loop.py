@@ -16,7 +16,7 @@ LARGE = 1e3
 """Size of a weight from which on training may have diverged; features being standardised, few exceed 10."""
 
 N_LINES = 20
-"""Lines that ``verbose=1`` prints at most, besides the first and the last epoch."""
+"""Lines that ``verbose=1`` prints at most, besides the first and the last epoch of each network."""
 
 
 def train(
@@ -218,7 +218,7 @@ class _Report:
     def __init__(self, settings, n_before, n_epochs):
         self.verbose, self.label = settings.verbose, settings.label
         self.last = n_before + n_epochs
-        self.every = 1 if self.verbose > 1 else max(1, -(-n_epochs // N_LINES))
+        self.every = 1 if self.verbose > 1 else max(1, -(-n_epochs * settings.n_networks // N_LINES))
         self.next = n_before + 1
         self.start = time.perf_counter()
 

@@ -44,9 +44,11 @@ class Settings:
     clip_norm : float
         Largest Euclidean norm of a gradient; longer ones are shortened. ``inf`` for none.
     verbose : int
-        0: silent. 1: at most about 20 lines a network. 2: a line each epoch.
+        0: silent. 1: at most about 20 lines a fit. 2: a line each epoch.
     label : str
         What such lines begin with.
+    n_networks : int
+        How many share the lines of a fit.
     n_jobs : int or None
         Threads, handed on to the network.
     """
@@ -64,6 +66,7 @@ class Settings:
     clip_norm: float = 1.0
     verbose: int = 0
     label: str = ""
+    n_networks: int = 1
     n_jobs: int | None = None
 
 
