@@ -23,6 +23,7 @@ from problems import (
 )
 from problems import target_of as y_of
 from safetensors.numpy import load, save
+from sklearn.base import clone
 
 import skattn
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, interchange
@@ -350,3 +351,15 @@ def test_a_file_of_a_newer_version_is_refused(content, tmp_path):
     message = f"damaged was written by skattn 99.1, and this is skattn {skattn.__version__}"
     with pytest.raises(ValueError, match=message):
         read(save(tensors, {"skattn": json.dumps(description | {"version": "99.1"})}), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["features", "floors"])
+@pytest.mark.parametrize("value", [None, [], ["a"], [None], [10**400], [-1], [0.5, 1], {"a": 1}, "b", [[0]], 7])
+def test_forged_levels_of_targets_are_refused(name, value, tmp_path):
+    regressor = SelfAttentionRegressor(**TINY, normalise_target="sequence")
+    fitted(regressor, X).save_weights(tmp_path / "file")
+    tensors, description = parts((tmp_path / "file").read_bytes())
+    forged = forge(tensors, description | {"target": description["target"] | {name: value}})
+    (tmp_path / "forged").write_bytes(forged)
+    with pytest.raises(ValueError, match="damaged|was not written by skattn"):
+        clone(regressor).load_weights(tmp_path / "forged")
