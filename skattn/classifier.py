@@ -30,7 +30,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
     label_smoothing : float or "auto", default="auto"
         Share of each label that counts for all classes alike while learning, in [0, 1): keeps probabilities from being
         surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
-        number of classes, which is 0.05 for two, and for each of several labels a sample.
+        number of classes, which is 0.05 for two, and for each of several labels a sample; none with `early_stopping`,
+        for which the loss of samples held out does the same.
 
     Attributes
     ----------

@@ -121,21 +121,26 @@ def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples:
     return settings.resolve_max_iter(max_iter, n_samples, batch_size)
 
 
-def resolve_label_smoothing(label_smoothing: float | str, loss: str, n_outputs: int) -> float:
+def resolve_label_smoothing(estimator: Any, loss: str, n_outputs: int) -> float:
     """Share of a label that is spread over all classes.
+
+    Where training stops by the loss of samples held out, that loss keeps probabilities from certainty already.
 
     Parameters
     ----------
-    label_smoothing : float or "auto"
+    estimator : SelfAttentionEstimator
     loss : str
         Name of the loss: only classes and labels are spread.
     n_outputs : int
     """
+    share = getattr(estimator, "label_smoothing", 0.0)
     if "cross_entropy" not in loss:
         return 0.0
-    if label_smoothing == "auto":
-        return SMOOTHING / (n_outputs if loss == "cross_entropy" else 2)
-    return float(label_smoothing)
+    if share != "auto":
+        return float(share)
+    if estimator.early_stopping:
+        return 0.0
+    return SMOOTHING / (n_outputs if loss == "cross_entropy" else 2)
 
 
 def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open: bool = False) -> Choice:

@@ -14,6 +14,10 @@ FLOOR = 0.01
 """Share of the median deviation that a sequence's own counts as at least: one that stands still has none."""
 
 
+NOISE = 1e-12
+"""Share of the largest mean below which deviations are rounding errors."""
+
+
 def measure_levels(data: Sequences) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of every sequence's own steps.
 
@@ -28,6 +32,10 @@ def measure_levels(data: Sequences) -> tuple[NDArray[np.float64], NDArray[np.flo
     mean, deviation = np.empty((2, data.n_samples, data.n_features))
     for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
         steps = np.asarray(data.values[start : start + length], np.float64)
+        if (steps == steps[0]).all():
+            # To the last bit: a rounding error is no deviation.
+            mean[i], deviation[i] = steps[0], 0.0
+            continue
         # Shares are added up, and halves taken off: sums and differences of the largest numbers overflow.
         mean[i] = (steps / length).sum(axis=0)
         halves = np.abs(steps * 0.5 - mean[i] * 0.5)
@@ -61,7 +69,7 @@ def learn_levels(
         largest = max(np.abs(distances).max(), np.finfo(np.float64).tiny)
         features[k] = np.average(np.square(distances / largest), axis=0, weights=weight).argmin()
     _, median = measure_columns(deviation, weight, np.full(data.n_features, 0.5))
-    floors = np.where(median > 0, FLOOR * median, 1.0)
+    floors = np.where(median > 0, np.maximum(FLOOR * median, NOISE * np.abs(mean).max(axis=0)), 1.0)
     return features, np.maximum(floors[features], np.finfo(np.float64).tiny)
 
 

@@ -57,7 +57,7 @@ def resolve_architecture(
         n_kernels=choice.n_kernels,
         stride=choice.stride,
         embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
-        label_smoothing=resolve_label_smoothing(getattr(parameters, "label_smoothing", 0.0), loss, n_outputs),
+        label_smoothing=resolve_label_smoothing(parameters, loss, n_outputs),
     )
 
 

@@ -92,6 +92,8 @@ def test_labels_are_smoothed_the_more_the_fewer_there_are():
     several = SelfAttentionClassifier(**TINY).fit(numbers(), np.eye(3, dtype=int)[np.arange(20) % 3])
     assert several._model.network.architecture.label_smoothing == pytest.approx(0.05)
     assert fitted(numbers(), label_smoothing=0.25).label_smoothing == 0.25
+    assert fitted(numbers(), early_stopping=True).label_smoothing == 0
+    assert fitted(numbers(), early_stopping=True, label_smoothing=0.25).label_smoothing == 0.25
     regressor = SelfAttentionRegressor(**TINY).fit(numbers(), np.arange(20.0))
     assert regressor._model.network.architecture.label_smoothing == 0
 

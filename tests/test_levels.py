@@ -75,6 +75,17 @@ def test_sequences_that_stand_still_have_finite_predictions():
     assert np.isfinite(make().fit(np.full((9, 4, 1), 3.0), np.arange(9.0)).predict(still)).all()
 
 
+def test_rounding_errors_are_no_deviations():
+    """Sequences of one number each, whose means are rounded, as in a fleet of sensors that stand still."""
+    still = np.repeat(7.3 + np.arange(9.0)[:, np.newaxis, np.newaxis], 13, axis=1)
+    assert (measure_levels(sequences_of(list(still)))[1] == 0).all()
+    nearly = still.copy()
+    nearly[:, 3] *= 1 + 2e-16
+    y = np.arange(9.0)
+    model = make(learning_rate_init=1e-6).fit(nearly, y)
+    assert np.abs(model.predict(nearly) - y).max() < 20
+
+
 def test_pickles_and_weights_keep_what_values_are_counted_from(tmp_path):
     model = make().fit(X, np.column_stack([Y, -Y]))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
