@@ -8,7 +8,8 @@ import pytest
 from problems import SMALL
 
 from skattn import SelfAttentionRegressor
-from skattn.levels import learn_levels, measure_levels
+from skattn._training.objectives import Target
+from skattn.levels import absolute, learn_levels, measure_levels
 from skattn.sequences import Sequences
 
 GENERATOR = np.random.default_rng(0)
@@ -84,6 +85,12 @@ def test_rounding_errors_are_no_deviations():
     y = np.arange(9.0)
     model = make(learning_rate_init=1e-6).fit(nearly, y)
     assert np.abs(model.predict(nearly) - y).max() < 20
+
+
+def test_a_prediction_beyond_float64_is_refused():
+    data = sequences_of([np.array([[1e308], [-1e308]])])
+    with pytest.raises(ValueError, match="A prediction exceeds float64"):
+        absolute(np.array([5.0]), data, Target(1, features=np.array([0]), floors=np.array([1.0])))
 
 
 def test_pickles_and_weights_keep_what_values_are_counted_from(tmp_path):

@@ -303,6 +303,8 @@ def test_kernels_are_drawn_alike_everywhere():
 def test_a_stem_that_is_missing_superfluous_or_uneven_is_refused():
     with_stem, without = make_network(**STEM).__getstate__(), make_network().__getstate__()
     uneven = {**with_stem, "architecture": {**with_stem["architecture"], "n_kernels": 50}}
-    for state in ({**with_stem, "stem": None}, {**without, "stem": with_stem["stem"]}, uneven):
+    told = {"loss": "reconstruction", "n_outputs": 3}
+    by_steps = {**with_stem, "architecture": {**with_stem["architecture"], **told}}
+    for state in ({**with_stem, "stem": None}, {**without, "stem": with_stem["stem"]}, uneven, by_steps):
         with pytest.raises(ValueError, match="damaged"):
             Network.__new__(Network).__setstate__(state)
