@@ -42,5 +42,5 @@ def train_together(tasks):
             failed[0] = -1
             raise
     errors = [error for result in results if (error := result.exception()) is not None]
-    for error in errors:
-        raise next((e for e in errors if not isinstance(e, KeyboardInterrupt)), error)
+    if errors:
+        raise next((error for error in errors if not isinstance(error, KeyboardInterrupt)), errors[0])
