@@ -1,5 +1,6 @@
 """What "auto" stands for, decided by the sequences to learn from; measured in docs/accuracy.rst."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._network.network import Architecture
-from skattn._network.stem import GROUP
+from skattn._network.stem import GROUP, measure_columns
 from skattn._training import settings
 from skattn.sequences import Sequences
 
 FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
 """Kernels of a stem: so many for each token to learn from beyond a few, within bounds. With 1920, three networks take
 2 MiB."""
+
+MOST_TIMES = 4
+"""Times as many tokens as `n_tokens` that the longest sequences may have, so that most have about as many."""
 
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
@@ -143,7 +147,15 @@ def resolve_label_smoothing(estimator: Any, loss: str, n_outputs: int) -> float:
     return SMOOTHING / (n_outputs if loss == "cross_entropy" else 2)
 
 
-def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open: bool = False) -> Choice:
+def choose(
+    estimator: Any,
+    data: Sequences,
+    weight: NDArray[np.float64],
+    loss: str,
+    longest: int,
+    *,
+    is_open: bool = False,
+) -> Choice:
     """Decide what stands before the network.
 
     Parameters
@@ -152,6 +164,7 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open:
         Its `embedding`, `n_kernels`, `n_tokens` and `pooling` are read.
     data : Sequences
         What is learned from.
+    weight : ndarray of shape (n_samples,)
     loss : str
         Name of the loss.
     longest : int
@@ -174,7 +187,7 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open:
             'The objective reconstruction tells hidden steps from the others, and embedding="random_convolution" mixes '
             'them: set embedding="linear", or give y and another objective.'
         )
-    stride = -(-longest // int(estimator.n_tokens))
+    stride = resolve_stride(data.lengths, weight, longest, estimator.n_tokens)
     if stride > 1 and estimator.pooling is None:
         raise ValueError(
             f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and '
@@ -184,6 +197,12 @@ def choose(estimator: Any, data: Sequences, loss: str, longest: int, *, is_open:
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+
+
+def resolve_stride(lengths: NDArray[np.int64], weight: NDArray[np.float64], longest: int, n_tokens: int) -> int:
+    """Steps of a token, so that a sequence of median length has so many tokens, and the longest not many times more."""
+    _, (median,) = measure_columns(lengths.astype(np.float64)[:, np.newaxis], weight, [0.5])
+    return math.ceil(max(min(median, longest), longest / MOST_TIMES) / n_tokens)
 
 
 def resolve_n_kernels(lengths: NDArray[np.int64], stride: int) -> int:

@@ -212,7 +212,8 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     n_outputs = data.n_features if samples.classes is None else len(samples.classes)
     target = _learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
-    choice = choose(estimator, data, objective.loss, supported_length(seen, data.max_length), is_open=is_open)
+    supported = supported_length(seen, data.max_length)
+    choice = choose(estimator, data, samples.weight, objective.loss, supported, is_open=is_open)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,

@@ -78,14 +78,15 @@ class SelfAttentionParameters(BaseEstimator):
     embedding : {"auto", "linear", "random_convolution"}, default="auto"
         What a step is turned into before attention. "linear": a linear map of its features.
         "random_convolution": a stem of fixed random convolutions, calibrated on the training sequences, turns a
-        sequence into at most about `n_tokens` tokens that tell its local shapes; attention is then between tokens
+        sequence into about `n_tokens` tokens that tell its local shapes; attention is then between tokens
         (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
         and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
     n_kernels : int or "auto", default="auto"
         Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64
         to 1920.
     n_tokens : int, default=64
-        Tokens of the longest training sequence: a token stands for as many steps as that takes.
+        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
+        for as many steps as that takes.
     n_estimators : int, default=3
         Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
         averaged, features stand side by side. Time and memory grow with their number; they are trained at the
@@ -103,7 +104,8 @@ class SelfAttentionParameters(BaseEstimator):
     dropout : float, default=0.1
         Share of activations set to zero while training, in [0, 1).
     embedding_dropout : float, default=0.3
-        Share of the stem's features that are left out of an update, for all tokens of a sequence alike, in [0, 1).
+        Share of the stem's features that are left out of an update, in blocks of 16, in [0, 1). They cost nothing in
+        that update.
     batch_size : int or "auto", default="auto"
         Sequences an update. "auto": behind a stem 8, and 16 of 2000 and more; else all of up to 64, which makes
         `sample_weight` the same as repeating samples; 32 of more, and up to 256 of very many.

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn._network.stem import Stem, learn_stem
 from skattn._training.seen import look, supported_length
-from skattn.defaults import resolve_n_kernels, whole_groups
+from skattn.defaults import resolve_n_kernels, resolve_stride, whole_groups
 from skattn.parameters import AT_LEAST_1, NUMBER_OF_KERNELS, NUMBER_OF_TOKENS
 from skattn.persistence import read_stem, write_stem
 from skattn.sequences import read_sequences
@@ -34,7 +34,8 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     n_kernels : int or "auto", default="auto"
         Random convolutions, in groups of 16. "auto": two for each token to learn from beyond 128, from 64 to 1920.
     n_tokens : int, default=64
-        Tokens of the longest training sequence: a token stands for as many steps as that takes.
+        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands for
+        as many steps as that takes.
     causal : bool, default=False
         Whether a token depends on its own and earlier steps only.
     n_step_features : int, default=1
@@ -73,7 +74,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     >>> X = [np.random.default_rng(n_steps).normal(size=(n_steps, 2)) for n_steps in (30, 100, 130)]
     >>> tokens = RandomConvolutionTokens(n_kernels=32, random_state=0).fit_transform(X)
     >>> [sequence.shape for sequence in tokens]
-    [(10, 80), (34, 80), (44, 80)]
+    [(15, 80), (50, 80), (65, 80)]
     """
 
     n_kernels: int | str = "auto"
@@ -132,7 +133,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         data, weight = data.take(counted), weight[counted]
         dtype = data.values.dtype if self.dtype == "auto" else np.dtype(self.dtype)
         seen, self._mean, self._scale = look(data, weight)
-        stride = -(-supported_length(seen, data.max_length) // int(self.n_tokens))
+        stride = resolve_stride(data.lengths, weight, supported_length(seen, data.max_length), self.n_tokens)
         n_kernels = resolve_n_kernels(data.lengths, stride) if self.n_kernels == "auto" else self.n_kernels
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self._stem = learn_stem(

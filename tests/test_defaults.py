@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels
+from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels, resolve_stride
 
 TINY = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "d_model": 8, "n_heads": 2}
 
@@ -57,6 +57,23 @@ def test_what_is_told_of_every_step_gets_no_stem_unless_every_step_has_a_token()
 def test_tokens_are_as_many_as_asked_for_or_fewer(n_tokens, stride, n_rows):
     architecture = fitted(numbers(), n_tokens=n_tokens)
     assert (architecture.stride, architecture.max_steps) == (stride, n_rows)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "weight", "n_tokens", "stride"),
+    [
+        ([10, 20, 30], [1, 1, 1], 10, 2),
+        ([10, 20, 30], [3, 1, 1], 10, 1),
+        ([10, 10, 10, 20, 30], [1, 1, 1, 1, 1], 10, 1),
+        ([10, 10, 10, 10, 100], [1, 1, 1, 1, 1], 10, 3),
+        ([10, 10, 10, 10, 41], [1, 1, 1, 1, 1], 10, 2),
+    ],
+)
+def test_a_sequence_of_median_length_has_so_many_tokens_and_no_other_four_times_more(
+    lengths, weight, n_tokens, stride
+):
+    lengths, weight = np.array(lengths), np.array(weight, float)
+    assert resolve_stride(lengths, weight, int(lengths.max()), n_tokens) == stride
 
 
 @pytest.mark.parametrize(("given", "found"), [(1, 16), (16, 16), (17, 32), (1000, 1008)])

@@ -202,8 +202,6 @@ class Network:
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
         self._carrier.release()
-        if self._projector:
-            self._projector.release()
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
@@ -260,7 +258,7 @@ class Network:
         if self.stem is None:
             losses, gradient = self._carrier.learn(self, data, target, weight, *draws, n_jobs)
         else:
-            run = self._projector.learn(self.parameters, self.tokens(data, n_jobs), *draws, n_jobs)
+            run = self._projector.learn(self.parameters, self.tokens(data, n_jobs), seed, n_update, n_jobs)
             d_embedded = np.empty_like(run.embedded.values)
             given = run.embedded, target, weight
             losses, gradient = self._carrier.learn(self, *given, *draws, n_jobs, d_input=d_embedded)

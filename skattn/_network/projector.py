@@ -8,8 +8,6 @@ from .stem import Tokens
 
 # Multiplications that a thread has at least.
 _WORK_A_WORKER = 1 << 22
-# Numbers of a cache line, of whichever precision.
-_LINE = 16
 
 
 class Projector:
@@ -22,7 +20,7 @@ class Projector:
     width, n_out : int
         Features of a token, and what they become.
     dropout : float
-        Share of the features dropped while learning.
+        Share of the features dropped while learning: in blocks, for a batch alike, so that they cost nothing.
     dtype : {"float32", "float64"}
     """
 
@@ -30,11 +28,6 @@ class Projector:
         self.weight, self.bias = weight, bias
         self._sizes = width, n_out
         self._rate, self._dtype = probability(dropout), dtype
-        self.release()
-
-    def release(self):
-        """Give back the room that learning took."""
-        self._idle = []
 
     def forward(self, parameters, tokens, n_jobs):
         """Give the embedded tokens of sequences.
@@ -55,22 +48,10 @@ class Projector:
         run.share_out(projection.project_item, run.n_items)
         return run.embedded
 
-    def learn(self, parameters, tokens, ids, seed, n_update, n_jobs):
+    def learn(self, parameters, tokens, seed, n_update, n_jobs):
         """Give a run whose `embedded` is as by `forward` with features dropped, and which can go back."""
         run = self._begin(parameters, tokens, n_jobs)
-        width, n_out = self._sizes
-        # An odd number of cache lines: rows that lie a power of two apart would push each other out of the cache.
-        across = _LINE * (-(-width // _LINE) | 1)
-        try:
-            # Popping is atomic, so two Python threads never get the same room.
-            room = self._idle.pop()
-        except IndexError:
-            room = np.empty(0, self._dtype)
-        run.kept = room if room.size >= run.n_rows * across else np.empty(run.n_rows * across, self._dtype)
-        run.point(projection.KEPT, run.kept)
-        run.point(projection.IDS, np.ascontiguousarray(ids, np.int64))
-        run.set(projection.KEPT_WIDTH, across, projection.RATE, self._rate)
-        run.set(projection.DRAW_SEED, seed, projection.DRAW_UPDATE, n_update)
+        run.set(projection.RATE, self._rate, projection.DRAW_SEED, seed, projection.DRAW_UPDATE, n_update)
         run.share_out(projection.project_item, run.n_items)
         return run
 
@@ -87,7 +68,6 @@ class Projector:
         run.point(projection.D_WEIGHT, gradient[self.weight])
         run.point(projection.D_SHIFT, gradient[self.bias])
         run.share_out(projection.project_backward_item, -(-self._sizes[0] // projection.FEATURES_AN_ITEM))
-        self._idle = [run.kept]
 
     def _begin(self, parameters, tokens, n_jobs):
         width, n_out = self._sizes
@@ -103,10 +83,10 @@ class Projector:
             (projection.WEIGHT, parameters[self.weight]),
             (projection.SHIFT, parameters[self.bias]),
             (projection.OUT, run.embedded.values),
-            (projection.SCRATCH, np.empty(run.workers * width, self._dtype)),
+            (projection.SCRATCH, np.empty(run.workers, self._dtype)),
         ):
             run.point(entry, array)
-        run.set(projection.N_ROWS, run.n_rows, projection.WIDTH, width, projection.N_OUT, n_out)
+        run.set(projection.N_SAMPLES, len(lengths), projection.WIDTH, width, projection.N_OUT, n_out)
         return run
 
 
