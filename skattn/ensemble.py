@@ -56,7 +56,8 @@ def train_all(
     """
     n_networks, n_threads = len(model.members), n_workers(estimator.n_jobs)
     is_shared = n_networks > 1 and n_threads > 1 and checkpoint is None
-    n_jobs = max(1, n_threads // n_networks) if is_shared else estimator.n_jobs
+    # Settled once: to ask joblib before every update would read files of the system each time.
+    n_jobs = max(1, n_threads // n_networks) if is_shared else n_threads
     config = get_config()  # a thread of its own would have scikit-learn's defaults
 
     def task(number: int, is_cancelled: Callable[[], bool] | None = None) -> None:
