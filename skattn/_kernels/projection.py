@@ -4,15 +4,15 @@ While learning, features are dropped in blocks, for a whole batch alike, so that
 Each entry of the product and of its weights' gradient is summed in one order, however many threads there are.
 """
 
-from .jit import Bool, Int, Ints, Real, Reals, ints, kernel, real, reals
+from .jit import Int, Ints, Real, Reals, ints, kernel, real, reals
 from .matmul import add_rows, matmul
 from .simd import at
 from .step import FEATURE_SITE, PROBABILITY_UNIT, drawing_of, scatter
 
 (
-    TOKENS, TOKEN_STARTS, ROW_STARTS, FIRST_SAMPLES, N_SAMPLES, WIDTH, N_OUT, WEIGHT, SHIFT, OUT,
-    RATE, DRAW_SEED, DRAW_UPDATE, D_OUT, D_WEIGHT, D_SHIFT, SCRATCH, N_ARGUMENTS,
-) = range(18)  # fmt: skip
+    TOKENS, TOKEN_STARTS, ROW_STARTS, FIRST_SAMPLES, N_SAMPLES, WIDTH, N_OUT, WEIGHT, SHIFT, OUT, KEPT, KEPT_WIDTH,
+    RATE, DRAW_SEED, DRAW_UPDATE, D_OUT, D_WEIGHT, D_SHIFT, RUNS, SCRATCH, N_ARGUMENTS,
+) = range(21)  # fmt: skip
 
 # Features that are dropped together: kernels of a group, which read the same channels at the same dilation.
 DROPPED = 16
@@ -26,50 +26,81 @@ _BLOCK = 64
 
 @kernel
 def project_item(arguments: Ints, item: Int, worker: Int):
-    """Compute ``out = tokens @ weight + shift`` for a run of the batch's tokens."""
-    first, width, n_out = item * ROWS_AN_ITEM, arguments[WIDTH], arguments[N_OUT]
+    """Compute ``out = tokens @ weight + shift`` for a run of the batch's tokens.
+
+    While learning (`KEPT` is somewhere) a share of the features is dropped, and what is left of tokens is kept: read once
+    from far away in order, and from close by afterwards.
+    """
+    first, n_out, runs = item * ROWS_AN_ITEM, arguments[N_OUT], _runs(arguments, worker)
     last = min(first + ROWS_AN_ITEM, ints(arguments[ROW_STARTS])[arguments[N_SAMPLES]])
-    is_fresh, begin = True, _draws(arguments)
+    sample = ints(arguments[FIRST_SAMPLES])[item]
     out, shift, stretch = at(reals(arguments[OUT]), first * n_out), reals(arguments[SHIFT]), _stretch(arguments)
     for i in range((last - first) * n_out):
         out[i] = real(0)
-    j = _kept_from(arguments, begin, 0, width)
-    while j < width:
-        end = _kept_until(arguments, begin, j, min(j + _BLOCK, width))
-        _multiply(arguments, ints(arguments[FIRST_SAMPLES])[item], first, last, j, end, is_fresh)
-        j, is_fresh = _kept_from(arguments, begin, end, width), False
+    if arguments[KEPT]:
+        _gather(arguments, runs, sample, first, last)
+    n_before = 0
+    for run in range(runs[0]):
+        for j in range(runs[2 * run + 1], runs[2 * run + 2], _BLOCK):
+            n_terms = min(runs[2 * run + 2] - j, _BLOCK)
+            _multiply(arguments, sample, first, last, j, n_before, n_terms)
+            n_before += n_terms
     for row in range(last - first):
         for k in range(n_out):
             out[row * n_out + k] = out[row * n_out + k] * stretch + shift[k]
 
 
 @kernel
-def _multiply(arguments: Ints, sample: Int, first: Int, last: Int, j: Int, end: Int, is_fresh: Bool):
-    """Add to rows `first` to `last`, of which `sample` is the first, what features `j` to `end` contribute."""
-    width, n_out, row = arguments[WIDTH], arguments[N_OUT], first
+def _gather(arguments: Ints, runs: Ints, sample: Int, first: Int, last: Int):
+    """Copy what is left of rows `first` to `last`, of which `sample` is the first."""
+    begins = ints(arguments[ROW_STARTS])
+    for row in range(first, last):
+        while begins[sample + 1] <= row:
+            sample += 1
+        source, target = _token(arguments, sample, row), _kept(arguments, row)
+        for run in range(runs[0]):
+            j, end = runs[2 * run + 1], runs[2 * run + 2]
+            while j + DROPPED <= end:
+                # So many, known to the compiler, are a few vectors.
+                for i in range(DROPPED):
+                    target[i] = source[j + i]
+                j, target = j + DROPPED, at(target, DROPPED)
+            for i in range(end - j):
+                target[i] = source[j + i]
+
+
+@kernel
+def _multiply(arguments: Ints, sample: Int, first: Int, last: Int, j: Int, n_before: Int, n_terms: Int):
+    """Add to rows `first` to `last` what `n_terms` features from `j` on contribute, which `n_before` kept ones precede."""
+    n_out, row = arguments[N_OUT], first
     right = at(reals(arguments[WEIGHT]), j * n_out)
     while row < last:
-        following = _following(arguments, sample)
-        n_rows = min(ints(arguments[ROW_STARTS])[following], last) - row
-        left, out = at(_token(arguments, sample, row), j), at(reals(arguments[OUT]), row * n_out)
-        matmul(left, width, 1, right, n_out, out, n_out, n_rows, end - j, n_out, is_fresh)
+        out, n_rows, following = at(reals(arguments[OUT]), row * n_out), last - row, sample
+        left, across = at(_kept(arguments, row), n_before), arguments[KEPT_WIDTH]
+        if not arguments[KEPT]:
+            # Sequences that lie behind each other are multiplied together.
+            following = _following(arguments, sample)
+            n_rows = min(ints(arguments[ROW_STARTS])[following] - row, n_rows)
+            left, across = at(_token(arguments, sample, row), j), arguments[WIDTH]
+        matmul(left, across, 1, right, n_out, out, n_out, n_rows, n_terms, n_out, False)
         row, sample = row + n_rows, following
 
 
 @kernel
 def project_backward_item(arguments: Ints, item: Int, worker: Int):
     """Give the gradient of a block of features' weights, and the first item that of the shift."""
-    n_out, begin = arguments[N_OUT], _draws(arguments)
+    n_out, runs, n_before = arguments[N_OUT], _runs(arguments, worker), 0
     first = item * FEATURES_AN_ITEM
     last = min(first + FEATURES_AN_ITEM, arguments[WIDTH])
     n_rows, d_weight = ints(arguments[ROW_STARTS])[arguments[N_SAMPLES]], reals(arguments[D_WEIGHT])
     for i in range(first * n_out, last * n_out):
         d_weight[i] = real(0)
-    j = _kept_from(arguments, begin, first, last)
-    while j < last:
-        end = _kept_until(arguments, begin, j, last)
-        _multiply_backward(arguments, j, end)
-        j = _kept_from(arguments, begin, end, last)
+    for run in range(runs[0]):
+        begin, end = runs[2 * run + 1], runs[2 * run + 2]
+        j = max(begin, first)
+        if j < min(end, last):
+            _multiply_backward(arguments, j, min(end, last) - j, n_before + j - begin)
+        n_before += end - begin
     if item == 0:
         d_out, d_shift = reals(arguments[D_OUT]), reals(arguments[D_SHIFT])
         for k in range(n_out):
@@ -78,19 +109,16 @@ def project_backward_item(arguments: Ints, item: Int, worker: Int):
 
 
 @kernel
-def _multiply_backward(arguments: Ints, first: Int, last: Int):
-    """Compute the gradient of the weights of features `first` to `last`, a sequence after the other.
-
-    Sums are cut between sequences, wherever these lie: tokens that were kept, and those of one batch, give the same bits.
-    """
-    width, n_out, stretch = arguments[WIDTH], arguments[N_OUT], _stretch(arguments)
-    d_weight, begins = at(reals(arguments[D_WEIGHT]), first * n_out), ints(arguments[ROW_STARTS])
-    for sample in range(arguments[N_SAMPLES]):
-        for row in range(begins[sample], begins[sample + 1], _BLOCK):
-            n_terms = min(begins[sample + 1] - row, _BLOCK)
-            left, below = at(_token(arguments, sample, row), first), at(reals(arguments[D_OUT]), row * n_out)
-            matmul(left, 1, width, below, n_out, d_weight, n_out, last - first, n_terms, n_out, row == 0)
-    for i in range((last - first) * n_out):
+def _multiply_backward(arguments: Ints, j: Int, n_features: Int, n_before: Int):
+    """Compute the gradient of the weights of features from `j` on, which `n_before` kept ones precede."""
+    n_out, stretch = arguments[N_OUT], _stretch(arguments)
+    n_rows = ints(arguments[ROW_STARTS])[arguments[N_SAMPLES]]
+    d_weight = at(reals(arguments[D_WEIGHT]), j * n_out)
+    for row in range(0, n_rows, _BLOCK):
+        left, below = at(_kept(arguments, row), n_before), at(reals(arguments[D_OUT]), row * n_out)
+        n_terms = min(n_rows - row, _BLOCK)
+        matmul(left, 1, arguments[KEPT_WIDTH], below, n_out, d_weight, n_out, n_features, n_terms, n_out, row == 0)
+    for i in range(n_features * n_out):
         d_weight[i] *= stretch
 
 
@@ -99,6 +127,12 @@ def _token(arguments: Ints, sample: Int, row: Int) -> Reals:
     """Give the features of a row of the batch, which is of this sample or lies behind it."""
     place = ints(arguments[TOKEN_STARTS])[sample] + row - ints(arguments[ROW_STARTS])[sample]
     return at(reals(arguments[TOKENS]), place * arguments[WIDTH])
+
+
+@kernel
+def _kept(arguments: Ints, row: Int) -> Reals:
+    """Give what is kept of a row of the batch."""
+    return at(reals(arguments[KEPT]), row * arguments[KEPT_WIDTH])
 
 
 @kernel
@@ -112,28 +146,24 @@ def _following(arguments: Ints, sample: Int) -> Int:
 
 
 @kernel
-def _draws(arguments: Ints) -> Int:
-    """Give what the draws of this update begin from."""
-    return drawing_of(arguments[DRAW_SEED], arguments[DRAW_UPDATE], 0, FEATURE_SITE)
-
-
-@kernel
 def _stretch(arguments: Ints) -> Real:
     """Give what features that are left are multiplied by, in place of those that are dropped."""
     return real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - arguments[RATE])
 
 
 @kernel
-def _kept_from(arguments: Ints, begin: Int, j: Int, last: Int) -> Int:
-    """Give the first feature from `j` on that is not dropped, or `last`; both are where a block begins."""
-    while j < last and (scatter(begin + j // DROPPED) & (PROBABILITY_UNIT - 1)) < arguments[RATE]:
-        j = min(j + DROPPED, last)
-    return j
-
-
-@kernel
-def _kept_until(arguments: Ints, begin: Int, j: Int, last: Int) -> Int:
-    """Give the first feature from `j` on that is dropped, or `last`."""
-    while j < last and (scatter(begin + j // DROPPED) & (PROBABILITY_UNIT - 1)) >= arguments[RATE]:
-        j = min(j + DROPPED, last)
-    return j
+def _runs(arguments: Ints, worker: Int) -> Ints:
+    """Give how many runs of features are left, and where each begins and ends."""
+    width, rate, was_kept = arguments[WIDTH], arguments[RATE], False
+    runs = at(ints(arguments[RUNS]), worker * (width // DROPPED + 4))
+    begin = drawing_of(arguments[DRAW_SEED], arguments[DRAW_UPDATE], 0, FEATURE_SITE)
+    runs[0] = 0
+    for j in range(0, width, DROPPED):
+        is_kept = (scatter(begin + j // DROPPED) & (PROBABILITY_UNIT - 1)) >= rate
+        if is_kept:
+            if not was_kept:
+                runs[2 * runs[0] + 1] = j
+                runs[0] += 1
+            runs[2 * runs[0]] = min(j + DROPPED, width)
+        was_kept = is_kept
+    return runs

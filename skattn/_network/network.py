@@ -202,6 +202,8 @@ class Network:
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
         self._carrier.release()
+        if self._projector:
+            self._projector.release()
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""

@@ -8,6 +8,8 @@ from .stem import Tokens
 
 # Multiplications that a thread has at least.
 _WORK_A_WORKER = 1 << 22
+# Numbers of a cache line, of whichever precision.
+_LINE = 16
 
 
 class Projector:
@@ -28,6 +30,11 @@ class Projector:
         self.weight, self.bias = weight, bias
         self._sizes = width, n_out
         self._rate, self._dtype = probability(dropout), dtype
+        self.release()
+
+    def release(self):
+        """Give back the room that learning took."""
+        self._idle = []
 
     def forward(self, parameters, tokens, n_jobs):
         """Give the embedded tokens of sequences.
@@ -51,7 +58,17 @@ class Projector:
     def learn(self, parameters, tokens, seed, n_update, n_jobs):
         """Give a run whose `embedded` is as by `forward` with features dropped, and which can go back."""
         run = self._begin(parameters, tokens, n_jobs)
-        run.set(projection.RATE, self._rate, projection.DRAW_SEED, seed, projection.DRAW_UPDATE, n_update)
+        # An odd number of cache lines: rows that lie a power of two apart would push each other out of the cache.
+        across = _LINE * (-(-self._sizes[0] // _LINE) | 1)
+        try:
+            # Popping is atomic, so two Python threads never get the same room.
+            room = self._idle.pop()
+        except IndexError:
+            room = np.empty(0, self._dtype)
+        run.kept = room if room.size >= run.n_rows * across else np.empty(run.n_rows * across, self._dtype)
+        run.point(projection.KEPT, run.kept)
+        run.set(projection.KEPT_WIDTH, across, projection.RATE, self._rate)
+        run.set(projection.DRAW_SEED, seed, projection.DRAW_UPDATE, n_update)
         run.share_out(projection.project_item, run.n_items)
         return run
 
@@ -68,6 +85,7 @@ class Projector:
         run.point(projection.D_WEIGHT, gradient[self.weight])
         run.point(projection.D_SHIFT, gradient[self.bias])
         run.share_out(projection.project_backward_item, -(-self._sizes[0] // projection.FEATURES_AN_ITEM))
+        self._idle = [run.kept]
 
     def _begin(self, parameters, tokens, n_jobs):
         width, n_out = self._sizes
@@ -83,6 +101,7 @@ class Projector:
             (projection.WEIGHT, parameters[self.weight]),
             (projection.SHIFT, parameters[self.bias]),
             (projection.OUT, run.embedded.values),
+            (projection.RUNS, np.empty(run.workers * (width // projection.DROPPED + 4), np.int64)),
             (projection.SCRATCH, np.empty(run.workers, self._dtype)),
         ):
             run.point(entry, array)
