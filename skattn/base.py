@@ -232,7 +232,9 @@ class SelfAttentionEstimator(
     @property
     def _fitted(self) -> Model:
         """What the last fit left behind."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            # Not asked first: it reads all tags, which takes longer than a short sequence.
+            check_is_fitted(self)
         return self._model
 
     @property
