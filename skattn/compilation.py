@@ -3,10 +3,29 @@
 import reprlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from ._kernels import heads, jit, parallel, update, walk
+from ._kernels import (
+    activation,
+    attention,
+    columns,
+    convolution,
+    embedding,
+    heads,
+    jit,
+    linear,
+    loss,
+    norm,
+    parallel,
+    pooling,
+    projection,
+    update,
+    walk,
+)
 
 _DTYPES = ("float32", "float64")
+_PAIRS = (activation, attention, embedding, linear, loss, norm, pooling)
+_MODULES = (*_PAIRS, columns, convolution, heads, projection, update, walk)
 
 
 @dataclass(frozen=True)
@@ -68,13 +87,17 @@ def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
             )
     start = time.perf_counter()
     before = jit.counts()
-    kernels = [kernel for module in (heads, update, walk) for kernel in vars(module).values()]
-    kernels += [kernel for pair in walk.KINDS.values() for kernel in pair[:2]]
-    kernels = [kernel for kernel in kernels if isinstance(kernel, jit.Kernel)]
-    n_ready = sum(kernel.is_ready(dtype) for kernel in set(kernels) for dtype in dtypes)
-    for dtype in dtypes:
-        for kernel in kernels:
-            kernel.address(dtype)
+    wanted = {(kernel, dtype) for module in _MODULES for kernel in _kernels_of(module) for dtype in dtypes}
+    # Lengths are measured in double precision, whatever the precision of values.
+    wanted |= {(kernel, "float64") for kernel in _kernels_of(columns)}
+    n_ready = sum(kernel.is_ready(dtype) for kernel, dtype in wanted)
+    for kernel, dtype in wanted:
+        kernel.address(dtype)
     parallel.compile_regions()
     n_compiled, n_loaded = (after - then for after, then in zip(jit.counts(), before, strict=True))
     return WarmUp(n_compiled, n_loaded, n_ready, time.perf_counter() - start, jit.cache_folder())
+
+
+def _kernels_of(module: Any) -> list[jit.Kernel]:
+    """Kernels that a module makes or uses."""
+    return [value for value in vars(module).values() if isinstance(value, jit.Kernel)]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._network.losses import LOSSES
 from skattn._network.network import Architecture
 from skattn._network.stem import GROUP, measure_columns
 from skattn._training import settings
@@ -138,13 +139,14 @@ def resolve_label_smoothing(estimator: Any, loss: str, n_outputs: int) -> float:
     n_outputs : int
     """
     share = getattr(estimator, "label_smoothing", 0.0)
-    if "cross_entropy" not in loss:
+    n_spread = LOSSES[loss].n_spread
+    if n_spread == 0:
         return 0.0
     if share != "auto":
         return float(share)
     if estimator.early_stopping:
         return 0.0
-    return SMOOTHING / (n_outputs if loss == "cross_entropy" else 2)
+    return SMOOTHING / (n_outputs if n_spread is None else n_spread)
 
 
 def choose(
@@ -182,7 +184,7 @@ def choose(
         embedding = "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
     if embedding == "linear":
         return Choice(0, 1, longest)
-    if loss == "reconstruction":
+    if LOSSES[loss].reconstructs:
         raise ValueError(
             'The objective reconstruction tells hidden steps from the others, and embedding="random_convolution" mixes '
             'them: set embedding="linear", or give y and another objective.'
@@ -218,7 +220,7 @@ def whole_groups(n_kernels: int) -> int:
 
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
-    is_whole = estimator.pooling is not None and loss != "reconstruction"
+    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 

@@ -13,6 +13,7 @@ from skattn._kernels.parallel import n_workers
 from skattn._network.network import Network
 from skattn._training.loop import train
 from skattn._training.objectives import OBJECTIVES
+from skattn._training.readout import refit_outputs
 from skattn._training.together import train_together
 from skattn.levels import relative
 from skattn.model import Model, Samples
@@ -92,10 +93,11 @@ def _train(
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
     settings = replace(settings, label=label, n_networks=n_networks, n_jobs=n_jobs)
     data, target, weight = _encode(learned, model)
+    tokens = _with_tokens(member.network, data, n_jobs)
     try:
         train(
             member.network,
-            _with_tokens(member.network, data, n_jobs),
+            tokens,
             target,
             weight,
             settings,
@@ -106,6 +108,8 @@ def _train(
             on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
             is_cancelled=is_cancelled,
         )
+        if OBJECTIVES[model.objective].is_refitted and plan != "open" and not estimator.early_stopping:
+            refit_outputs(member.network, tokens, target, weight, n_jobs)
     finally:
         member.network.release()
 

@@ -140,7 +140,7 @@ def _read_samples(
     weight = read_sample_weight(sample_weight, data.n_samples)
     groups = read_groups(groups, data.n_samples)
     samples = Samples(data, target, weight, objective, all_classes, groups).take(np.flatnonzero(weight))
-    if objective == "cross_entropy" and model is None:
+    if OBJECTIVES[objective].target_type == "classes" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     if samples.classes is None:
         return samples
@@ -176,8 +176,9 @@ def _choose_validation(
         raise ValueError("y_val was given without X_val; give both to fit, or none.")
     if not estimator.early_stopping:
         return samples, None
-    labels = samples.target if samples.objective == "cross_entropy" else None
-    if samples.objective == "binary_cross_entropy":
+    target_type = OBJECTIVES[samples.objective].target_type
+    labels = samples.target if target_type == "classes" else None
+    if target_type == "indicators":
         labels = rarest_labels(samples.target)
     train_indices, indices = split_validation(
         samples.data.n_samples, labels, estimator.validation_fraction, seed, samples.groups

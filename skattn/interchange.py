@@ -158,7 +158,7 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     # Version 0.1.0 had one network, and no parameter to say so.
     n_members = len(training) if "n_estimators" in description["parameters"] else estimator.n_estimators
     architecture = _match(estimator, description, n_numbers, n_members)
-    with_target = _TARGET if objective == "squared_error" else ()
+    with_target = _TARGET if OBJECTIVES[objective].target_type == "values" else ()
     members = _read_members(tensors, architecture, dtype, training, (*_INPUT, *with_target))
     classes, names = description["classes"], description["feature_names_in"]
     state = {

@@ -248,9 +248,10 @@ def _read_target(values: Any, objective: str, architecture: Architecture) -> Tar
     optional = ("mean", "scale", "is_column", "features", "floors")
     target = Target(**check_fields("target", values, ("n_outputs",), optional))
     check_whole("target.n_outputs", target.n_outputs, n_outputs, n_outputs)
-    if not isinstance(target.is_column, bool) or (target.is_column and objective == "squared_error" and n_outputs > 1):
+    are_values = OBJECTIVES[objective].target_type == "values"
+    if not isinstance(target.is_column, bool) or (target.is_column and are_values and n_outputs > 1):
         raise damaged("target.is_column", target.is_column, f"whether y was a column, for n_outputs={n_outputs}")
-    if objective == "squared_error":
+    if are_values:
         for name in ("mean", "scale"):
             check_vector(f"target.{name}", getattr(target, name), n_outputs, np.float64)
     elif any(part is not None for part in (target.mean, target.scale, target.features, target.floors)):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
+from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.levels import absolute
 from skattn.parameters import document
@@ -20,6 +21,11 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     Parameters
     ----------
     {parameters}
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        What is made small. "squared_error" aims at the mean, and ridge regression finds the weights of the outputs anew
+        when a `fit` without `early_stopping` has ended; "absolute_error" aims at the median, which a few wrong y do not
+        move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964). The two
+        count deviations by the quartiles of y.
     normalise_target : {"global", "sequence"}, default="global"
         What y is counted from while learning. "global": its mean over all samples, in deviations. "sequence": the mean
         of the sequence's own steps, in their deviations, for what wanders: a forecast of the next values of a series
@@ -50,11 +56,15 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     True
     """
 
+    loss: str = "squared_error"
     normalise_target: str = "global"
 
-    _learns: ClassVar[frozenset[str]] = frozenset({"squared_error"})
+    _learns: ClassVar[frozenset[str]] = frozenset(
+        name for name, objective in OBJECTIVES.items() if objective.target_type == "values"
+    )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
+        "loss": [StrOptions(set(_learns))],
         "normalise_target": [StrOptions({"global", "sequence"})],
     }
 
@@ -91,7 +101,12 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         return values if target.features is None else absolute(values, data, target)
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
-        return "squared_error"
+        if current not in (None, self.loss):
+            raise ValueError(
+                f'This call asks for loss="{self.loss}", but the network was built for "{current}"; go on as in the '
+                "first call, or start anew with warm_start=False or sklearn.base.clone."
+            )
+        return self.loss
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

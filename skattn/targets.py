@@ -11,6 +11,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, is_multilabel, type_of_target
 
 from skattn._step_checks import refuse_masked
+from skattn._training.objectives import OBJECTIVES
 from skattn._wording import shortened
 from skattn.labels import as_array, class_indices
 
@@ -152,7 +153,8 @@ def read_target(
         If y is missing, is not what the objective learns, holds NaN, infinity or unknown classes, or
         has another number of rows than X or of columns than before.
     """
-    if objective == "reconstruction":
+    target_type = OBJECTIVES[objective].target_type
+    if target_type is None:
         return None, None
     if y is None:
         raise ValueError(
@@ -162,9 +164,9 @@ def read_target(
     refuse_masked(y, name)
     if issparse(y):
         y = y.toarray()
-    target, classes = _READERS[objective](y, classes, name)
+    target, classes = _READERS[target_type](y, classes, name)
     n_columns = 1 if target.ndim == 1 else target.shape[1]
-    if objective != "cross_entropy" and n_outputs not in (None, n_columns):
+    if target_type != "classes" and n_outputs not in (None, n_columns):
         raise ValueError(
             f"{name} has {n_columns} columns, but the estimator was built for {n_outputs}; give the same "
             "columns, or fit again."
@@ -278,9 +280,9 @@ def _refuse_not_finite(values: NDArray[Any], name: str) -> None:
 
 
 _READERS: dict[str, Callable[..., tuple[NDArray[Any], NDArray[Any] | None]]] = {
-    "cross_entropy": _read_labels,
-    "binary_cross_entropy": _read_indicators,
-    "squared_error": _read_values,
+    "classes": _read_labels,
+    "indicators": _read_indicators,
+    "values": _read_values,
 }
 
 

@@ -34,8 +34,8 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     n_kernels : int or "auto", default="auto"
         Random convolutions, in groups of 16. "auto": two for each token to learn from beyond 128, from 64 to 1920.
     n_tokens : int, default=64
-        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands for
-        as many steps as that takes.
+        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
+        for as many steps as that takes.
     causal : bool, default=False
         Whether a token depends on its own and earlier steps only.
     n_step_features : int, default=1

@@ -23,8 +23,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     Parameters
     ----------
     {parameters}
-    objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "reconstruction"}, \
-default="auto"
+    objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber", \
+"reconstruction"}, default="auto"
         What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
         them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
         values. Whole numbers of more than 20 different values are values too if these are more than

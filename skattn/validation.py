@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
+from skattn._training.objectives import OBJECTIVES
 from skattn.model import Member, Model, Samples
 
 
@@ -212,7 +213,7 @@ def make_score(estimator: Any, samples: Samples, model: Model) -> Callable[[Any]
         return None
     data, target = samples.data, samples.target
     sequences = [data.values[start : start + n] for start, n in zip(data.starts, data.lengths, strict=True)]
-    y = samples.classes[target] if samples.objective == "cross_entropy" else target
+    y = samples.classes[target] if OBJECTIVES[samples.objective].target_type == "classes" else target
     options = {}
     if np.ptp(samples.weight) and _takes_weights(scorer):
         options["sample_weight"] = samples.weight

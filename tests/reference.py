@@ -220,6 +220,17 @@ def squared_error(outputs, target):
     return 0.5 * ((outputs - target) ** 2).mean()
 
 
+def absolute_error(outputs, target):
+    """Mean size of the difference over outputs: (n_outputs,), (n_outputs,) -> number."""
+    return np.abs(outputs - target).mean()
+
+
+def huber(outputs, target, bend=1.35):
+    """Half the squared difference up to `bend`, its tangent there beyond, the mean over outputs."""
+    size = np.abs(outputs - target)
+    return np.where(size > bend, bend * (size - bend / 2), size**2 / 2).mean()
+
+
 def binary_cross_entropy(outputs, target):
     """Log loss of sigmoid(outputs), the mean over outputs: (n_outputs,), (n_outputs,) -> number."""
     # log(1 + exp(x)) without overflow: max(x, 0) + log(1 + exp(-|x|)).
@@ -235,6 +246,8 @@ def reconstruction(outputs, standardised, hidden):
 LOSSES = {
     "cross_entropy": cross_entropy,
     "squared_error": squared_error,
+    "absolute_error": absolute_error,
+    "huber": huber,
     "binary_cross_entropy": binary_cross_entropy,
 }
 

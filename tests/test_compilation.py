@@ -16,6 +16,25 @@ def test_nothing_is_left_to_compile_after_warming_up():
     assert again.n_ready > 30
 
 
+def test_nothing_is_left_for_a_first_fit(tmp_path):
+    """In a process of its own, where no other test has compiled anything."""
+    code = """if True:
+        import numpy as np
+        import skattn
+        from skattn._kernels import jit
+
+        skattn.warm_up(("float32",))
+        before = jit.counts()
+        X = np.random.default_rng(0).normal(size=(20, 30, 2)).astype(np.float32)
+        for estimator in (skattn.SelfAttentionClassifier, skattn.SelfAttentionRegressor):
+            estimator(max_iter=1, n_kernels=16).fit(X, np.arange(20) % 2).predict(X)
+        skattn.attention(X[None], X[None], X[None])
+        print(before == jit.counts())
+    """
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_another_process_loads_what_was_compiled_ahead(tmp_path):
     code = "import skattn; done = skattn.warm_up(('float32',)); print(done.n_compiled, done.n_loaded, done.cache)"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

@@ -69,9 +69,7 @@ def test_tokens_are_as_many_as_asked_for_or_fewer(n_tokens, stride, n_rows):
         ([10, 10, 10, 10, 41], [1, 1, 1, 1, 1], 10, 2),
     ],
 )
-def test_a_sequence_of_median_length_has_so_many_tokens_and_no_other_four_times_more(
-    lengths, weight, n_tokens, stride
-):
+def test_a_sequence_of_median_length_has_so_many_tokens_and_no_other_four_times_more(lengths, weight, n_tokens, stride):
     lengths, weight = np.array(lengths), np.array(weight, float)
     assert resolve_stride(lengths, weight, int(lengths.max()), n_tokens) == stride
 

@@ -140,7 +140,7 @@ def test_equal_scores_average_the_values():
     np.testing.assert_allclose(network.forward(batch, "steps"), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("loss", sorted(reference.LOSSES))
 @pytest.mark.parametrize("n_outputs", [1, 2, 5, 17, 37])
 def test_losses_agree_with_the_reference(loss, n_outputs):
     network = make_network(loss=loss, n_outputs=n_outputs)

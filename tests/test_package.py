@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ PACKAGE = Path(skattn.__file__).parent
 TESTS = Path(__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
+DOTTED = {".".join(["skattn", *Path(name).with_suffix("").parts]): name for name in NAMES}
 
 # What each floor may import of the floors, and of the outside besides NumPy and the standard library.
 TOP, NETWORK, TRAINING, KERNELS = "top", "_network", "_training", "_kernels"
@@ -34,7 +36,7 @@ OUTSIDE = {
 PAIRS = ["activation", "attention", "embedding", "heads", "linear", "loss", "norm", "pooling", "softmax"]
 TESTED_ELSEWHERE = {
     **dict.fromkeys([*PAIRS, "step", "update"], "walk"),
-    **dict.fromkeys(["carrier", "layers", "tape"], "network"),
+    **dict.fromkeys(["carrier", "layers", "losses"], "network"),
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_feature_names": "feature_names",
     "_containers": "containers",
@@ -66,8 +68,9 @@ def imports_of(path):
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
-            # A name taken from the package itself may be a module of any floor.
-            yield from (f"{base}.{alias.name}" for alias in node.names) if base == "skattn" else (base,)
+            # A name taken from a package may be a module of it.
+            named = [f"{base}.{alias.name}" for alias in node.names]
+            yield from (name if base == "skattn" or name in DOTTED else base for name in named)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,6 +78,15 @@ def test_imports_go_down_only(name):
     floor = floor_of(name)
     imported = [other for other in imports_of(PACKAGE / name) if other.split(".")[0] == "skattn"]
     assert {floor_of(other) for other in imported} <= MAY_IMPORT[floor]
+
+
+def test_imports_make_no_circle():
+    """Not even those for types alone."""
+    graph = {
+        dotted: set(imports_of(PACKAGE / name)) for dotted, name in DOTTED.items() if Path(name).stem != "__init__"
+    }
+    # Raises where there is one, and names it.
+    assert set(graph) <= set(TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,7 @@
 """The regressor predicts one number or several, in the units and the shape of y."""
 
+import pickle
+
 import numpy as np
 import pytest
 from problems import SMALL, make_ragged, rise
@@ -29,6 +31,30 @@ def test_several_values_are_learned_in_their_own_units():
     model = SelfAttentionRegressor(random_state=0).fit(X, y)
     for column, predicted in zip(y.T, model.predict(X).T, strict=True):
         assert np.corrcoef(column, predicted)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_a_few_wrong_values_do_not_move_the_others(loss):
+    spoiled = Y.copy()
+    spoiled[::10] += 50 * Y.std()
+    errors = {
+        each: np.median(np.abs(make(loss=each, max_iter=100).fit(X, spoiled).predict(X) - Y))
+        for each in (loss, "squared_error")
+    }
+    assert errors[loss] < 0.5 * errors["squared_error"]
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_another_loss_is_kept_and_refused_in_going_on(loss):
+    model = make(loss=loss, warm_start=True).fit(X, Y)
+    assert model.objective_ == loss
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.fit(X, Y).predict(X), model.fit(X, Y).predict(X))
+    model.loss = "squared_error"
+    with pytest.raises(ValueError, match=f'asks for loss="squared_error", but the network was built for "{loss}"'):
+        model.fit(X, Y)
+    with pytest.raises(ValueError, match="'loss' parameter of SelfAttentionRegressor must be a str among"):
+        make(loss="cross_entropy").fit(X, Y)
 
 
 def test_units_do_not_matter():

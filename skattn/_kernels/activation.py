@@ -8,6 +8,7 @@ from .step import (
     PART,
     PROBABILITY_UNIT,
     TRAINING,
+    Kind,
     drawing,
     part_begin,
     row_begin,
@@ -15,8 +16,8 @@ from .step import (
     scatter,
 )
 
-GELU_FIELDS = ("source", "target", "width")
-DROPOUT_FIELDS = ("source", "target", "width", "per_step", "rate", "site", "adds")
+_GELU_FIELDS = ("source", "target", "width")
+_DROPOUT_FIELDS = ("source", "target", "width", "per_step", "rate", "site", "adds")
 # `rate` in PROBABILITY_UNIT parts; `site` numbers the dropouts of a network.
 
 # GELU in tanh form, 0.5 x (1 + tanh(u)) = x / (1 + 2 ** t) (Hendrycks & Gimpel 2016, arXiv:1606.08415):
@@ -69,6 +70,9 @@ def gelu_backward(
         d_source[i] = d_target[i] * sigmoid * (real(1) - x * slope * power * sigmoid)
 
 
+GELU = Kind("gelu", gelu_forward, gelu_backward, _GELU_FIELDS)
+
+
 @kernel
 def dropout_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Zero a share of the numbers and stretch the others, so that their expectation stays (Srivastava et al. 2014)."""
@@ -101,6 +105,9 @@ def dropout_backward(
         kept = (scatter(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
         passed = d_target[i] * stretch if kept else real(0)
         d_source[i] = d_source[i] + passed if adds else passed
+
+
+DROPOUT = Kind("dropout", dropout_forward, dropout_backward, _DROPOUT_FIELDS)
 
 
 @kernel

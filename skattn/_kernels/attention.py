@@ -13,9 +13,9 @@ from .jit import Bool, Int, Ints, Real, Reals, kernel, real
 from .matmul import matmul, transpose
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
-from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, part_begin
+from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, Kind, part_begin
 
-FIELDS = (
+_FIELDS = (
     "query",
     "key",
     "value",
@@ -311,3 +311,6 @@ def attention_backward(
                 at(d_values, place[row[1]] + head * d_head), d_key, d_shared,
                 at(d_values, place[row[4]] + head * d_value), head == shared * group, scratch, at(call, AHEAD),
             )  # fmt: skip
+
+
+ATTENTION = Kind("attention", attention_forward, attention_backward, _FIELDS, reads=("query", "key", "value"))

@@ -2,11 +2,11 @@
 
 from .jit import Ints, Reals, kernel, real, reals
 from .simd import at
-from .step import PART, POSITIONS, hides, part_begin
+from .step import PART, POSITIONS, Kind, hides, part_begin
 
-SINUSOIDAL_FIELDS = ("target", "width")
-LEARNED_FIELDS = ("target", "table", "width", "n_table")
-HIDDEN_FIELDS = ("target", "token", "width", "share")
+_SINUSOIDAL_FIELDS = ("target", "width")
+_LEARNED_FIELDS = ("target", "table", "width", "n_table")
+_HIDDEN_FIELDS = ("target", "token", "width", "share")
 # `share` of the steps that are hidden, in PROBABILITY_UNIT parts.
 
 
@@ -33,6 +33,9 @@ def sinusoidal_backward(
     scratch: Reals,
 ):
     """Leave the gradient as it is: the table is fixed."""
+
+
+SINUSOIDAL = Kind("sinusoidal", sinusoidal_forward, sinusoidal_backward, _SINUSOIDAL_FIELDS, reads=())
 
 
 @kernel
@@ -65,6 +68,9 @@ def learned_backward(
         d_vector = at(d_weights, row[2] + min(t, row[4] - 1) * width)
         for j in range(width):
             d_vector[j] += d_target[j]
+
+
+LEARNED = Kind("learned", learned_forward, learned_backward, _LEARNED_FIELDS, reads=())
 
 
 @kernel
@@ -100,3 +106,6 @@ def hidden_backward(
             for j in range(width):
                 d_token[j] += d_target[j]
                 d_target[j] = real(0)
+
+
+HIDDEN = Kind("hidden", hidden_forward, hidden_backward, _HIDDEN_FIELDS, reads=())

@@ -3,9 +3,9 @@
 from .jit import Ints, Reals, kernel
 from .matmul import add_rows, matmul
 from .simd import at
-from .step import row_begin, row_end
+from .step import Kind, row_begin, row_end
 
-FIELDS = ("source", "target", "weight", "bias", "n_in", "n_out", "per_step", "onto", "adds")
+_FIELDS = ("source", "target", "weight", "bias", "n_in", "n_out", "per_step", "onto", "adds")
 # `bias` -1: none. `onto`: add to what the target holds (a residual). `adds`: the source's gradient is added to (1),
 # begun (0), or not wanted (-1).
 
@@ -85,3 +85,6 @@ def linear_backward(
     if adds >= 0:
         d_source = at(d_values, place[row[1]] + first * n_in)
         matmul(d_target, n_out, 1, at(transposed, row[3]), n_in, d_source, n_in, n_rows, n_out, n_in, adds == 0)
+
+
+LINEAR = Kind("linear", linear_forward, linear_backward, _FIELDS)

@@ -8,12 +8,15 @@ import math
 
 from .jit import Int, Ints, Real, Reals, kernel, real
 from .simd import at
-from .step import LEARN, N_STEPS, PART, PROBABILITY_UNIT, TRAINING, TRANSFORM, hides
+from .step import LEARN, N_STEPS, PART, PROBABILITY_UNIT, TRAINING, TRANSFORM, Kind, hides
 
-FIELDS = ("source", "wanted", "loss", "n_outputs")
-SMOOTHED_FIELDS = (*FIELDS, "smoothing")
+_FIELDS = ("source", "wanted", "loss", "n_outputs")
+_SMOOTHED_FIELDS = (*_FIELDS, "smoothing")
 # `smoothing`: share of a label that is spread over all of them, in PROBABILITY_UNIT parts.
-RECONSTRUCTION_FIELDS = (*FIELDS, "input", "share")
+_RECONSTRUCTION_FIELDS = (*_FIELDS, "input", "share")
+# Deviations of the target beyond which Huber's loss grows along a line: 95 % as efficient as the mean where errors are
+# normal and as large as that (Huber 1981, section 4.2); scikit-learn's `HuberRegressor` has it too.
+HUBER_BEND = 1.35
 
 
 @kernel
@@ -69,6 +72,9 @@ def cross_entropy_backward(
     d_outputs[int(wanted[1])] -= (real(1) - smoothing) * wanted[0]
 
 
+CROSS_ENTROPY = Kind("cross_entropy", cross_entropy_forward, cross_entropy_backward, _SMOOTHED_FIELDS)
+
+
 @kernel
 def squared_error_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Compute half the mean over outputs of the squared difference."""
@@ -102,6 +108,90 @@ def squared_error_backward(
     share = wanted[0] / real(n_outputs)
     for k in range(n_outputs):
         d_outputs[k] = share * (outputs[k] - wanted[k + 1])
+
+
+SQUARED_ERROR = Kind("squared_error", squared_error_forward, squared_error_backward, _FIELDS)
+
+
+@kernel
+def absolute_error_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute the mean over outputs of the difference's size."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]] + 1), row[4]
+    total = real(0)
+    for k in range(n_outputs):
+        total += abs(outputs[k] - wanted[k])
+    loss = at(values, place[row[3]])
+    loss[0] = total / real(n_outputs)
+
+
+@kernel
+def absolute_error_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give the difference's sign, weighted."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    d_outputs = at(d_values, place[row[1]])
+    share = wanted[0] / real(n_outputs)
+    for k in range(n_outputs):
+        difference = outputs[k] - wanted[k + 1]
+        # What is not a number is its own sign, lest it pass unnoticed.
+        d_outputs[k] = share if difference > real(0) else -share if difference < real(0) else share * difference
+
+
+ABSOLUTE_ERROR = Kind("absolute_error", absolute_error_forward, absolute_error_backward, _FIELDS)
+
+
+@kernel
+def huber_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+    """Compute the mean over outputs of half the squared difference, which grows along a line beyond `HUBER_BEND`."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]] + 1), row[4]
+    total, bend = real(0), real(HUBER_BEND)
+    for k in range(n_outputs):
+        size = abs(outputs[k] - wanted[k])
+        total += bend * (size - real(0.5) * bend) if size > bend else real(0.5) * size * size
+    loss = at(values, place[row[3]])
+    loss[0] = total / real(n_outputs)
+
+
+@kernel
+def huber_backward(
+    row: Ints,
+    call: Ints,
+    place: Ints,
+    weights: Reals,
+    transposed: Reals,
+    values: Reals,
+    d_values: Reals,
+    d_weights: Reals,
+    scratch: Reals,
+):
+    """Give the difference, no further than `HUBER_BEND`, weighted."""
+    if call[PART] > 0:
+        return
+    outputs, wanted, n_outputs = at(values, place[row[1]]), at(values, place[row[2]]), row[4]
+    d_outputs = at(d_values, place[row[1]])
+    share, bend = wanted[0] / real(n_outputs), real(HUBER_BEND)
+    for k in range(n_outputs):
+        difference = outputs[k] - wanted[k + 1]
+        difference = bend if difference > bend else -bend if difference < -bend else difference
+        d_outputs[k] = share * difference
+
+
+HUBER = Kind("huber", huber_forward, huber_backward, _FIELDS)
 
 
 @kernel
@@ -143,6 +233,11 @@ def binary_cross_entropy_backward(
         small = math.exp(-abs(outputs[k]))
         sigmoid = real(1) / (real(1) + small) if outputs[k] >= real(0) else small / (real(1) + small)
         d_outputs[k] = share * (sigmoid - label)
+
+
+BINARY_CROSS_ENTROPY = Kind(
+    "binary_cross_entropy", binary_cross_entropy_forward, binary_cross_entropy_backward, _SMOOTHED_FIELDS
+)
 
 
 @kernel
@@ -187,6 +282,9 @@ def reconstruction_backward(
         else:
             for j in range(width):
                 d_outputs[j] = real(0)
+
+
+RECONSTRUCTION = Kind("reconstruction", reconstruction_forward, reconstruction_backward, _RECONSTRUCTION_FIELDS)
 
 
 @kernel

@@ -5,9 +5,9 @@ import math
 from .jit import Int, Ints, Reals, kernel, real
 from .reduce import add_up, dot
 from .simd import at
-from .step import PART, part_begin
+from .step import PART, Kind, part_begin
 
-FIELDS = ("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
+_FIELDS = ("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
 # `normal` [n_steps, width] keeps the normalised steps, `spread` [n_steps] one over their deviation.
 
 EPSILON = 1e-5
@@ -76,6 +76,9 @@ def norm_backward(
             for j in range(width):
                 passed = spread[t] * (scratch[j] - mean - normal[j] * along)
                 d_source[j] = d_source[j] + passed if adds else passed
+
+
+NORM = Kind("norm", norm_forward, norm_backward, _FIELDS)
 
 
 @kernel

@@ -6,12 +6,12 @@ from .jit import Ints, Reals, kernel, real
 from .matmul import add_rows
 from .reduce import add_up, dot
 from .simd import at
-from .step import N_STEPS, PART
+from .step import N_STEPS, PART, Kind
 
-FIELDS = ("source", "target", "column", "width", "adds")
+_FIELDS = ("source", "target", "column", "width", "adds")
 # The result fills `width` columns of the target, from `column` on.
-SELECT_FIELDS = (*FIELDS, "last")
-ATTENTION_FIELDS = (*FIELDS, "query", "shares")
+_SELECT_FIELDS = (*_FIELDS, "last")
+_ATTENTION_FIELDS = (*_FIELDS, "query", "shares")
 # `shares` [n_steps] keeps how much of each step is taken.
 
 
@@ -52,6 +52,9 @@ def mean_backward(
         d_source = at(d_values, place[row[1]] + t * width)
         for j in range(width):
             d_source[j] = d_source[j] + d_target[j] * share if adds else d_target[j] * share
+
+
+MEAN = Kind("pool_mean", mean_forward, mean_backward, _FIELDS)
 
 
 @kernel
@@ -99,6 +102,9 @@ def max_backward(
             d_source[j] = d_source[j] + passed if adds else passed
 
 
+MAX = Kind("pool_max", max_forward, max_backward, _FIELDS)
+
+
 @kernel
 def select_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
     """Give the first step, or the last."""
@@ -136,6 +142,9 @@ def select_backward(
     d_source = at(d_source, chosen * width)
     for j in range(width):
         d_source[j] += d_target[j]
+
+
+SELECT = Kind("pool_select", select_forward, select_backward, _SELECT_FIELDS)
 
 
 @kernel
@@ -191,3 +200,6 @@ def attention_backward(
             d_query[j] += d_score * source[j]
             passed = shares[t] * d_target[j] + d_score * query[j]
             d_source[j] = d_source[j] + passed if adds else passed
+
+
+ATTENTION = Kind("pool_attention", attention_forward, attention_backward, _ATTENTION_FIELDS)

@@ -28,8 +28,8 @@ _BLOCK = 64
 def project_item(arguments: Ints, item: Int, worker: Int):
     """Compute ``out = tokens @ weight + shift`` for a run of the batch's tokens.
 
-    While learning (`KEPT` is somewhere) a share of the features is dropped, and what is left of tokens is kept: read once
-    from far away in order, and from close by afterwards.
+    While learning (`KEPT` is somewhere) a share of the features is dropped, and what is left of tokens is kept: read
+    once from far away in order, and from close by afterwards.
     """
     first, n_out, runs = item * ROWS_AN_ITEM, arguments[N_OUT], _runs(arguments, worker)
     last = min(first + ROWS_AN_ITEM, ints(arguments[ROW_STARTS])[arguments[N_SAMPLES]])
@@ -71,7 +71,7 @@ def _gather(arguments: Ints, runs: Ints, sample: Int, first: Int, last: Int):
 
 @kernel
 def _multiply(arguments: Ints, sample: Int, first: Int, last: Int, j: Int, n_before: Int, n_terms: Int):
-    """Add to rows `first` to `last` what `n_terms` features from `j` on contribute, which `n_before` kept ones precede."""
+    """Add to rows `first` to `last` what `n_terms` features from `j` on give; `n_before` kept ones precede them."""
     n_out, row = arguments[N_OUT], first
     right = at(reals(arguments[WEIGHT]), j * n_out)
     while row < last:

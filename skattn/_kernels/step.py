@@ -18,12 +18,14 @@ scratch
     Room whose content does not outlive the step.
 """
 
+from dataclasses import dataclass
+
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from .ahead import N_AHEAD
-from .jit import Int, Ints, kernel
+from .jit import Int, Ints, Kernel, kernel
 
 # `TRAINING` is one of the next three: what is learned from is dropped and hidden, what is judged is hidden only.
 TRANSFORM, LEARN, JUDGE = 0, 1, 2
@@ -36,6 +38,29 @@ FEATURE_SITE, HIDE_SITE, DROPOUT_SITE = 0, 1, 2
 PROBABILITY_UNIT = 1 << 24
 # Parts of a sequence begin at multiples of this many steps, as blocks of queries do.
 GRANULE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of step; it stands beside its pair.
+
+    Attributes
+    ----------
+    name : str
+    forward, backward : Kernel
+        Its pair.
+    fields : tuple of str
+        What its row holds, from ``row[1]`` on. "adds" is filled in by the tape: whether the gradient of what is read is
+        added to (1), begun (0), or not wanted (-1).
+    reads : tuple of str
+        Fields that name slots whose gradients the backward kernel gives; without "adds" it begins them.
+    """
+
+    name: str
+    forward: Kernel
+    backward: Kernel
+    fields: tuple
+    reads: tuple = ("source",)
 
 
 @kernel

@@ -4,37 +4,11 @@ Everything that these kernels need stands in one array of numbers and addresses,
 its entries.
 """
 
-from . import activation, attention, embedding, linear, loss, norm, pooling
 from .ahead import begin_list
 from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals
 from .scaling import standard
 from .simd import at
 from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
-
-# Each kind of step: its forward and backward kernels and the fields of its row.
-KINDS = {
-    "linear": (linear.linear_forward, linear.linear_backward, linear.FIELDS),
-    "sinusoidal": (embedding.sinusoidal_forward, embedding.sinusoidal_backward, embedding.SINUSOIDAL_FIELDS),
-    "learned": (embedding.learned_forward, embedding.learned_backward, embedding.LEARNED_FIELDS),
-    "hidden": (embedding.hidden_forward, embedding.hidden_backward, embedding.HIDDEN_FIELDS),
-    "norm": (norm.norm_forward, norm.norm_backward, norm.FIELDS),
-    "attention": (attention.attention_forward, attention.attention_backward, attention.FIELDS),
-    "gelu": (activation.gelu_forward, activation.gelu_backward, activation.GELU_FIELDS),
-    "dropout": (activation.dropout_forward, activation.dropout_backward, activation.DROPOUT_FIELDS),
-    "pool_mean": (pooling.mean_forward, pooling.mean_backward, pooling.FIELDS),
-    "pool_max": (pooling.max_forward, pooling.max_backward, pooling.FIELDS),
-    "pool_select": (pooling.select_forward, pooling.select_backward, pooling.SELECT_FIELDS),
-    "pool_attention": (pooling.attention_forward, pooling.attention_backward, pooling.ATTENTION_FIELDS),
-    "cross_entropy": (loss.cross_entropy_forward, loss.cross_entropy_backward, loss.SMOOTHED_FIELDS),
-    "squared_error": (loss.squared_error_forward, loss.squared_error_backward, loss.FIELDS),
-    "binary_cross_entropy": (
-        loss.binary_cross_entropy_forward,
-        loss.binary_cross_entropy_backward,
-        loss.SMOOTHED_FIELDS,
-    ),
-    "reconstruction": (loss.reconstruction_forward, loss.reconstruction_backward, loss.RECONSTRUCTION_FIELDS),
-}
-ROW_WIDTH = 1 + max(len(fields) for _, _, fields in KINDS.values())
 
 # Slots that every tape begins with: the sequence, standardised or embedded; its weight and target; its loss.
 INPUT, WANTED, LOSS = range(3)
@@ -42,12 +16,12 @@ INPUT, WANTED, LOSS = range(3)
 SLOT_GRANULE = 16
 
 (
-    ROWS, N_ROWS, FORWARD, BACKWARD, SLOTS, N_SLOTS, WEIGHTS, TRANSPOSED, GRADIENTS, N_WEIGHTS,
+    ROWS, ROW_WIDTH, N_ROWS, FORWARD, BACKWARD, SLOTS, N_SLOTS, WEIGHTS, TRANSPOSED, GRADIENTS, N_WEIGHTS,
     WORKSPACE, WORKSPACE_SIZE, D_VALUES, SCRATCH, COUNTERS, VALUES, STARTS, LENGTHS, N_FEATURES, MEAN, SCALE,
     TARGETS, N_TARGETS, SAMPLE_WEIGHTS, IDS, ORDER, BOUNDS, DRAW_SEED, DRAW_UPDATE, PURPOSE, POSITION_TABLE,
     OUT, OUT_STARTS, OUT_SLOT, OUT_WIDTH, OUT_PER_STEP, LOSSES, SPLIT_SAMPLE, SPLIT_ROW, SPLIT_PARTS,
     ARE_DOUBLE, FIRST_WEIGHT, D_INPUT, N_ARGUMENTS,
-) = range(44)  # fmt: skip
+) = range(45)  # fmt: skip
 
 
 @kernel
@@ -99,7 +73,7 @@ def split_forward_item(arguments: Ints, item: Int, worker: Int):
     place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
     _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
     call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
-    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * ROW_WIDTH)
+    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * arguments[ROW_WIDTH])
     invoke_forward(ints(arguments[FORWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]), values, scratch)
 
 
@@ -110,7 +84,7 @@ def split_backward_item(arguments: Ints, item: Int, worker: Int):
     place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
     _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
     call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
-    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * ROW_WIDTH)
+    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * arguments[ROW_WIDTH])
     invoke_backward(
         ints(arguments[BACKWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]),
         reals(arguments[TRANSPOSED]), values, at(values, arguments[D_VALUES]), _gradient(arguments, item), scratch,
@@ -210,7 +184,7 @@ def _walk_forward(arguments: Ints, call: Ints, place: Ints, values: Reals, scrat
     """Take every step of the tape."""
     functions, weights = ints(arguments[FORWARD]), reals(arguments[WEIGHTS])
     for r in range(arguments[N_ROWS]):
-        row = at(ints(arguments[ROWS]), r * ROW_WIDTH)
+        row = at(ints(arguments[ROWS]), r * arguments[ROW_WIDTH])
         invoke_forward(functions[row[0]], row, call, place, weights, values, scratch)
 
 
@@ -220,7 +194,7 @@ def _walk_backward(arguments: Ints, call: Ints, place: Ints, values: Reals, d_we
     functions, weights = ints(arguments[BACKWARD]), reals(arguments[WEIGHTS])
     transposed, d_values = reals(arguments[TRANSPOSED]), at(values, arguments[D_VALUES])
     for r in range(arguments[N_ROWS] - 1, -1, -1):
-        row = at(ints(arguments[ROWS]), r * ROW_WIDTH)
+        row = at(ints(arguments[ROWS]), r * arguments[ROW_WIDTH])
         invoke_backward(functions[row[0]], row, call, place, weights, transposed, values, d_values, d_weights, scratch)
 
 

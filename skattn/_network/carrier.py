@@ -8,6 +8,7 @@ core.
 import numpy as np
 
 from .._kernels import parallel, update, walk
+from .._kernels.embedding import SINUSOIDAL
 from .._kernels.step import GRANULE, JUDGE, LEARN, N_CALL, TRANSFORM
 from .layers import sinusoids
 from .tape import workspace_size
@@ -47,7 +48,7 @@ class Carrier:
         self._rows = tape.rows()
         self._slots, slots_size = tape.slot_table()
         self.tape_size = (*map(int, slots_size), tape.scratch)
-        self._waves = any(kind == "sinusoidal" for kind, _ in tape.steps)
+        self._waves = any(kind is SINUSOIDAL for kind, _ in tape.steps)
         offsets, _ = tape.offsets()
         self._matrices = np.array([(offsets[p.name], *p.shape) for p in tape.parameters if p.turned], np.int64)
         self._tables = {}
@@ -56,7 +57,7 @@ class Carrier:
         self._ends = {slot.number: tape.rows_until(slot.number) for slot in tape.names.values()}
         self.fixed = np.zeros(walk.N_ARGUMENTS, np.int64)
         self.fixed[walk.ROWS], self.fixed[walk.SLOTS] = parallel.address(self._rows), parallel.address(self._slots)
-        self.fixed[walk.N_SLOTS] = len(self._slots)
+        self.fixed[walk.N_SLOTS], self.fixed[walk.ROW_WIDTH] = len(self._slots), self._rows.shape[1]
 
     def forward(self, network, data, name, n_jobs, target=None):
         """Give what stands in the slot `name` after a forward pass; a target is for the slot of the loss."""
@@ -99,8 +100,8 @@ class Carrier:
         """Point to the addresses of the kernels of each kind of step, compiling those that the tape uses."""
         entry = walk.BACKWARD if backward else walk.FORWARD
         if not self.fixed[entry]:
-            used = {kind for kind, _ in self._tape.steps}
-            table = [pair[backward].address(self._dtype) if kind in used else 0 for kind, pair in walk.KINDS.items()]
+            kinds = self._tape.kinds
+            table = [(kind.backward if backward else kind.forward).address(self._dtype) for kind in kinds]
             # Several Python threads may come here at once: all of them point to the one table that is kept.
             self.fixed[entry] = self._tables.setdefault(backward, np.array(table, np.int64)).ctypes.data
 

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .layers import POOLINGS, POSITIONS
+from .losses import LOSSES
 from .stem import GROUP, STEM_PARTS, stem_width
 
 MOST = 2**53
@@ -23,7 +24,6 @@ _SIZES = (
     "n_layers",
     "max_steps",
 )
-_LOSSES = ("cross_entropy", "squared_error", "binary_cross_entropy", "reconstruction")
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
 _DTYPES = ("float32", "float64")
@@ -156,7 +156,7 @@ def check_architecture(values, n_parameters):
     for name in _SIZES:
         values[name] = check_whole(name, values[name], least=1)
     values["d_feedforward"] = check_whole("d_feedforward", values["d_feedforward"])
-    check_choice("loss", values["loss"], _LOSSES)
+    check_choice("loss", values["loss"], tuple(LOSSES))
     check_choice("position", values["position"], tuple(POSITIONS))
     check_choice("pooling", values["pooling"], (*POOLINGS, None))
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
@@ -182,9 +182,10 @@ def _check_sizes(values, n_parameters):
     """Heads and outputs fit each other, and the parameters that sizes ask for at least are there."""
     if values["n_heads"] % values["n_kv_heads"]:
         raise damaged("n_heads", values["n_heads"], f"a multiple of n_kv_heads={values['n_kv_heads']}")
-    if values["loss"] == "reconstruction" and values["n_outputs"] != values["n_features"]:
+    reconstructs = LOSSES[values["loss"]].reconstructs
+    if reconstructs and values["n_outputs"] != values["n_features"]:
         raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
-    if values["loss"] == "reconstruction" and values["n_kernels"]:
+    if reconstructs and values["n_kernels"]:
         raise damaged("n_kernels", values["n_kernels"], "0, for hidden steps are told by steps")
     d_heads = values["n_heads"] * (values["d_head"] + values["d_value"])
     n_features, n_kernels = values["n_features"], values["n_kernels"]

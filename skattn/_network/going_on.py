@@ -4,6 +4,7 @@ from copy import copy
 
 import numpy as np
 
+from .losses import LOSSES
 from .network import Network
 
 MOST = 2.0**40
@@ -72,7 +73,7 @@ def standardise_anew(network, optimizer, mean, scale, is_new):
     embedding = weights["embedding.weight"].astype(np.float64) * of_weights
     weights["embedding.weight"][...] = embedding
     weights["embedding.bias"][...] -= shift @ embedding
-    if network.architecture.loss == "reconstruction":
+    if LOSSES[network.architecture.loss].reconstructs:
         weights["head.weight"][...] = weights["head.weight"] / factor
         weights["head.bias"][...] = weights["head.bias"] / factor + shift
     if optimizer is not None:

@@ -5,7 +5,14 @@ import math
 import numpy as np
 
 from .._kernels import attention as attention_kernels
+from .._kernels import embedding
+from .._kernels import pooling as poolings
+from .._kernels.activation import DROPOUT, GELU
+from .._kernels.attention import ATTENTION
+from .._kernels.linear import LINEAR
+from .._kernels.norm import NORM
 from .._kernels.step import PROBABILITY_UNIT
+from .losses import LOSSES
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
 _INNER, _HEAD = 0.7, 0.3
@@ -33,7 +40,7 @@ def linear(
     weight, shift = linear_parameters(tape, name, n_in, n_out, bias=bias, init=init, turned=wants_gradient)
     target = onto or tape.slot(n_out, per_step=per_step, name=slot)
     tape.step(
-        "linear", source=source, target=target, weight=weight, bias=shift, n_in=n_in, n_out=n_out,
+        LINEAR, source=source, target=target, weight=weight, bias=shift, n_in=n_in, n_out=n_out,
         per_step=int(per_step), onto=int(onto is not None), adds=0 if wants_gradient else -1,
     )  # fmt: skip
     return target
@@ -55,7 +62,7 @@ def norm(tape, source, name, *, slot=None):
     normal, spread = tape.slot(width), tape.slot(1)
     tape.want_scratch(2 * width)
     tape.step(
-        "norm",
+        NORM,
         source=source,
         target=target,
         normal=normal,
@@ -73,9 +80,9 @@ def dropout(tape, source, rate):
         return source
     target = tape.slot(source.width, per_step=source.per_step)
     # Draws of different dropouts must not coincide.
-    site = sum(kind == "dropout" for kind, _ in tape.steps)
+    site = sum(kind is DROPOUT for kind, _ in tape.steps)
     tape.step(
-        "dropout", source=source, target=target, width=source.width, per_step=int(source.per_step),
+        DROPOUT, source=source, target=target, width=source.width, per_step=int(source.per_step),
         rate=probability(rate), site=site,
     )  # fmt: skip
     return target
@@ -92,7 +99,7 @@ def position_none(tape, stream, architecture):
 
 def position_sinusoidal(tape, stream, architecture):
     """Add sines and cosines of each position (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
-    tape.step("sinusoidal", target=stream, width=stream.width)
+    tape.step(embedding.SINUSOIDAL, target=stream, width=stream.width)
 
 
 def position_learned(tape, stream, architecture):
@@ -102,7 +109,7 @@ def position_learned(tape, stream, architecture):
     """
     shape = (architecture.max_steps, stream.width)
     table = tape.parameter("position.weight", shape, 0.5 * sinusoids(*shape))
-    tape.step("learned", target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
+    tape.step(embedding.LEARNED, target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
 
 
 def sinusoids(n_steps, width):
@@ -120,7 +127,7 @@ POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned"
 def hidden_steps(tape, stream, share):
     """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
     token = tape.parameter("hidden_step", (stream.width,), 0.0)
-    tape.step("hidden", target=stream, token=token, width=stream.width, share=probability(share))
+    tape.step(embedding.HIDDEN, target=stream, token=token, width=stream.width, share=probability(share))
 
 
 def attention(tape, stream, name, architecture):
@@ -143,7 +150,7 @@ def attention(tape, stream, name, architecture):
     left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
     tape.step(
-        "attention", query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
+        ATTENTION, query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
         n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right,
     )  # fmt: skip
     mixed = dropout(tape, mixed, a.dropout)
@@ -159,7 +166,7 @@ def feedforward(tape, stream, name, architecture):
     init = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
     wide = linear(tape, z, f"{name}.expand", a.d_feedforward, init=init)
     bent = tape.slot(a.d_feedforward)
-    tape.step("gelu", source=wide, target=bent, width=a.d_feedforward)
+    tape.step(GELU, source=wide, target=bent, width=a.d_feedforward)
     bent = dropout(tape, bent, a.dropout)
     linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, init=_branch(a.d_feedforward, a))
 
@@ -179,19 +186,19 @@ def _pool(kind, **fields):
 def _pool_attention(tape, source, target, column):
     query = tape.parameter("pooling.query", (source.width,), 0.0)
     tape.step(
-        "pool_attention", source=source, target=target, column=column, width=source.width, query=query,
+        poolings.ATTENTION, source=source, target=target, column=column, width=source.width, query=query,
         shares=tape.slot(1),
     )  # fmt: skip
 
 
-_mean, _max = _pool("pool_mean"), _pool("pool_max")
+_mean, _max = _pool(poolings.MEAN), _pool(poolings.MAX)
 # Each pooling: what fills its columns, a width of the sequence each.
 POOLINGS = {
     "mean": (_mean,),
     "max": (_max,),
     "mean_max": (_mean, _max),
-    "first": (_pool("pool_select", last=0),),
-    "last": (_pool("pool_select", last=1),),
+    "first": (_pool(poolings.SELECT, last=0),),
+    "last": (_pool(poolings.SELECT, last=1),),
     "attention": (_pool_attention,),
 }
 
@@ -213,11 +220,9 @@ def pooling(tape, source, kind):
 
 def loss(tape, architecture, outputs, wanted, loss, source):
     """Compare `outputs` with what is `wanted`, or with the hidden steps of `source`."""
-    fields = {}
-    if architecture.loss == "reconstruction":
+    kind, fields = LOSSES[architecture.loss], {}
+    if kind.reconstructs:
         fields = {"input": source, "share": probability(architecture.hidden_fraction)}
-    elif "cross_entropy" in architecture.loss:
+    elif kind.n_spread != 0:
         fields = {"smoothing": probability(architecture.label_smoothing)}
-    tape.step(
-        architecture.loss, source=outputs, wanted=wanted, loss=loss, n_outputs=outputs.width, **fields
-    )  # fmt: skip
+    tape.step(kind.step, source=outputs, wanted=wanted, loss=loss, n_outputs=outputs.width, **fields)

@@ -7,6 +7,7 @@ import numpy as np
 from . import layers
 from .carrier import Carrier
 from .checks import check_network, damaged
+from .losses import LOSSES
 from .projector import Projector
 from .stem import Stem, Tokens, stem_width
 from .tape import Tape
@@ -16,10 +17,10 @@ from .tape import Tape
 class Architecture:
     """All that decides a network's shape, resolved to plain values.
 
-    ``loss`` is one of cross_entropy, squared_error, binary_cross_entropy, reconstruction; `window` is a pair of steps
-    that a query sees to its left and right, None for all; `d_feedforward` 0 leaves the feed-forward part out;
-    `max_steps` is the length of the learned table of positions; `hidden_fraction` the share of steps hidden for
-    reconstruction; `label_smoothing` that of a label which is spread over all of them.
+    ``loss`` is a key of `losses.LOSSES`; `window` is a pair of steps that a query sees to its left and right, None for
+    all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is the length of the learned table of
+    positions; `hidden_fraction` the share of steps hidden for reconstruction; `label_smoothing` that of a label which
+    is spread over all of them.
     """
 
     n_features: int
@@ -56,7 +57,8 @@ class Architecture:
     @property
     def n_targets(self):
         """Columns of a target: the label's index, or a number for each output; none for reconstruction."""
-        return {"cross_entropy": 1, "reconstruction": 0}.get(self.loss, self.n_outputs)
+        n_targets = LOSSES[self.loss].n_targets
+        return self.n_outputs if n_targets is None else n_targets
 
 
 def write_tape(architecture):
@@ -71,7 +73,7 @@ def write_tape(architecture):
         stream = source
     else:
         stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
-    reconstructs = a.loss == "reconstruction"
+    reconstructs = LOSSES[a.loss].reconstructs
     if reconstructs:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     layers.POSITIONS[a.position](tape, stream, a)

@@ -62,7 +62,15 @@ class Tape:
 
     def step(self, kind, **fields):
         """Add a step: `fields` are those of its kind, slots and parameters given as themselves and by name."""
+        wrong = set(kind.fields) - set(fields) - {"adds"} | (set(fields) - set(kind.fields))
+        if wrong:
+            raise TypeError(f"A step {kind.name} has the fields {kind.fields}; {sorted(wrong)} are missing or none.")
         self.steps.append((kind, fields))
+
+    @property
+    def kinds(self):
+        """The kinds that there are, in the order of their numbers."""
+        return list(dict.fromkeys(kind for kind, _ in self.steps))
 
     def want_scratch(self, size):
         """Ask for room whose content does not outlive a step."""
@@ -76,13 +84,13 @@ class Tape:
         return {p.name: int(end) for p, end in zip(ordered, ends[:-1], strict=True)}, n_decayed
 
     def rows(self):
-        """Write the steps as integers, shape (n_steps, ROW_WIDTH)."""
+        """Write the steps as integers: the number of its kind, then the fields of that."""
         offsets, _ = self.offsets()
-        kinds = list(walk.KINDS)
-        rows = np.zeros((len(self.steps), walk.ROW_WIDTH), np.int64)
+        kinds = self.kinds
+        rows = np.zeros((len(self.steps), 1 + max(len(kind.fields) for kind in kinds)), np.int64)
         for row, (kind, fields) in zip(rows, self.steps, strict=True):
             row[0] = kinds.index(kind)
-            for i, name in enumerate(walk.KINDS[kind][2], start=1):
+            for i, name in enumerate(kind.fields, start=1):
                 value = fields.get(name, 0)
                 if isinstance(value, Slot):
                     value = value.number
@@ -93,15 +101,21 @@ class Tape:
         return rows
 
     def _mark_first_writers(self, rows):
-        """Say of each step whether, backwards, it begins its source's gradient or adds to it."""
+        """Say of each step whether, backwards, it begins the gradient of what it reads or adds to it."""
         begun, n_learned = set(), self.rows_until(LOSS)
         for row, (kind, fields) in zip(rows[:n_learned][::-1], self.steps[:n_learned][::-1], strict=True):
-            names = walk.KINDS[kind][2]
-            if "adds" not in names or fields.get("adds") == -1:
+            if fields.get("adds") == -1:
                 continue
-            source = fields["source"].number
-            row[1 + names.index("adds")] = source in begun
-            begun.add(source)
+            for name in kind.reads:
+                slot = fields[name].number
+                if "adds" in kind.fields:
+                    row[1 + kind.fields.index("adds")] = slot in begun
+                elif slot in begun:
+                    raise ValueError(
+                        f"A step {kind.name} begins the gradient of its {name}, which a step behind it has begun "
+                        "already, and one of both would be lost; let it add to what is there."
+                    )
+                begun.add(slot)
 
     def rows_until(self, slot):
         """Count the steps up to the last that writes a slot, given by its number."""

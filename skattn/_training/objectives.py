@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skattn._training.standardise import mean_and_scale, standardised
+from skattn._training.standardise import mean_and_scale, median_and_spread, standardised
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Target:
     n_outputs : int
         Width of the network's output, ``Architecture.n_outputs``.
     mean, scale : ndarray of shape (n_outputs,), float64, or None
-        Weighted mean and standard deviation of values; None where targets are not standardised.
+        Weighted mean and standard deviation of values, or median and spread; None where targets are not standardised.
     is_column : bool
         Whether the target was 1-D, so that predictions are 1-D too.
     features : int64 ndarray of shape (n_outputs,), or None
@@ -50,6 +50,9 @@ class Objective:
     ----------
     loss : str
         Name of the per-sample loss that the network computes, ``Architecture.loss``.
+    target_type : {"classes", "indicators", "values"} or None
+        What y holds: one of several classes a sample, 0 and 1 for each of several labels, numbers; None where y is
+        nothing of interest.
     learn_target : callable (y, weight, n_outputs) -> Target
         Look at the target once, at the first fit. `weight` may be None. `n_outputs` is needed where y
         cannot tell: the number of classes for "cross_entropy", of features for "reconstruction".
@@ -65,9 +68,12 @@ class Objective:
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
     combine : callable (list of outputs) -> outputs
         What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
+    is_refitted : bool
+        Whether ridge regression finds the weights of the outputs when training has ended.
     """
 
     loss: str
+    target_type: str | None
     learn_target: Callable
     encode: Callable
     predict: Callable | None = None
@@ -75,6 +81,7 @@ class Objective:
     log_probabilities: Callable | None = None
     decision: Callable | None = None
     combine: Callable = mean_outputs
+    is_refitted: bool = False
 
 
 def softmax(outputs):
@@ -137,8 +144,13 @@ def _learn_nothing(y, weight, n_outputs):
 def _learn_values(y, weight, n_outputs):
     """Weighted mean and standard deviation of every output, in float64."""
     columns = _as_columns(y)
-    mean, scale = mean_and_scale(columns, weight)
-    return Target(columns.shape[1], mean, scale, is_column=np.ndim(y) == 1)
+    return Target(columns.shape[1], *mean_and_scale(columns, weight), is_column=np.ndim(y) == 1)
+
+
+def _learn_values_firmly(y, weight, n_outputs):
+    """Weighted median of every output, and a deviation that a few wrong values do not move."""
+    columns = _as_columns(y)
+    return Target(columns.shape[1], *median_and_spread(columns, weight), is_column=np.ndim(y) == 1)
 
 
 def _as_columns(y):
@@ -200,9 +212,15 @@ def _label_decision(outputs):
     return outputs
 
 
+def _of_values(loss, learn_target, **options):
+    """An objective whose outputs are values in deviations from their middle."""
+    return Objective(loss, "values", learn_target, _encode_values, _predict_values, **options)
+
+
 OBJECTIVES = {
     "cross_entropy": Objective(
         loss="cross_entropy",
+        target_type="classes",
         learn_target=_learn_classes,
         encode=_encode_columns,
         predict=_predict_classes,
@@ -211,14 +229,12 @@ OBJECTIVES = {
         decision=_class_decision,
         combine=mean_softmax,
     ),
-    "squared_error": Objective(
-        loss="squared_error",
-        learn_target=_learn_values,
-        encode=_encode_values,
-        predict=_predict_values,
-    ),
+    "squared_error": _of_values("squared_error", _learn_values, is_refitted=True),
+    "absolute_error": _of_values("absolute_error", _learn_values_firmly),
+    "huber": _of_values("huber", _learn_values_firmly),
     "binary_cross_entropy": Objective(
         loss="binary_cross_entropy",
+        target_type="indicators",
         learn_target=_learn_indicators,
         encode=_encode_columns,
         predict=_predict_indicators,
@@ -229,6 +245,7 @@ OBJECTIVES = {
     ),
     "reconstruction": Objective(
         loss="reconstruction",
+        target_type=None,
         learn_target=_learn_nothing,
         encode=_encode_nothing,
     ),

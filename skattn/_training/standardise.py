@@ -4,6 +4,9 @@ import numpy as np
 
 from skattn._training.spread import measure
 
+# Distance of the quartiles of what is normal, in its deviations.
+_QUARTILES = 1.3489795003921634
+
 
 def mean_and_scale(columns, weight=None):
     """Weighted mean and standard deviation of every column, in float64.
@@ -26,6 +29,32 @@ def mean_and_scale(columns, weight=None):
     with np.errstate(all="ignore"):  # distances of large numbers of either sign
         spread = measure(lambda: [(columns, weight)])
         return spread.mean, spread.scale
+
+
+def median_and_spread(columns, weight=None):
+    """Weighted median of every column, and a deviation that a few far values do not move, in float64.
+
+    Parameters
+    ----------
+    columns, weight : as in `mean_and_scale`
+
+    Returns
+    -------
+    median, scale : ndarray of shape (n_columns,), float64
+        `scale` is the distance of the quartiles, in deviations of what is normal; where they are the same, that of
+        `mean_and_scale`.
+    """
+    columns = np.asarray(columns, dtype=np.float64)
+    weight = np.ones(len(columns)) if weight is None else np.asarray(weight, dtype=np.float64)
+    order = np.argsort(columns, axis=0, kind="stable")
+    reached = np.cumsum(weight[order], axis=0)
+    # Rounding must not tell a weighted sample from a repeated one.
+    quartiles = [(reached >= share * (1 - 1e-9) * reached[-1]).argmax(axis=0) for share in (0.25, 0.5, 0.75)]
+    each = np.arange(columns.shape[1])
+    low, median, high = (columns[order[rows, each], each] for rows in quartiles)
+    distance = (high * 0.5 - low * 0.5) * (2 / _QUARTILES)
+    _, scale = mean_and_scale(columns, weight)
+    return median, np.where(distance > 1e-9 * scale, distance, scale)
 
 
 def standardised(columns, mean, scale):

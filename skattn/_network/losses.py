@@ -1,0 +1,39 @@
+"""What a network must know of each loss, besides its kernels."""
+
+from dataclasses import dataclass
+
+from .._kernels import loss
+from .._kernels.step import Kind
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One entry of `LOSSES`.
+
+    Attributes
+    ----------
+    step : Kind
+        What computes it.
+    n_targets : int or None
+        Columns of a target; None for one an output.
+    reconstructs : bool
+        Whether the network gives back its own input, of which steps are hidden, and has no other target.
+    n_spread : int or None
+        Outputs that smoothing spreads a label over; None for all. 0 where a target is no label.
+    """
+
+    step: Kind
+    n_targets: int | None = None
+    reconstructs: bool = False
+    n_spread: int | None = 0
+
+
+LOSSES = {
+    "cross_entropy": Loss(loss.CROSS_ENTROPY, n_targets=1, n_spread=None),
+    "binary_cross_entropy": Loss(loss.BINARY_CROSS_ENTROPY, n_spread=2),
+    "squared_error": Loss(loss.SQUARED_ERROR),
+    "absolute_error": Loss(loss.ABSOLUTE_ERROR),
+    "huber": Loss(loss.HUBER),
+    "reconstruction": Loss(loss.RECONSTRUCTION, n_targets=0, reconstructs=True),
+}
+"""Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""
