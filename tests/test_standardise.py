@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skattn._training.standardise import mean_and_scale
+from skattn._training.standardise import mean_and_scale, median_and_spread
 
 COLUMNS = np.random.default_rng(0).normal(loc=[3.0, -5.0], scale=[2.0, 7.0], size=(31, 2))
 
@@ -38,3 +38,28 @@ def test_a_constant_has_scale_1(constant):
     mean, scale = mean_and_scale(np.full((7, 1), constant))
     np.testing.assert_allclose(mean, [constant], rtol=1e-15)
     assert [1.0] == scale
+
+
+def test_the_median_and_the_spread_are_not_moved_by_a_few():
+    values = np.random.default_rng(0).normal(3.0, 2.0, size=(4000, 1))
+    median, scale = median_and_spread(values)
+    np.testing.assert_allclose([median[0], scale[0]], [3.0, 2.0], atol=0.1)
+    values[::20] = 1e9
+    np.testing.assert_allclose(median_and_spread(values), [median, scale], rtol=0.15)
+    assert mean_and_scale(values)[1][0] > 1e7
+
+
+def test_the_median_of_weighted_values_is_that_of_repeated_ones():
+    values = np.random.default_rng(1).normal(size=(30, 2))
+    weight = np.arange(30) % 4
+    repeated = median_and_spread(values.repeat(weight, axis=0))
+    for found, expected in zip(median_and_spread(values, 0.1 * weight), repeated, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_where_most_values_are_the_same_the_spread_is_the_deviation():
+    values = np.r_[np.zeros(80), np.ones(20)][:, np.newaxis]
+    median, scale = median_and_spread(values)
+    assert median[0] == 0
+    np.testing.assert_allclose(scale, values.std())
+    np.testing.assert_array_equal(median_and_spread(np.full((5, 1), 7.0)), [[7.0], [1.0]])
