@@ -37,6 +37,7 @@ def train_all(
     plan: str,
     checkpoint: "Checkpoint | None",
     resumes: bool,
+    goes_on: bool,
 ) -> None:
     """Train the networks side by side; one after another where there is one core, or a checkpoint.
 
@@ -54,11 +55,14 @@ def train_all(
         Written after every epoch.
     resumes : bool
         Whether the model was restored from it.
+    goes_on : bool
+        Whether the networks have learned from other samples, which outputs of these alone would forget.
     """
     n_networks, n_threads = len(model.members), n_workers(estimator.n_jobs)
     is_shared = n_networks > 1 and n_threads > 1 and checkpoint is None
     # Settled once: to ask joblib before every update would read files of the system each time.
     n_jobs = max(1, n_threads // n_networks) if is_shared else n_threads
+    refits = plan == "new" and not goes_on and not estimator.early_stopping
     config = get_config()  # a thread of its own would have scikit-learn's defaults
 
     def task(number: int, is_cancelled: Callable[[], bool] | None = None) -> None:
@@ -66,7 +70,8 @@ def train_all(
         begun = resumes and model.members[number].state.plan_updates is not None
         with config_context(**config):
             how = "resume" if begun else plan
-            _train(estimator, model, number, learned, validation, n_epochs, how, checkpoint, n_jobs, is_cancelled)
+            given = learned, validation, n_epochs, how, checkpoint, n_jobs, is_cancelled
+            _train(estimator, model, number, *given, refits=refits)
 
     if is_shared:
         train_together([partial(task, number) for number in range(n_networks)])
@@ -86,8 +91,10 @@ def _train(
     checkpoint: "Checkpoint | None",
     n_jobs: int | None,
     is_cancelled: Callable[[], bool] | None,
+    *,
+    refits: bool,
 ) -> None:
-    """Train one network of a model."""
+    """Train one network of a model; `refits` finds the weights of its outputs anew, where the objective asks for it."""
     member, n_networks = model.members[number], len(model.members)
     label = f"network {number + 1} of {n_networks}: " if n_networks > 1 else ""
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
@@ -108,7 +115,7 @@ def _train(
             on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
             is_cancelled=is_cancelled,
         )
-        if OBJECTIVES[model.objective].is_refitted and plan != "open" and not estimator.early_stopping:
+        if refits and OBJECTIVES[model.objective].is_refitted:
             refit_outputs(member.network, tokens, target, weight, n_jobs)
     finally:
         member.network.release()

@@ -83,12 +83,12 @@ def fit_model(
     learned, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model)
-    learned = learned.merged(keeps_order=not estimator.shuffle)
+    learned, goes_on = learned.merged(keeps_order=not estimator.shuffle), model is not None
     model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed, plan == "open")
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]
     try:
-        train_all(estimator, model, learned, validation, n_epochs, plan, checkpoint, resumes)
+        train_all(estimator, model, learned, validation, n_epochs, plan, checkpoint, resumes, goes_on)
     except KeyboardInterrupt as interrupt:
         _keep_interrupted(model, n_updates, keep, interrupt)
         raise

@@ -23,8 +23,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     {parameters}
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         What is made small. "squared_error" aims at the mean, and ridge regression finds the weights of the outputs anew
-        when a `fit` without `early_stopping` has ended; "absolute_error" aims at the median, which a few wrong y do not
-        move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964). The two
+        when a first `fit` without `early_stopping` has ended; "absolute_error" aims at the median, which a few wrong y
+        do not move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964). The two
         count deviations by the quartiles of y.
     normalise_target : {"global", "sequence"}, default="global"
         What y is counted from while learning. "global": its mean over all samples, in deviations. "sequence": the mean

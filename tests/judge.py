@@ -188,7 +188,7 @@ def _reference_results(estimator, network, steps, dtype):
     with np.errstate(all="ignore"):
         scaling = network.mean, network.scale
         if network.stem is not None:
-            steps, scaling = reference.tokens(steps, *scaling, network.stem), (0.0, 1.0)
+            steps, scaling = reference.tokens(steps, *scaling, network.stem), (None, None)
         all_of_it = reference.forward(weights, network.architecture, steps, *scaling, dtype=dtype)
         a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
         query = reference.split_heads(all_of_it[at + "query"], a.n_heads)

@@ -279,9 +279,11 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
 
     "standardised" (n_steps, n_features), "layers.i.query" (n_steps, n_heads * d_head), ".key", ".value",
     "steps" (n_steps, d_model), "features" (n_features_out,), "outputs" (n_outputs,) or of every step.
+    What is a stem's is taken as it is, far numbers too: `mean` is None.
     """
     weights = {name: converted(weight, dtype) for name, weight in weights.items()}
-    result = {"standardised": converted(standardise(*map(np.float64, (sequence, mean, scale))), dtype)}
+    taken = sequence if mean is None else standardise(*map(np.float64, (sequence, mean, scale)))
+    result = {"standardised": converted(taken, dtype)}
     h = product(result["standardised"], weights["embedding.weight"]) + weights["embedding.bias"]
     for step in hidden:
         h[step] = weights["hidden_step"]

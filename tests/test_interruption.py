@@ -52,9 +52,9 @@ def test_an_interrupted_fit_is_usable(kind, interrupt_at):
 
 def test_what_is_kept_is_what_was_learned_until_then(interrupt_at):
     """Whole epochs at a rate that does not depend on how many were to come."""
-    expected = SelfAttentionRegressor(**LONG | {"max_iter": 2, "learning_rate": "constant"})
+    expected = SelfAttentionRegressor(**LONG | {"max_iter": 2, "learning_rate": "constant", "loss": "huber"})
     expected = results_of(fitted(expected, X), X)
-    model = SelfAttentionRegressor(**LONG | {"learning_rate": "constant"})
+    model = SelfAttentionRegressor(**LONG | {"learning_rate": "constant", "loss": "huber"})
     interrupt_at(8)
     with pytest.raises(KeyboardInterrupt):
         fitted(model, X)

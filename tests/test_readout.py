@@ -105,10 +105,14 @@ def test_a_fit_ends_with_it_and_learns_values_better():
         ({"early_stopping": True}, "fit", 0),
         ({"loss": "absolute_error"}, "fit", 0),
         ({}, "partial_fit", 0),
+        ({"warm_start": True}, "fit", 1),
     ],
 )
 def test_only_whole_fits_of_squares_end_with_it(monkeypatch, parameters, method, n_calls):
     calls = []
     monkeypatch.setattr(skattn.ensemble, "refit_outputs", lambda *arguments: calls.append(arguments))
-    getattr(SelfAttentionRegressor(**SMALL | parameters), method)(X, Y)
+    model = getattr(SelfAttentionRegressor(**SMALL | parameters), method)(X, Y)
     assert len(calls) == n_calls
+    if model.warm_start:
+        model.fit(X[:5], Y[:5])
+        assert len(calls) == n_calls, "what was learned before is forgotten"
