@@ -15,7 +15,7 @@ _SMOOTHED_FIELDS = (*_FIELDS, "smoothing")
 # `smoothing`: share of a label that is spread over all of them, in PROBABILITY_UNIT parts.
 _RECONSTRUCTION_FIELDS = (*_FIELDS, "input", "share")
 # Deviations of the target beyond which Huber's loss grows along a line: 95 % as efficient as the mean where errors are
-# normal and as large as that (Huber 1981, section 4.2); scikit-learn's `HuberRegressor` has it too.
+# normal and of that deviation, as scikit-learn says of its `HuberRegressor`, which has the same default.
 HUBER_BEND = 1.35
 
 
