@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import bench_common as bench
 import numpy as np
 
-from skattn._network.network import Architecture, Network
+from skattn._network.architecture import Architecture
+from skattn._network.network import Network
 from skattn._training.optimizers import OPTIMIZERS
 
 SHAPES = [(32, 29, 12, 64, 4), (32, 100, 6, 64, 4), (64, 50, 3, 32, 4), (200, 64, 1, 64, 4), (16, 1000, 4, 64, 4)]

@@ -10,21 +10,23 @@ from ._kernels import (
     attention,
     columns,
     convolution,
-    embedding,
+    dropout,
     heads,
+    input,
     jit,
     linear,
     loss,
     norm,
     parallel,
     pooling,
+    position,
     projection,
     update,
     walk,
 )
 
 _DTYPES = ("float32", "float64")
-_PAIRS = (activation, attention, embedding, linear, loss, norm, pooling)
+_PAIRS = (activation, attention, dropout, input, linear, loss, norm, pooling, position)
 _MODULES = (*_PAIRS, columns, convolution, heads, projection, update, walk)
 
 

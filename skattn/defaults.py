@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
-from skattn._network.network import Architecture
 from skattn._network.stem import GROUP, measure_columns
 from skattn._training import settings
 from skattn.sequences import Sequences

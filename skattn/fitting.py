@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from skattn._network.architecture import Architecture
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
-from skattn._network.network import Architecture, Network
+from skattn._network.network import Network
 from skattn._network.stem import learn_stem
 from skattn._training.objectives import OBJECTIVES, Objective, Target
 from skattn._training.seen import assume_seen, look, supported_length

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn import __version__
+from skattn._network.architecture import Architecture
 from skattn._network.checks import check_architecture, check_choice, check_fields, damaged
-from skattn._network.network import Architecture, Network
+from skattn._network.network import Network
 from skattn._network.stem import STEM_PARTS
 from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target

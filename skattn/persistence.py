@@ -365,12 +365,12 @@ def read_training(values: Any, network: Network) -> TrainingState:
 
 
 def _read_optimizer(values: Any, network: Network) -> Optimizer:
-    """An optimiser with a vector of each of its names, as long as the parameters."""
+    """An optimiser with a vector of each of its names, as long as what learns."""
     values = check_fields("optimizer", values, ("name", "alpha", "n_steps", "vectors"))
     kind = OPTIMIZERS[check_choice("optimizer", values["name"], tuple(OPTIMIZERS))]
     names: tuple[str, ...] = kind.vector_names
     vectors = check_fields("vectors", values["vectors"], names)
-    size, dtype = network.parameters.size, network.dtype
+    size, dtype = network.n_learned, network.dtype
     optimizer = kind(size, dtype, check_number("alpha", values["alpha"], 0))
     optimizer.n_steps = check_whole("n_steps", values["n_steps"])
     optimizer.vectors = {name: check_vector(name, vectors[name], size, dtype) for name in names}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skattn._network.network import Architecture
+from skattn._network.architecture import Architecture, count_parameters, count_workspace
 from skattn.defaults import Choice, resolve_label_smoothing
 from skattn.functional import bounds
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
@@ -77,13 +77,9 @@ def refuse_too_large(architecture: Architecture, dtype: np.dtype[Any], longest: 
     ValueError
         If parameters with their gradients, or the longest sequence on its way, need more than all memory.
     """
-    a = architecture
-    heads, values = (a.n_heads + a.n_kv_heads) * a.d_head, (a.n_heads + a.n_kv_heads) * a.d_value
-    n_parameters = a.n_layers * a.d_model * (heads + values + 2 * a.d_feedforward)
-    n_parameters += a.d_model * (a.d_input + a.max_steps * (a.position == "learned") + 2 * a.n_outputs)
-    a_step = a.d_input + a.d_model + a.n_layers * (4 * a.d_model + heads + values + 2 * a.d_feedforward)
+    a, n_parameters = architecture, count_parameters(architecture)
     # Parameters, their transposes, gradients and averages; a sequence forwards and backwards.
-    needed = (5 * n_parameters + 2 * a_step * longest) * dtype.itemsize
+    needed = (5 * n_parameters + count_workspace(a, longest)) * dtype.itemsize
     if needed > memory():
         raise ValueError(
             f"A network of {n_parameters:.2g} parameters for sequences of up to {longest} steps needs at least "

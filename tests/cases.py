@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from skattn._network.network import Architecture, Network
+from skattn._network.architecture import Architecture
+from skattn._network.network import Network
 from skattn._network.stem import learn_stem
 
 BASE = {

@@ -41,6 +41,11 @@ class LinearNetwork:
         self.n_calls = 0
 
     @property
+    def n_learned(self):
+        """All parameters learn."""
+        return self.parameters.size
+
+    @property
     def weight(self):
         """A view of the first parameters."""
         return self.parameters[: self.n_decayed].reshape(-1, self.n_outputs)

@@ -16,7 +16,7 @@ from cases import (
 )
 from slopes import Problem, assert_gradient_is_the_slope
 
-from skattn._network.carrier import cut_evenly
+from skattn._network.shares import cut_evenly
 
 PER_STEP = ("steps", "layers.0.query", "layers.0.key", "layers.0.value")
 

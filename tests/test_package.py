@@ -33,10 +33,15 @@ OUTSIDE = {
     KERNELS: {"numpy", "numba", "llvmlite", "joblib"},
 }
 # Tested by way of another module: the pairs, for one, by walking tapes made of them.
-PAIRS = ["activation", "attention", "embedding", "heads", "linear", "loss", "norm", "pooling", "softmax"]
+PAIRS = [
+    *["activation", "attention", "dropout", "heads", "input", "linear", "loss", "norm", "pooling", "position"],
+    *["operation", "random", "softmax", "update"],
+]
 TESTED_ELSEWHERE = {
-    **dict.fromkeys([*PAIRS, "step", "update"], "walk"),
-    **dict.fromkeys(["carrier", "layers", "losses"], "network"),
+    **dict.fromkeys(PAIRS, "walk"),
+    **dict.fromkeys(["layers", "losses", "runner", "shares"], "network"),
+    **dict.fromkeys(["architecture", "rules"], "tape"),
+    "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_feature_names": "feature_names",
     "_containers": "containers",

@@ -2,13 +2,15 @@
 
 import importlib
 import os
-import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import make_network
 from joblib.externals.loky import get_reusable_executor
+
+from skattn._network.layers import GrowingWaves
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -51,14 +53,11 @@ def test_threads_share_a_model_that_was_just_loaded(threads, expected):
 
 def test_a_table_of_positions_is_as_long_as_was_asked_for(monkeypatch):
     """Another thread may keep a shorter table in between."""
-    common = importlib.import_module("stress_common")
-    X, y = common.sequences()
-    carrier = pickle.loads(pickle.dumps(common.classifier(position="sinusoidal").fit(X, y)))._model.network._carrier
-    short = carrier.positions(2, 8)
-    monkeypatch.setattr(
-        type(carrier), "_positions", property(lambda self: short, lambda self, table: None), raising=False
-    )
-    assert len(carrier.positions(41, 8)) >= 41
+    network = make_network(position="sinusoidal", d_model=8)
+    waves = GrowingWaves(8)
+    short = waves(network, 2)
+    monkeypatch.setattr(GrowingWaves, "_table", property(lambda self: short, lambda self, table: None), raising=False)
+    assert len(waves(network, 41)) >= 41
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -9,24 +9,15 @@ kept for each query; the backward pass computes the weights again, so that no ar
 import math
 
 from .ahead import fetch_some
-from .jit import Bool, Int, Ints, Real, Reals, kernel, real
+from .jit import Bool, Int, Ints, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
+from .operation import GRANULE, Call, Kind, d_slot, slot
+from .record import Record
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
-from .step import AHEAD, GRANULE, N_PARTS, N_STEPS, PART, Kind, part_begin
 
-_FIELDS = (
-    "query",
-    "key",
-    "value",
-    "target",
-    "kept",
-    "n_heads",
-    "n_kv_heads",
-    "d_head",
-    "d_value",
-    "left",
-    "right",
+_Row = Record(
+    *("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right"),
 )
 # `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
 
@@ -261,56 +252,42 @@ def _clear(array: Reals, row: Int, begin: Int, end: Int, width: Int):
 
 
 @kernel
-def attention_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
+def attention_forward(row: _Row, call: Call):
     """Attend with each head; a part of a sequence has its queries."""
-    n_heads, n_kv_heads, d_head, d_value = row[6], row[7], row[8], row[9]
-    n_steps, group = call[N_STEPS], n_heads // n_kv_heads
-    begin, end = part_begin(call, call[PART]), part_begin(call, call[PART] + 1)
+    n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    n_rows, group, first, last = ints(call.rows)[row.key], n_heads // n_kv_heads, call.first, call.last
+    query, key, value = slot(call, row.query), slot(call, row.key), slot(call, row.value)
+    target, kept, scratch, ahead = slot(call, row.target), slot(call, row.kept), reals(call.scratch), ints(call.ahead)
     scale = real(1) / math.sqrt(real(d_head))
     for head in range(n_heads):
-        shared = head // group
-        kept = at(values, place[row[5]] + 2 * head * n_steps)
+        shared, top = head // group, at(kept, 2 * head * n_rows)
         attend_forward(
-            at(values, place[row[1]] + head * d_head), n_heads * d_head,
-            at(values, place[row[2]] + shared * d_head), n_kv_heads * d_head,
-            at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
-            at(values, place[row[4]] + head * d_value), n_heads * d_value,
-            kept, at(kept, n_steps), begin, end, n_steps, d_head, d_value, row[10], row[11], scale, scratch,
-            at(call, AHEAD),
+            at(query, head * d_head), n_heads * d_head, at(key, shared * d_head), n_kv_heads * d_head,
+            at(value, shared * d_value), n_kv_heads * d_value, at(target, head * d_value), n_heads * d_value,
+            top, at(top, n_rows), first, last, n_rows, d_head, d_value, row.left, row.right, scale, scratch, ahead,
         )  # fmt: skip
 
 
 @kernel
-def attention_backward(
-    row: Ints,
-    call: Ints,
-    place: Ints,
-    weights: Reals,
-    transposed: Reals,
-    values: Reals,
-    d_values: Reals,
-    d_weights: Reals,
-    scratch: Reals,
-):
+def attention_backward(row: _Row, call: Call):
     """Give the gradients of queries, keys and values; a part of a sequence has some of the key/value heads."""
-    n_heads, n_kv_heads, d_head, d_value = row[6], row[7], row[8], row[9]
-    n_steps, group = call[N_STEPS], n_heads // n_kv_heads
-    scale = real(1) / math.sqrt(real(d_head))
-    first, last = call[PART] * n_kv_heads // call[N_PARTS], (call[PART] + 1) * n_kv_heads // call[N_PARTS]
+    n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    n_rows, group = ints(call.rows)[row.key], n_heads // n_kv_heads
+    query, key, value = slot(call, row.query), slot(call, row.key), slot(call, row.value)
+    d_query, d_key, d_values = d_slot(call, row.query), d_slot(call, row.key), d_slot(call, row.value)
+    target, d_target, kept = slot(call, row.target), d_slot(call, row.target), slot(call, row.kept)
+    scale, scratch, ahead = real(1) / math.sqrt(real(d_head)), reals(call.scratch), ints(call.ahead)
+    first, last = call.part * n_kv_heads // call.n_parts, (call.part + 1) * n_kv_heads // call.n_parts
     for shared in range(first, last):
-        d_key = at(d_values, place[row[2]] + shared * d_head)
-        d_shared = at(d_values, place[row[3]] + shared * d_value)
         for head in range(shared * group, (shared + 1) * group):
-            kept = at(values, place[row[5]] + 2 * head * n_steps)
+            top = at(kept, 2 * head * n_rows)
             attend_backward(
-                at(values, place[row[1]] + head * d_head), n_heads * d_head,
-                at(values, place[row[2]] + shared * d_head), n_kv_heads * d_head,
-                at(values, place[row[3]] + shared * d_value), n_kv_heads * d_value,
-                at(values, place[row[4]] + head * d_value), n_heads * d_value,
-                kept, at(kept, n_steps), 0, n_steps, 0, n_steps, d_head, d_value, row[10], row[11], scale,
-                at(d_values, place[row[1]] + head * d_head), d_key, d_shared,
-                at(d_values, place[row[4]] + head * d_value), head == shared * group, scratch, at(call, AHEAD),
+                at(query, head * d_head), n_heads * d_head, at(key, shared * d_head), n_kv_heads * d_head,
+                at(value, shared * d_value), n_kv_heads * d_value, at(target, head * d_value), n_heads * d_value,
+                top, at(top, n_rows), 0, n_rows, 0, n_rows, d_head, d_value, row.left, row.right, scale,
+                at(d_query, head * d_head), at(d_key, shared * d_head), at(d_values, shared * d_value),
+                at(d_target, head * d_value), head == shared * group, scratch, ahead,
             )  # fmt: skip
 
 
-ATTENTION = Kind("attention", attention_forward, attention_backward, _FIELDS, reads=("query", "key", "value"))
+ATTENTION = Kind("attention", attention_forward, attention_backward, _Row, reads=("query", "key", "value"))

@@ -2,33 +2,35 @@
 
 import math
 
-from .jit import Int, Ints, doubles, kernel, reals
+from .jit import Int, doubles, kernel, reals
+from .record import Record
 from .simd import at
 
-ROWS, ROW_WEIGHTS, N_ROWS, N_COLUMNS, SHARES, DEVIATIONS, QUANTILES, SCRATCH, N_ARGUMENTS = range(9)
+Table = Record("rows", "weights", "n_rows", "n_columns", "shares", "deviations", "quantiles", "scratch")
+"""What the kernel here is told."""
 
 
 @kernel
-def column_item(arguments: Ints, item: Int, worker: Int):
+def column_item(table: Table, item: Int, worker: Int):
     """Give the deviation of one column, and the smallest value that a share of the weight does not exceed.
 
     The quantile is found by parting values around a pivot again and again (Hoare 1961, "Algorithm 65: Find").
     """
-    n = arguments[N_ROWS]
-    rows, given = reals(arguments[ROWS]), doubles(arguments[ROW_WEIGHTS])
-    values = at(doubles(arguments[SCRATCH]), 2 * n * worker)
+    n, n_columns = table.n_rows, table.n_columns
+    rows, given = reals(table.rows), doubles(table.weights)
+    values = at(doubles(table.scratch), 2 * n * worker)
     weights = at(values, n)
     total, mean, square = 0.0, 0.0, 0.0
     for i in range(n):
-        values[i], weights[i] = rows[i * arguments[N_COLUMNS] + item], given[i]
+        values[i], weights[i] = rows[i * n_columns + item], given[i]
         total += weights[i]
         mean += weights[i] * values[i]
     mean /= total
     for i in range(n):
         square += weights[i] * (values[i] - mean) * (values[i] - mean)
-    deviations, quantiles = doubles(arguments[DEVIATIONS]), doubles(arguments[QUANTILES])
+    deviations, quantiles = doubles(table.deviations), doubles(table.quantiles)
     deviations[item] = math.sqrt(square / total)
-    wanted = doubles(arguments[SHARES])[item] * total
+    wanted = doubles(table.shares)[item] * total
     first, last, below = 0, n, 0.0
     while last - first > 1:
         a, b, c = values[first], values[(first + last) // 2], values[last - 1]

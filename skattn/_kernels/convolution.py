@@ -10,7 +10,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .jit import Int, Ints, Reals, doubles, ints, kernel, real, reals
+from .jit import Int, Reals, doubles, ints, kernel, real, reals
+from .record import Record
 from .scaling import reined_in, standard
 from .simd import HIGH_ROWS, TILE_ROWS, Emitter, at, exp2
 
@@ -21,28 +22,35 @@ TAPS = 9
 STEPS_AN_ITEM = 256
 """Steps that an item works on, about."""
 
-(
-    VALUES, ARE_DOUBLE, STARTS, LENGTHS, N_FEATURES, CHANNEL_MEAN, CHANNEL_SCALE, CHANNEL_FLOOR, DIFFERENCE_SCALE,
-    SAMPLE_MEAN, SAMPLE_SCALE, IS_CAUSAL, N_GROUPS, DILATIONS, N_CHANNELS, CHANNELS, MOST_CHANNELS, WINDOW, WEIGHTS,
-    SLOPE, SHIFT, FEATURE_MEAN, FEATURE_SCALE, ITEMS, OUT, OUT_STARTS, SCRATCH, SCRATCH_SIZE, REACH_LEFT, REACH_RIGHT,
-    N_ARGUMENTS,
-) = range(31)  # fmt: skip
-# Each row of `ITEMS`: a sample, the first and the end of its tokens that are an item's, and the steps of a token.
-N_ITEM = 4
+Batch = Record(
+    *("values", "is_double", "starts", "lengths", "n_features"),
+    # Mean and deviation of each feature, by all sequences and by each; least deviation of one; that of differences.
+    *("channel_mean", "channel_scale", "sample_mean", "sample_scale", "channel_floor", "difference_scale"),
+    # Kernels: of each group its dilation and its channels, of which no group has more than `most_channels`.
+    *("is_causal", "n_groups", "dilations", "n_channels", "channels", "most_channels", "weights", "slope", "shift"),
+    # Features: steps of the window that is copied, mean and one over the deviation of each.
+    *("window", "feature_mean", "feature_scale"),
+    *("items", "out", "out_starts", "scratch", "scratch_size", "reach_left", "reach_right"),
+)
+"""What kernels of a batch are told."""
+
+Piece = Record("sample", "first", "end", "stride")
+"""What an item works on: a sample, the first and the end of some of its tokens, and the steps of a token."""
+N_ITEM = len(Piece)
 
 
 @kernel
-def measure_item(arguments: Ints, item: Int, worker: Int):
+def measure_item(batch: Batch, item: Int, worker: Int):
     """Measure a sequence's own mean and deviation of every feature; the deviation no smaller than a floor."""
-    width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[item]
-    first = ints(arguments[STARTS])[item]
+    width, n_steps = batch.n_features, ints(batch.lengths)[item]
+    first = ints(batch.starts)[item]
     means, scales = (
-        at(doubles(arguments[SAMPLE_MEAN]), item * width),
-        at(doubles(arguments[SAMPLE_SCALE]), item * width),
+        at(doubles(batch.sample_mean), item * width),
+        at(doubles(batch.sample_scale), item * width),
     )
-    floors, values, are_double = doubles(arguments[CHANNEL_FLOOR]), arguments[VALUES], arguments[ARE_DOUBLE]
+    floors, values, are_double = doubles(batch.channel_floor), batch.values, batch.is_double
     for j in range(width):
-        centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
+        centre, unit = doubles(batch.channel_mean)[j], doubles(batch.channel_scale)[j]
         total = 0.0
         for t in range(first, first + n_steps):
             total += standard(values, are_double, t * width + j, centre, unit)
@@ -55,55 +63,55 @@ def measure_item(arguments: Ints, item: Int, worker: Int):
 
 
 @kernel
-def responses_item(arguments: Ints, item: Int, worker: Int):
+def responses_item(batch: Batch, item: Int, worker: Int):
     """Give every kernel's response at the first step of each token; out [rows, n_groups * GROUP]."""
-    piece, x = at(ints(arguments[ITEMS]), item * N_ITEM), _scratch(arguments, worker)
-    sample, stride = piece[0], piece[3]
-    first, n_rows = piece[1] * stride, piece[2] - piece[1]
-    length = _fill(arguments, sample, first, (piece[2] - 1) * stride + 1, x)
-    width = arguments[N_GROUPS] * GROUP
-    out = at(reals(arguments[OUT]), (ints(arguments[OUT_STARTS])[sample] + piece[1]) * width)
-    for group in range(arguments[N_GROUPS]):
+    piece, x = Piece(at(ints(batch.items), item * N_ITEM)), _scratch(batch, worker)
+    sample, stride = piece.sample, piece.stride
+    first, n_rows = piece.first * stride, piece.end - piece.first
+    length = _fill(batch, sample, first, (piece.end - 1) * stride + 1, x)
+    width = batch.n_groups * GROUP
+    out = at(reals(batch.out), (ints(batch.out_starts)[sample] + piece.first) * width)
+    for group in range(batch.n_groups):
         for row in range(0, n_rows, rows_of(x)):
             live = min(rows_of(x), n_rows - row)
             _convolve(
-                arguments, group, at(x, row * stride), length, stride, at(out, row * width + group * GROUP), width, live
+                batch, group, at(x, row * stride), length, stride, at(out, row * width + group * GROUP), width, live
             )
 
 
 @kernel
-def tokens_item(arguments: Ints, item: Int, worker: Int):
+def tokens_item(batch: Batch, item: Int, worker: Int):
     """Give the features of some of a sequence's tokens; out [tokens, width]."""
-    piece, x = at(ints(arguments[ITEMS]), item * N_ITEM), _scratch(arguments, worker)
-    sample, stride = piece[0], piece[3]
-    n_steps, n_tokens = ints(arguments[LENGTHS])[sample], piece[2] - piece[1]
-    first, last = piece[1] * stride, min(piece[2] * stride, n_steps)
-    length = _fill(arguments, sample, first, last, x)
-    n_kernels, n_channels = arguments[N_GROUPS] * GROUP, _n_channels(arguments)
-    width = n_kernels + arguments[WINDOW] * n_channels
-    out = at(reals(arguments[OUT]), (ints(arguments[OUT_STARTS])[sample] + piece[1]) * width)
+    piece, x = Piece(at(ints(batch.items), item * N_ITEM)), _scratch(batch, worker)
+    sample, stride = piece.sample, piece.stride
+    n_steps, n_tokens = ints(batch.lengths)[sample], piece.end - piece.first
+    first, last = piece.first * stride, min(piece.end * stride, n_steps)
+    length = _fill(batch, sample, first, last, x)
+    n_kernels, n_channels = batch.n_groups * GROUP, _n_channels(batch)
+    width = n_kernels + batch.window * n_channels
+    out = at(reals(batch.out), (ints(batch.out_starts)[sample] + piece.first) * width)
     y = at(x, n_channels * length)
-    for group in range(arguments[N_GROUPS]):
-        _respond(arguments, group, x, length, last - first, stride, at(out, group * GROUP), width, y)
+    for group in range(batch.n_groups):
+        _respond(batch, group, x, length, last - first, stride, at(out, group * GROUP), width, y)
     for token in range(n_tokens):
         begin, end = token * stride, min((token + 1) * stride, last - first)
         target = at(out, token * width)
         share = real(1) / real(end - begin)
         for k in range(n_kernels):
             target[k] *= share
-        _look(arguments, x, length, begin, end, at(target, n_kernels))
-        _standardise(arguments, target, width)
+        _look(batch, x, length, begin, end, at(target, n_kernels))
+        _standardise(batch, target, width)
 
 
 @kernel
 def _respond(
-    arguments: Ints, group: Int, x: Reals, length: Int, n_steps: Int, stride: Int, out: Reals, width: Int, y: Reals
+    batch: Batch, group: Int, x: Reals, length: Int, n_steps: Int, stride: Int, out: Reals, width: Int, y: Reals
 ):
     """Add a group's squashed responses up over the steps of each token."""
-    slope, shift = at(reals(arguments[SLOPE]), group * GROUP), at(reals(arguments[SHIFT]), group * GROUP)
+    slope, shift = at(reals(batch.slope), group * GROUP), at(reals(batch.shift), group * GROUP)
     for step in range(0, n_steps, rows_of(x)):
         live = min(rows_of(x), n_steps - step)
-        _convolve(arguments, group, at(x, step), length, 1, y, GROUP, live)
+        _convolve(batch, group, at(x, step), length, 1, y, GROUP, live)
         for row in range(live):
             token = (step + row) // stride
             response, target = at(y, row * GROUP), at(out, token * width)
@@ -114,57 +122,57 @@ def _respond(
 
 
 @kernel
-def _convolve(arguments: Ints, group: Int, x: Reals, length: Int, stride: Int, y: Reals, y_row: Int, live: Int):
+def _convolve(batch: Batch, group: Int, x: Reals, length: Int, stride: Int, y: Reals, y_row: Int, live: Int):
     """Compute ``y[r, k] = sum over channels c and taps j of x[c, r * stride + j * dilation] * weights[c, j, k]``."""
-    most, dilation = arguments[MOST_CHANNELS], ints(arguments[DILATIONS])[group]
-    weights = at(reals(arguments[WEIGHTS]), group * most * TAPS * GROUP)
-    channels, n_channels = at(ints(arguments[CHANNELS]), group * most), ints(arguments[N_CHANNELS])[group]
-    left = (TAPS - 1) * dilation if arguments[IS_CAUSAL] else TAPS // 2 * dilation
+    most, dilation = batch.most_channels, ints(batch.dilations)[group]
+    weights = at(reals(batch.weights), group * most * TAPS * GROUP)
+    channels, n_channels = at(ints(batch.channels), group * most), ints(batch.n_channels)[group]
+    left = (TAPS - 1) * dilation if batch.is_causal else TAPS // 2 * dilation
     convolve_tile(
-        at(x, arguments[REACH_LEFT] - left), length, channels, n_channels, dilation, stride, weights, y, y_row, live
+        at(x, batch.reach_left - left), length, channels, n_channels, dilation, stride, weights, y, y_row, live
     )
 
 
 @kernel
-def _look(arguments: Ints, x: Reals, length: Int, begin: Int, end: Int, target: Reals):
+def _look(batch: Batch, x: Reals, length: Int, begin: Int, end: Int, target: Reals):
     """Copy the channels of the steps around a token's middle, in causal models of those up to its last step."""
-    n_channels, window = _n_channels(arguments), arguments[WINDOW]
-    first = end - window if arguments[IS_CAUSAL] else begin + (end - begin) // 2 - window // 2
+    n_channels, window = _n_channels(batch), batch.window
+    first = end - window if batch.is_causal else begin + (end - begin) // 2 - window // 2
     for t in range(window):
         for c in range(n_channels):
-            target[t * n_channels + c] = x[c * length + arguments[REACH_LEFT] + first + t]
+            target[t * n_channels + c] = x[c * length + batch.reach_left + first + t]
 
 
 @kernel
-def _standardise(arguments: Ints, target: Reals, width: Int):
+def _standardise(batch: Batch, target: Reals, width: Int):
     """Take off each feature's mean and divide by its deviation."""
-    mean, scale = reals(arguments[FEATURE_MEAN]), reals(arguments[FEATURE_SCALE])
+    mean, scale = reals(batch.feature_mean), reals(batch.feature_scale)
     for k in range(width):
         target[k] = (target[k] - mean[k]) * scale[k]
 
 
 @kernel
-def _n_channels(arguments: Ints) -> Int:
+def _n_channels(batch: Batch) -> Int:
     """Give how many channels a sequence has: each feature by all steps, by its own steps, and its differences."""
-    return arguments[N_FEATURES] * (2 if arguments[IS_CAUSAL] else 3)
+    return batch.n_features * (2 if batch.is_causal else 3)
 
 
 @kernel
-def _scratch(arguments: Ints, worker: Int) -> Reals:
+def _scratch(batch: Batch, worker: Int) -> Reals:
     """Give a worker's room for channels, and behind them for the responses of a tile."""
-    return at(reals(arguments[SCRATCH]), worker * arguments[SCRATCH_SIZE])
+    return at(reals(batch.scratch), worker * batch.scratch_size)
 
 
 @kernel
-def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
-    """Fill the channels from `REACH_LEFT` steps before `first` to `REACH_RIGHT` behind `last`; gives their length."""
-    begin, end = first - arguments[REACH_LEFT], last + arguments[REACH_RIGHT]
-    length, n_steps, n_features = end - begin, ints(arguments[LENGTHS])[sample], arguments[N_FEATURES]
-    start, is_causal = ints(arguments[STARTS])[sample], arguments[IS_CAUSAL]
-    values, are_double = arguments[VALUES], arguments[ARE_DOUBLE]
-    means = at(doubles(arguments[SAMPLE_MEAN]), sample * n_features)
-    scales = at(doubles(arguments[SAMPLE_SCALE]), sample * n_features)
-    changes = doubles(arguments[DIFFERENCE_SCALE])
+def _fill(batch: Batch, sample: Int, first: Int, last: Int, x: Reals) -> Int:
+    """Fill the channels from `reach_left` steps before `first` to `reach_right` behind `last`; gives their length."""
+    begin, end = first - batch.reach_left, last + batch.reach_right
+    length, n_steps, n_features = end - begin, ints(batch.lengths)[sample], batch.n_features
+    start, is_causal = ints(batch.starts)[sample], batch.is_causal
+    values, are_double = batch.values, batch.is_double
+    means = at(doubles(batch.sample_mean), sample * n_features)
+    scales = at(doubles(batch.sample_scale), sample * n_features)
+    changes = doubles(batch.difference_scale)
     low, high = max(begin, 0), min(end, n_steps)
     for j in range(n_features):
         of_all, change = at(x, j * length), at(x, (n_features + j) * length)
@@ -173,7 +181,7 @@ def _fill(arguments: Ints, sample: Int, first: Int, last: Int, x: Reals) -> Int:
             of_all[i] = of_own[i] = change[i] = real(0)
         for i in range(high - begin, length):
             of_all[i] = of_own[i] = change[i] = real(0)
-        centre, unit = doubles(arguments[CHANNEL_MEAN])[j], doubles(arguments[CHANNEL_SCALE])[j]
+        centre, unit = doubles(batch.channel_mean)[j], doubles(batch.channel_scale)[j]
         before = standard(values, are_double, (start + max(low - 1, 0)) * n_features + j, centre, unit)
         for t in range(low, high):
             now = standard(values, are_double, (start + t) * n_features + j, centre, unit)

@@ -1,8 +1,9 @@
 """The one door to numba: how kernels are compiled, cached, and joined to each other by symbol.
 
-A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real`, `Double` or `Bool`. It is compiled
-alone, once for float32 and once for float64, as a C function on pointers; kernels that call it find it by symbol. So
-nothing is compiled twice, a new network needs no compilation, and read-only or strided arrays are no new types.
+A kernel is a plain function whose annotations are `Reals`, `Ints`, `Int`, `Real`, `Double`, `Bool` or a record
+(record.py). It is compiled alone, once for float32 and once for float64, as a C function on pointers; kernels that
+call it find it by symbol. So nothing is compiled twice, a new network needs no compilation, and read-only or strided
+arrays are no new types.
 """
 
 import functools
@@ -24,6 +25,8 @@ from numba.core.ccallback import CFunc
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
+
+from .record import Record
 
 Reals, Ints, Real, Double, Int, Bool = "reals", "ints", "real", "double", "int", "bool"
 
@@ -53,20 +56,58 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-def real(value):
-    """Stand for the precision a kernel is compiled for: inside kernels, ``real(x)`` casts `x` to it."""
-    raise TypeError("real() has a meaning inside kernels only.")
+class ByPrecision:
+    """Stands for something else in each precision; it has a meaning inside kernels only.
+
+    Parameters
+    ----------
+    name : str
+    make : callable (scalar) -> object
+        Gives what compiled code calls, for numba's type of the numbers.
+    """
+
+    def __init__(self, name, make):
+        self.name, self._make, self._made = name, make, {}
+
+    def __call__(self, *arguments):
+        raise TypeError(f"{self.name}() has a meaning inside kernels only.")
+
+    def of(self, dtype):
+        """Give what it stands for in a precision."""
+        if dtype not in self._made:
+            self._made[dtype] = self._make(_DTYPES[dtype])
+        return self._made[dtype]
 
 
-def reals(address):
-    """Stand for the cast of an address to a pointer to reals, inside kernels."""
-    raise TypeError("reals() has a meaning inside kernels only.")
+def _pointer_to(scalar):
+    @intrinsic
+    def pointer(typing_context, address):
+        return _address_to(types.CPointer(scalar))
+
+    return pointer
+
+
+real = ByPrecision("real", lambda scalar: np.dtype(scalar.name).type)
+"""Inside kernels, ``real(x)`` casts `x` to the precision that is compiled for."""
+
+reals = ByPrecision("reals", _pointer_to)
+"""Inside kernels, ``reals(address)`` gives a pointer to numbers of that precision."""
 
 
 @intrinsic
 def ints(typing_context, address):
     """Cast an address to a pointer to int64."""
     return _address_to(types.CPointer(types.int64))
+
+
+@intrinsic
+def address_of(typing_context, pointer):
+    """Give the address that a pointer holds, as a whole number."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(pointer), generate
 
 
 def _address_to(pointer):
@@ -88,16 +129,6 @@ def singles(typing_context, address):
     return _address_to(types.CPointer(types.float32))
 
 
-@intrinsic
-def _float32_pointer(typing_context, address):
-    return _address_to(types.CPointer(types.float32))
-
-
-@intrinsic
-def _float64_pointer(typing_context, address):
-    return _address_to(types.CPointer(types.float64))
-
-
 def _invoke(*arguments):
     """Type and write the call of a kernel at an address, the first of the arguments."""
 
@@ -117,23 +148,9 @@ def invoke_item(typing_context, address, arguments, item, worker):
 
 
 @intrinsic
-def invoke_forward(typing_context, address, row, call, place, weights, values, scratch):
-    """Call the forward kernel of a step."""
-    return _invoke(address, row, call, place, weights, values, scratch)
-
-
-@intrinsic
-def invoke_backward(
-    typing_context, address, row, call, place, weights, transposed, values, d_values, d_weights, scratch
-):
-    """Call the backward kernel of a step."""
-    return _invoke(address, row, call, place, weights, transposed, values, d_values, d_weights, scratch)
-
-
-_STAND_INS = {
-    "float32": {real: np.float32, reals: _float32_pointer},
-    "float64": {real: np.float64, reals: _float64_pointer},
-}
+def invoke_operation(typing_context, address, row, call):
+    """Call a kernel of an operation's pair."""
+    return _invoke(address, row, call)
 
 
 _TYPES = {
@@ -148,6 +165,10 @@ _TYPES = {
     }
     for dtype, scalar in _DTYPES.items()
 }
+
+
+def _type(word, dtype):
+    return word.type if isinstance(word, Record) else _TYPES[dtype][word]
 
 
 class Kernel:
@@ -173,7 +194,7 @@ class Kernel:
         """Give the numba signature in a precision."""
         annotations = dict(self.function.__annotations__)
         returns = annotations.pop("return", None)
-        return _TYPES[dtype][returns](*(_TYPES[dtype][word] for word in annotations.values()))
+        return _type(returns, dtype)(*(_type(word, dtype) for word in annotations.values()))
 
     def external(self, dtype):
         """Give what a compiled caller uses in place of this kernel."""
@@ -200,8 +221,10 @@ class Kernel:
                 # Its symbol must be known before this kernel's code is linked.
                 item.address(dtype)
                 scope[name] = item.external(dtype)
-            elif callable(item) and item in _STAND_INS[dtype]:
-                scope[name] = _STAND_INS[dtype][item]
+            elif isinstance(item, ByPrecision):
+                scope[name] = item.of(dtype)
+            elif isinstance(item, Record):
+                scope[name] = item.cast
         function = python_types.FunctionType(self.function.__code__, scope, self.__name__)
         function.__module__ = self.function.__module__
         signature = self.signature(dtype)

@@ -1,30 +1,30 @@
-"""Layer normalisation of each step (Ba, Kiros & Hinton 2016, arXiv:1607.06450): forward and backward."""
+"""Layer normalisation of each row (Ba, Kiros & Hinton 2016, arXiv:1607.06450): forward and backward."""
 
 import math
 
-from .jit import Int, Ints, Reals, kernel, real
+from .jit import Int, Reals, kernel, real, reals
+from .operation import Call, Kind, d_slot, slot
+from .record import Record
 from .reduce import add_up, dot
 from .simd import at
-from .step import PART, Kind, part_begin
 
-_FIELDS = ("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
-# `normal` [n_steps, width] keeps the normalised steps, `spread` [n_steps] one over their deviation.
+# `normal` [rows, width] keeps the normalised rows, `spread` [rows] one over their deviation.
+_Row = Record("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
 
 EPSILON = 1e-5
-# Steps whose share of the parameters' gradients is summed at a time.
+# Rows whose share of the parameters' gradients is summed at a time.
 _BLOCK = 64
 
 
 @kernel
-def norm_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Reals, scratch: Reals):
-    """Compute ``target = (source - mean) / sqrt(variance + EPSILON) * scale + bias`` of each step."""
-    scale, bias, width = at(weights, row[5]), at(weights, row[6]), row[7]
-    spread = at(values, place[row[4]])
+def norm_forward(row: _Row, call: Call):
+    """Compute ``target = (source - mean) / sqrt(variance + EPSILON) * scale + bias`` of each row."""
+    width, weights = row.width, reals(call.weights)
+    scale, bias, spread = at(weights, row.scale), at(weights, row.bias), slot(call, row.spread)
+    sources, targets, normals = slot(call, row.source), slot(call, row.target), slot(call, row.normal)
     share = real(1) / real(width)
-    for t in range(part_begin(call, call[PART]), part_begin(call, call[PART] + 1)):
-        source = at(values, place[row[1]] + t * width)
-        target = at(values, place[row[2]] + t * width)
-        normal = at(values, place[row[3]] + t * width)
+    for t in range(call.first, call.last):
+        source, target, normal = at(sources, t * width), at(targets, t * width), at(normals, t * width)
         mean = add_up(source, width) * share
         for j in range(width):
             normal[j] = source[j] - mean
@@ -39,37 +39,26 @@ def norm_forward(row: Ints, call: Ints, place: Ints, weights: Reals, values: Rea
 
 
 @kernel
-def norm_backward(
-    row: Ints,
-    call: Ints,
-    place: Ints,
-    weights: Reals,
-    transposed: Reals,
-    values: Reals,
-    d_values: Reals,
-    d_weights: Reals,
-    scratch: Reals,
-):
+def norm_backward(row: _Row, call: Call):
     """Add to the gradients of scale and bias, and give the source's."""
-    scale, width, adds = at(weights, row[5]), row[7], row[8]
-    spread = at(values, place[row[4]])
+    width, adds, first, last = row.width, row.adds, call.first, call.last
+    scale, spread, scratch = at(reals(call.weights), row.scale), slot(call, row.spread), reals(call.scratch)
+    normals, d_targets, d_sources = slot(call, row.normal), d_slot(call, row.target), d_slot(call, row.source)
     share = real(1) / real(width)
-    first, last = part_begin(call, call[PART]), part_begin(call, call[PART] + 1)
     for block in range(first, last, _BLOCK):
         end = min(block + _BLOCK, last)
-        _add_to_parameters(
-            at(values, place[row[3]] + block * width),
-            at(d_values, place[row[2]] + block * width),
-            end - block,
-            width,
-            at(d_weights, row[5]),
-            at(d_weights, row[6]),
-            scratch,
-        )
+        if row.scale < call.n_learned:
+            _add_to_parameters(
+                at(normals, block * width),
+                at(d_targets, block * width),
+                end - block,
+                width,
+                at(reals(call.d_weights), row.scale),
+                at(reals(call.d_weights), row.bias),
+                scratch,
+            )
         for t in range(block, end):
-            normal = at(values, place[row[3]] + t * width)
-            d_target = at(d_values, place[row[2]] + t * width)
-            d_source = at(d_values, place[row[1]] + t * width)
+            normal, d_target, d_source = at(normals, t * width), at(d_targets, t * width), at(d_sources, t * width)
             for j in range(width):
                 scratch[j] = d_target[j] * scale[j]
             mean, along = add_up(scratch, width) * share, dot(scratch, normal, width) * share
@@ -78,14 +67,14 @@ def norm_backward(
                 d_source[j] = d_source[j] + passed if adds else passed
 
 
-NORM = Kind("norm", norm_forward, norm_backward, _FIELDS)
+NORM = Kind("norm", norm_forward, norm_backward, _Row)
 
 
 @kernel
 def _add_to_parameters(
     normal: Reals, d_target: Reals, n_rows: Int, width: Int, d_scale: Reals, d_bias: Reals, scratch: Reals
 ):
-    """Add a block of steps to the gradients of scale and bias: sums of sums err less than one long sum."""
+    """Add a block of rows to the gradients of scale and bias: sums of sums err less than one long sum."""
     d_shift = at(scratch, width)
     for j in range(2 * width):
         scratch[j] = real(0)

@@ -170,34 +170,36 @@ def address(array):
 
 
 class Arguments:
-    """Numbers and addresses for a kernel of items; the arrays that they point to live as long as they.
+    """A record for a kernel of items; the arrays that it points to live as long as this.
 
     Parameters
     ----------
-    numbers : ndarray of int64
-        To begin with; changed in place.
+    record : Record
     dtype : {"float32", "float64"}
         Precision of the kernel.
     workers : int
         Threads that share the items out.
+    array : ndarray of int64, optional
+        The record to begin with; changed in place.
     """
 
-    def __init__(self, numbers, dtype, workers=1):
-        self.numbers, self.dtype, self.workers, self._kept = numbers, dtype, workers, []
+    def __init__(self, record, dtype, workers=1, array=None):
+        self.record, self.dtype, self.workers, self._kept = record, dtype, workers, []
+        self.array = record.new() if array is None else array
 
-    def point(self, entry, array):
-        """Let an entry point to an array."""
-        self._kept.append(array)
-        self.numbers[entry] = address(array)
+    def point(self, **arrays):
+        """Let fields point to arrays."""
+        for name, array in arrays.items():
+            self._kept.append(array)
+            self.array[self.record.index[name]] = address(array)
 
-    def set(self, *pairs):
-        """Set entries to numbers: an entry, its number, the next entry."""
-        for entry, number in zip(pairs[0::2], pairs[1::2], strict=True):
-            self.numbers[entry] = number
+    def set(self, **numbers):
+        """Set fields to numbers."""
+        self.record.write(self.array, **numbers)
 
     def share_out(self, kernel, n_items):
         """Call a kernel for each item."""
-        run(kernel, self.dtype, self.numbers, int(n_items), self.workers)
+        run(kernel, self.dtype, self.array, int(n_items), self.workers)
 
 
 def run(kernel, dtype, arguments, n_items, workers):

@@ -1,229 +1,201 @@
-"""The tape forwards and backwards, for the sequences of a batch.
+"""The tape forwards and backwards, for the sequences of a batch."""
 
-Everything that these kernels need stands in one array of numbers and addresses, `arguments`; the constants below number
-its entries.
-"""
-
-from .ahead import begin_list
-from .jit import Int, Ints, Reals, doubles, ints, invoke_backward, invoke_forward, kernel, real, reals
-from .scaling import standard
+from .ahead import N_AHEAD, begin_list
+from .jit import Int, Ints, Reals, address_of, ints, invoke_operation, kernel, real, reals
+from .operation import LEARN, Call, part_begin, slot
+from .record import Record
 from .simd import at
-from .step import AHEAD, LEARN, N_CALL, N_PARTS, N_STEPS, PART, POSITIONS, SAMPLE, SEED, TRAINING, UPDATE
 
-# Slots that every tape begins with: the sequence, standardised or embedded; its weight and target; its loss.
-INPUT, WANTED, LOSS = range(3)
 # Slots begin at multiples of this many numbers, and are as long as if sequences were.
 SLOT_GRANULE = 16
 
-(
-    ROWS, ROW_WIDTH, N_ROWS, FORWARD, BACKWARD, SLOTS, N_SLOTS, WEIGHTS, TRANSPOSED, GRADIENTS, N_WEIGHTS,
-    WORKSPACE, WORKSPACE_SIZE, D_VALUES, SCRATCH, COUNTERS, VALUES, STARTS, LENGTHS, N_FEATURES, MEAN, SCALE,
-    TARGETS, N_TARGETS, SAMPLE_WEIGHTS, IDS, ORDER, BOUNDS, DRAW_SEED, DRAW_UPDATE, PURPOSE, POSITION_TABLE,
-    OUT, OUT_STARTS, OUT_SLOT, OUT_WIDTH, OUT_PER_STEP, LOSSES, SPLIT_SAMPLE, SPLIT_ROW, SPLIT_PARTS,
-    ARE_DOUBLE, FIRST_WEIGHT, D_INPUT, N_ARGUMENTS,
-) = range(45)  # fmt: skip
+Pass = Record(
+    # The tape: its rows, each an `Entry` and then the fields of its kind; the pairs of kinds; width and axis of each
+    # slot; steps a row of each axis; addresses of the constants.
+    *("rows", "row_width", "n_rows", "forward", "backward", "slots", "n_slots", "axes", "n_axes", "constants"),
+    # Parameters, their transposes, and room for a gradient of each share: of those from `first_weight` to `n_learned`.
+    *("weights", "transposed", "gradients", "first_weight", "n_learned"),
+    # Room of each worker: where its gradients and its scratch begin behind its slots; its call.
+    *("workspace", "workspace_size", "d_values", "scratch", "calls", "call_size"),
+    # The batch: steps, what they should give, what they count; shares of sequences, by their order.
+    *("source", "is_double", "d_source", "starts", "lengths"),
+    *("targets", "n_targets", "sample_weights", "ids", "order", "bounds", "seed", "update", "purpose"),
+    # Results: a slot of each sequence, of one row where there are no `out_starts`, or its loss.
+    *("out", "out_starts", "out_slot", "out_width", "losses", "loss_slot"),
+    # A sequence that all workers share, operation by operation.
+    *("long_sample", "long_row", "n_parts"),
+)
+"""What kernels of a batch are told."""
+
+Entry = Record("kind", "axis")
+"""What each row of the tape begins with: the numbers of its kind and of its axis."""
+
+Axis = Record("stride")
+"""Steps a row of a slot; 0 where there is one row, however many steps."""
+
+Room = Record("axis", "size")
+"""Numbers that a slot takes for each of the rows that its axis has room for."""
+
+# Whole numbers of an entry, of a room, and of a call; behind a call lie places and rows of slots, rows and room of
+# axes, and a list of what to fetch ahead.
+_N_ENTRY, _N_ROOM, N_CALL = len(Entry), len(Room), len(Call)
+
+
+def call_size(n_slots, n_axes):
+    """Give how many whole numbers a worker needs for its call and what lies behind it."""
+    return N_CALL + 2 * n_slots + 2 * n_axes + N_AHEAD
 
 
 @kernel
-def forward_item(arguments: Ints, item: Int, worker: Int):
+def forward_item(run: Pass, item: Int, worker: Int):
     """Carry a share of the sequences forwards and copy the wanted slot out."""
-    call, values = _call(arguments, worker), _values(arguments, worker)
-    place, scratch = at(call, N_CALL), at(values, arguments[SCRATCH])
-    bounds = ints(arguments[BOUNDS])
+    order, bounds = ints(run.order), ints(run.bounds)
     for i in range(bounds[item], bounds[item + 1]):
-        sample = ints(arguments[ORDER])[i]
-        _begin(arguments, sample, call, place)
-        _take_input(arguments, sample, place, values)
-        _walk_forward(arguments, call, place, values, scratch)
-        _copy_out(arguments, sample, call, place, values)
+        call = _begin(run, order[i], worker, worker)
+        _walk_forward(run, call)
+        _copy_out(run, call, order[i])
 
 
 @kernel
-def learn_item(arguments: Ints, item: Int, worker: Int):
+def learn_item(run: Pass, item: Int, worker: Int):
     """Carry a share of the sequences forwards and back, summing the gradient of its share."""
-    call, values = _call(arguments, worker), _values(arguments, worker)
-    place, scratch = at(call, N_CALL), at(values, arguments[SCRATCH])
-    d_weights = _gradient(arguments, item)
-    for i in range(arguments[FIRST_WEIGHT], arguments[N_WEIGHTS]):
+    order, bounds, d_weights = ints(run.order), ints(run.bounds), _gradient(run, item)
+    for i in range(run.first_weight, run.n_learned):
         d_weights[i] = real(0)
-    bounds = ints(arguments[BOUNDS])
     for i in range(bounds[item], bounds[item + 1]):
-        sample = ints(arguments[ORDER])[i]
-        _begin(arguments, sample, call, place)
-        _take_input(arguments, sample, place, values)
-        _walk_forward(arguments, call, place, values, scratch)
-        _copy_loss(arguments, sample, place, values)
-        _walk_backward(arguments, call, place, values, d_weights, scratch)
-        _copy_input_gradient(arguments, sample, call, place, values)
+        call = _begin(run, order[i], worker, worker)
+        call.d_weights = address_of(d_weights)
+        _walk_forward(run, call)
+        _copy_loss(run, call, order[i])
+        _walk_backward(run, call)
 
 
 @kernel
-def split_input_item(arguments: Ints, item: Int, worker: Int):
-    """Take the input of a sequence that all workers share."""
-    call, values = _call(arguments, worker), _values(arguments, 0)
-    place = at(call, N_CALL)
-    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
-    _take_input(arguments, arguments[SPLIT_SAMPLE], place, values)
+def part_forward_item(run: Pass, item: Int, worker: Int):
+    """Compute one part of one operation of a sequence that all workers share."""
+    call = _begin_part(run, item, worker)
+    _invoke(run, call, ints(run.forward), run.long_row)
 
 
 @kernel
-def split_forward_item(arguments: Ints, item: Int, worker: Int):
-    """Compute one part of one step of a sequence that all workers share."""
-    call, values = _call(arguments, worker), _values(arguments, 0)
-    place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
-    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
-    call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
-    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * arguments[ROW_WIDTH])
-    invoke_forward(ints(arguments[FORWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]), values, scratch)
+def part_backward_item(run: Pass, item: Int, worker: Int):
+    """Compute one part of one operation, backwards, of a sequence that all workers share."""
+    call = _begin_part(run, item, worker)
+    call.d_weights = address_of(_gradient(run, item))
+    _invoke(run, call, ints(run.backward), run.long_row)
 
 
 @kernel
-def split_backward_item(arguments: Ints, item: Int, worker: Int):
-    """Compute one part of one step, backwards, of a sequence that all workers share."""
-    call, values = _call(arguments, worker), _values(arguments, 0)
-    place, scratch = at(call, N_CALL), at(_values(arguments, worker), arguments[SCRATCH])
-    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
-    call[PART], call[N_PARTS] = item, arguments[SPLIT_PARTS]
-    row = at(ints(arguments[ROWS]), arguments[SPLIT_ROW] * arguments[ROW_WIDTH])
-    invoke_backward(
-        ints(arguments[BACKWARD])[row[0]], row, call, place, reals(arguments[WEIGHTS]),
-        reals(arguments[TRANSPOSED]), values, at(values, arguments[D_VALUES]), _gradient(arguments, item), scratch,
-    )  # fmt: skip
-
-
-@kernel
-def split_output_item(arguments: Ints, item: Int, worker: Int):
+def long_output_item(run: Pass, item: Int, worker: Int):
     """Copy the wanted slot of a sequence that all workers share out, or its loss."""
-    call, values = _call(arguments, worker), _values(arguments, 0)
-    place = at(call, N_CALL)
-    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
-    if arguments[PURPOSE] == LEARN:
-        _copy_loss(arguments, arguments[SPLIT_SAMPLE], place, values)
+    call = _begin(run, run.long_sample, worker, 0)
+    if run.purpose == LEARN:
+        _copy_loss(run, call, run.long_sample)
     else:
-        _copy_out(arguments, arguments[SPLIT_SAMPLE], call, place, values)
+        _copy_out(run, call, run.long_sample)
 
 
 @kernel
-def split_input_gradient_item(arguments: Ints, item: Int, worker: Int):
-    """Copy the gradient of the input of a sequence that all workers share out."""
-    call, values = _call(arguments, worker), _values(arguments, 0)
-    place = at(call, N_CALL)
-    _begin(arguments, arguments[SPLIT_SAMPLE], call, place)
-    _copy_input_gradient(arguments, arguments[SPLIT_SAMPLE], call, place, values)
-
-
-@kernel
-def _call(arguments: Ints, worker: Int) -> Ints:
-    """Give a worker's numbers: the call, then the places of the slots."""
-    return at(ints(arguments[COUNTERS]), worker * (N_CALL + arguments[N_SLOTS]))
-
-
-@kernel
-def _values(arguments: Ints, worker: Int) -> Reals:
-    """Give a worker's slots; their gradients and its scratch follow."""
-    return at(reals(arguments[WORKSPACE]), worker * arguments[WORKSPACE_SIZE])
-
-
-@kernel
-def _gradient(arguments: Ints, item: Int) -> Reals:
+def _gradient(run: Pass, item: Int) -> Reals:
     """Give the gradient that an item sums into; weights before the first one that the tape uses have no room in it."""
-    first = arguments[FIRST_WEIGHT]
-    return at(reals(arguments[GRADIENTS]), item * (arguments[N_WEIGHTS] - first) - first)
+    first = run.first_weight
+    return at(reals(run.gradients), item * (run.n_learned - first) - first)
 
 
 @kernel
-def _begin(arguments: Ints, sample: Int, call: Ints, place: Ints):
-    """Say which sequence is at hand, and where its slots lie."""
-    n_steps = ints(arguments[LENGTHS])[sample]
-    call[N_STEPS] = n_steps
-    call[SAMPLE] = ints(arguments[IDS])[sample] if arguments[IDS] else sample
-    call[SEED], call[UPDATE], call[TRAINING] = (
-        arguments[DRAW_SEED],
-        arguments[DRAW_UPDATE],
-        arguments[PURPOSE],
-    )
-    call[PART], call[N_PARTS], call[POSITIONS] = 0, 1, arguments[POSITION_TABLE]
-    begin_list(at(call, AHEAD), 0)
-    slots = ints(arguments[SLOTS])
-    rounded = (n_steps + SLOT_GRANULE - 1) // SLOT_GRANULE * SLOT_GRANULE
-    for slot in range(arguments[N_SLOTS]):
-        place[slot] = slots[2 * slot] * rounded + slots[2 * slot + 1]
+def _begin(run: Pass, sample: Int, worker: Int, owner: Int) -> Call:
+    """Say which sequence is at hand, in a worker's call, its slots being in the room of `owner`."""
+    counters = at(ints(run.calls), worker * run.call_size)
+    call, places = Call(counters), at(counters, N_CALL)
+    values = at(reals(run.workspace), owner * run.workspace_size)
+    call.n_steps, call.begin = ints(run.lengths)[sample], ints(run.starts)[sample]
+    call.sample = ints(run.ids)[sample] if run.ids else sample
+    call.purpose, call.seed, call.update = run.purpose, run.seed, run.update
+    call.part, call.n_parts = 0, 1
+    call.places, call.rows = address_of(places), address_of(at(places, run.n_slots))
+    call.values, call.d_values = address_of(values), address_of(at(values, run.d_values))
+    call.weights, call.transposed, call.n_learned = run.weights, run.transposed, run.n_learned
+    call.constants, call.source, call.is_double, call.d_source = run.constants, run.source, run.is_double, run.d_source
+    call.wanted = address_of(at(reals(run.targets), sample * run.n_targets))
+    call.weight = address_of(at(reals(run.sample_weights), sample))
+    # What does not outlive an operation is a worker's own.
+    call.scratch = address_of(at(reals(run.workspace), worker * run.workspace_size + run.scratch))
+    call.ahead = address_of(at(counters, run.call_size - N_AHEAD))
+    # Nothing to fetch ahead: a sequence on its way is in cache.
+    begin_list(ints(call.ahead), 0)
+    _place_slots(run, call)
+    return call
 
 
 @kernel
-def _take_input(arguments: Ints, sample: Int, place: Ints, values: Reals):
-    """Standardise a sequence into its slot, what is embedded being taken as it is, and take its weight and target.
+def _place_slots(run: Pass, call: Call):
+    """Say how many rows each axis and slot has, and where each slot lies."""
+    places, rows, n_slots, n_steps = ints(call.places), ints(call.rows), run.n_slots, call.n_steps
+    of_axes, room_of_axes = at(rows, n_slots), at(rows, n_slots + run.n_axes)
+    for axis in range(run.n_axes):
+        stride = Axis(at(ints(run.axes), axis)).stride
+        n_rows = (n_steps + stride - 1) // stride if stride else 1
+        of_axes[axis] = n_rows
+        room_of_axes[axis] = (n_rows + SLOT_GRANULE - 1) // SLOT_GRANULE * SLOT_GRANULE if stride else 1
+    end, rooms = 0, ints(run.slots)
+    for number in range(n_slots):
+        room = Room(at(rooms, _N_ROOM * number))
+        places[number], rows[number] = end, of_axes[room.axis]
+        end += room.size * room_of_axes[room.axis]
 
-    Values have the precision that they came in. They are centred and scaled in double precision, and rounded after
-    that: a large offset, such as the time of day in seconds, would take all digits of float32.
-    """
-    width, n_steps = arguments[N_FEATURES], ints(arguments[LENGTHS])[sample]
-    first = ints(arguments[STARTS])[sample] * width
-    are_double, values_at = arguments[ARE_DOUBLE], arguments[VALUES]
-    mean, scale = doubles(arguments[MEAN]), doubles(arguments[SCALE])
-    target = at(values, place[INPUT])
-    if arguments[MEAN]:
-        for t in range(n_steps):
-            for j in range(width):
-                i = t * width + j
-                target[i] = real(standard(values_at, are_double, first + i, mean[j], scale[j]))
+
+@kernel
+def _begin_part(run: Pass, part: Int, worker: Int) -> Call:
+    """Say that a part of the sequence is at hand which all workers share."""
+    call = _begin(run, run.long_sample, worker, 0)
+    call.part, call.n_parts = part, run.n_parts
+    return call
+
+
+@kernel
+def _walk_forward(run: Pass, call: Call):
+    """Take every operation of the tape."""
+    functions = ints(run.forward)
+    for row in range(run.n_rows):
+        _invoke(run, call, functions, row)
+
+
+@kernel
+def _walk_backward(run: Pass, call: Call):
+    """Take every operation of the tape back, from its end."""
+    functions = ints(run.backward)
+    for row in range(run.n_rows - 1, -1, -1):
+        _invoke(run, call, functions, row)
+
+
+@kernel
+def _invoke(run: Pass, call: Call, functions: Ints, row: Int):
+    """Call one of the pair of an operation, with the rows of its axis that this part works on."""
+    begin = at(ints(run.rows), row * run.row_width)
+    entry = Entry(begin)
+    n_rows, part, n_parts = at(ints(call.rows), run.n_slots)[entry.axis], call.part, call.n_parts
+    if Axis(at(ints(run.axes), entry.axis)).stride == 0:
+        # What has one row is the first part's.
+        call.first, call.last = 0, 1 if part == 0 else 0
+    elif n_parts == 1:
+        call.first, call.last = 0, n_rows
     else:
-        embedded = at(reals(values_at), first)
-        for i in range(n_steps * width):
-            target[i] = embedded[i]
-    wanted = at(values, place[WANTED])
-    if arguments[SAMPLE_WEIGHTS]:
-        wanted[0] = reals(arguments[SAMPLE_WEIGHTS])[sample]
-    n_targets = arguments[N_TARGETS]
-    for k in range(n_targets):
-        wanted[k + 1] = reals(arguments[TARGETS])[sample * n_targets + k]
+        call.first, call.last = part_begin(n_rows, part, n_parts), part_begin(n_rows, part + 1, n_parts)
+    invoke_operation(functions[entry.kind], at(begin, _N_ENTRY), call)
 
 
 @kernel
-def _walk_forward(arguments: Ints, call: Ints, place: Ints, values: Reals, scratch: Reals):
-    """Take every step of the tape."""
-    functions, weights = ints(arguments[FORWARD]), reals(arguments[WEIGHTS])
-    for r in range(arguments[N_ROWS]):
-        row = at(ints(arguments[ROWS]), r * arguments[ROW_WIDTH])
-        invoke_forward(functions[row[0]], row, call, place, weights, values, scratch)
-
-
-@kernel
-def _walk_backward(arguments: Ints, call: Ints, place: Ints, values: Reals, d_weights: Reals, scratch: Reals):
-    """Take every step of the tape back, from its end."""
-    functions, weights = ints(arguments[BACKWARD]), reals(arguments[WEIGHTS])
-    transposed, d_values = reals(arguments[TRANSPOSED]), at(values, arguments[D_VALUES])
-    for r in range(arguments[N_ROWS] - 1, -1, -1):
-        row = at(ints(arguments[ROWS]), r * arguments[ROW_WIDTH])
-        invoke_backward(functions[row[0]], row, call, place, weights, transposed, values, d_values, d_weights, scratch)
-
-
-@kernel
-def _copy_out(arguments: Ints, sample: Int, call: Ints, place: Ints, values: Reals):
+def _copy_out(run: Pass, call: Call, sample: Int):
     """Copy the wanted slot to its place in the result."""
-    width = arguments[OUT_WIDTH]
-    source = at(values, place[arguments[OUT_SLOT]])
-    start, count = sample, 1
-    if arguments[OUT_PER_STEP]:
-        start, count = ints(arguments[OUT_STARTS])[sample], call[N_STEPS]
-    target = at(reals(arguments[OUT]), start * width)
-    for i in range(count * width):
+    width = run.out_width
+    start = ints(run.out_starts)[sample] if run.out_starts else sample
+    source, target = slot(call, run.out_slot), at(reals(run.out), start * width)
+    for i in range(ints(call.rows)[run.out_slot] * width):
         target[i] = source[i]
 
 
 @kernel
-def _copy_input_gradient(arguments: Ints, sample: Int, call: Ints, place: Ints, values: Reals):
-    """Copy the gradient of the input to its place in the result, where it is wanted."""
-    if arguments[D_INPUT]:
-        width = arguments[N_FEATURES]
-        source = at(values, arguments[D_VALUES] + place[INPUT])
-        target = at(reals(arguments[D_INPUT]), ints(arguments[STARTS])[sample] * width)
-        for i in range(call[N_STEPS] * width):
-            target[i] = source[i]
-
-
-@kernel
-def _copy_loss(arguments: Ints, sample: Int, place: Ints, values: Reals):
+def _copy_loss(run: Pass, call: Call, sample: Int):
     """Copy a sequence's loss to its place in the result."""
-    losses, loss = reals(arguments[LOSSES]), at(values, place[LOSS])
+    losses, loss = reals(run.losses), slot(call, run.loss_slot)
     losses[sample] = loss[0]

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .architecture import Architecture, count_parameters
 from .layers import POOLINGS, POSITIONS
 from .losses import LOSSES
 from .stem import GROUP, STEM_PARTS, stem_width
@@ -179,7 +180,7 @@ def _check_window(window):
 
 
 def _check_sizes(values, n_parameters):
-    """Heads and outputs fit each other, and the parameters that sizes ask for at least are there."""
+    """Heads and outputs fit each other, and the parameters that sizes ask for are there."""
     if values["n_heads"] % values["n_kv_heads"]:
         raise damaged("n_heads", values["n_heads"], f"a multiple of n_kv_heads={values['n_kv_heads']}")
     reconstructs = LOSSES[values["loss"]].reconstructs
@@ -187,14 +188,9 @@ def _check_sizes(values, n_parameters):
         raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
     if reconstructs and values["n_kernels"]:
         raise damaged("n_kernels", values["n_kernels"], "0, for hidden steps are told by steps")
-    d_heads = values["n_heads"] * (values["d_head"] + values["d_value"])
-    n_features, n_kernels = values["n_features"], values["n_kernels"]
-    d_input = stem_width(n_features, n_kernels, values["window"][1] == 0) if n_kernels else n_features
-    rows = d_input + values["n_outputs"] + values["n_layers"] * (d_heads + values["d_feedforward"])
-    if values["position"] == "learned":
-        rows += values["max_steps"]
-    if rows * values["d_model"] > n_parameters:
-        raise damaged("architecture", f"for {rows * values['d_model']} parameters at least", f"one for {n_parameters}")
+    n_wanted = count_parameters(Architecture(**values))
+    if n_wanted > n_parameters:
+        raise damaged("architecture", f"for {n_wanted} parameters", f"one for {n_parameters}")
 
 
 def damaged(name, found, wanted):

@@ -37,9 +37,9 @@ def copy_network(network, architecture):
 def copy_optimizer(optimizer, network, grown):
     """Give a copy of an optimiser of `network` for one that `copy_network` gave; averages of new positions are 0."""
     moved = copy(optimizer)
-    moved.n_parameters, moved.vectors = grown.parameters.size, {}
+    moved.n_parameters, moved.vectors = grown.n_learned, {}
     for name, vector in optimizer.vectors.items():
-        moved.vectors[name] = np.zeros_like(grown.parameters)
+        moved.vectors[name] = np.zeros(grown.n_learned, grown.dtype)
         _lay_out(network, vector, grown, moved.vectors[name])
     return moved
 
@@ -59,7 +59,7 @@ def standardise_anew(network, optimizer, mean, scale, is_new):
 
     Notes
     -----
-    Of features beyond `skattn._kernels.walk.FAR` deviations only logarithms count, by the old scale or by the new one.
+    Of features beyond `skattn._kernels.scaling.FAR` deviations only logarithms count, by the old or by the new scale.
     """
     old_mean, old_scale = network.mean.copy(), network.scale.copy()
     moves = (np.abs(scale - old_scale) > NEGLIGIBLE * old_scale) | (np.abs(mean - old_mean) > NEGLIGIBLE * old_scale)

@@ -5,63 +5,71 @@ import math
 import numpy as np
 
 from .._kernels import attention as attention_kernels
-from .._kernels import embedding
 from .._kernels import pooling as poolings
-from .._kernels.activation import DROPOUT, GELU
+from .._kernels import position
+from .._kernels.activation import GELU
 from .._kernels.attention import ATTENTION
+from .._kernels.dropout import DROPOUT
+from .._kernels.input import STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
 from .._kernels.norm import NORM
-from .._kernels.step import PROBABILITY_UNIT
+from .._kernels.operation import PROBABILITY_UNIT
 from .losses import LOSSES
+from .rules import Filled, Normal, Waves, sinusoids
+from .tape import DECAYED
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
 _INNER, _HEAD = 0.7, 0.3
 
 
-def linear(
-    tape,
-    source,
-    name,
-    n_out,
-    *,
-    onto=None,
-    per_step=True,
-    bias=True,
-    init=None,
-    wants_gradient=True,
-    slot=None,
-):
+def standardised(tape, width):
+    """Begin with the sequence's steps, in deviations from the mean of each feature."""
+    source = tape.slot(width, name="input")
+    mean, scale = (tape.constant(give) for give in (lambda network, _: network.mean, lambda network, _: network.scale))
+    tape.operation(STANDARDISE, target=source, width=width, mean=mean, scale=scale)
+    return source
+
+
+def embedded(tape, width, d_model):
+    """Begin with tokens that were embedded before, a batch at a time (projector.py); the parameters of that."""
+    source = tape.slot(d_model, name="input")
+    linear_parameters(tape, "embedding", width, d_model, turned=False)
+    tape.operation(TAKE, target=source, width=d_model)
+    return source
+
+
+def linear(tape, source, name, n_out, *, onto=None, bias=True, deviation=None, wants_gradient=True, slot=None):
     """Map `source` linearly into a new slot, or `onto` one that it is added to.
 
     Weights are drawn with variance ``1 / n_in``, which keeps the variance of what passes (LeCun et al. 1998, section
     4.6).
     """
     n_in = source.width
-    weight, shift = linear_parameters(tape, name, n_in, n_out, bias=bias, init=init, turned=wants_gradient)
-    target = onto or tape.slot(n_out, per_step=per_step, name=slot)
-    tape.step(
+    weight, shift = linear_parameters(tape, name, n_in, n_out, bias=bias, deviation=deviation, turned=wants_gradient)
+    target = onto or tape.slot(n_out, axis=source.axis, name=slot)
+    tape.operation(
         LINEAR, source=source, target=target, weight=weight, bias=shift, n_in=n_in, n_out=n_out,
-        per_step=int(per_step), onto=int(onto is not None), adds=0 if wants_gradient else -1,
+        onto=int(onto is not None), adds=0 if wants_gradient else -1,
     )  # fmt: skip
     return target
 
 
-def linear_parameters(tape, name, n_in, n_out, *, bias=True, init=None, turned=True):
+def linear_parameters(tape, name, n_in, n_out, *, bias=True, deviation=None, turned=True):
     """Add the parameters of a linear map, and give their names; -1 for no bias."""
-    init = 1 / math.sqrt(n_in) if init is None else init
-    weight = tape.parameter(f"{name}.weight", (n_in, n_out), init, decayed=True, turned=turned)
-    return weight, tape.parameter(f"{name}.bias", (n_out,), 0.0) if bias else -1
+    rule = Normal(1 / math.sqrt(n_in) if deviation is None else deviation)
+    weight = tape.parameter(f"{name}.weight", (n_in, n_out), rule, group=DECAYED, turned=turned)
+    return weight, tape.parameter(f"{name}.bias", (n_out,), Normal(0)) if bias else -1
 
 
 def norm(tape, source, name, *, slot=None):
-    """Normalise each step of `source` into a new slot."""
+    """Normalise each row of `source` into a new slot."""
     width = source.width
-    scale = tape.parameter(f"{name}.scale", (width,), np.ones(width))
-    bias = tape.parameter(f"{name}.bias", (width,), 0.0)
-    target = tape.slot(width, name=slot)
-    normal, spread = tape.slot(width), tape.slot(1)
+    scale = tape.parameter(f"{name}.scale", (width,), Filled(1))
+    bias = tape.parameter(f"{name}.bias", (width,), Normal(0))
+    target = tape.slot(width, axis=source.axis, name=slot)
+    normal, spread = tape.slot(width, axis=source.axis), tape.slot(1, axis=source.axis)
     tape.want_scratch(2 * width)
-    tape.step(
+    tape.operation(
         NORM,
         source=source,
         target=target,
@@ -78,13 +86,10 @@ def dropout(tape, source, rate):
     """Drop a share of `source` while learning; nothing is written where the rate is 0."""
     if rate == 0:
         return source
-    target = tape.slot(source.width, per_step=source.per_step)
+    target = tape.slot(source.width, axis=source.axis)
     # Draws of different dropouts must not coincide.
-    site = sum(kind is DROPOUT for kind, _ in tape.steps)
-    tape.step(
-        DROPOUT, source=source, target=target, width=source.width, per_step=int(source.per_step),
-        rate=probability(rate), site=site,
-    )  # fmt: skip
+    site = sum(kind is DROPOUT for kind, _ in tape.operations)
+    tape.operation(DROPOUT, source=source, target=target, width=source.width, rate=probability(rate), site=site)
     return target
 
 
@@ -99,7 +104,23 @@ def position_none(tape, stream, architecture):
 
 def position_sinusoidal(tape, stream, architecture):
     """Add sines and cosines of each position (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
-    tape.step(embedding.SINUSOIDAL, target=stream, width=stream.width)
+    table = tape.constant(GrowingWaves(stream.width))
+    tape.operation(position.FIXED, target=stream, table=table, width=stream.width)
+
+
+class GrowingWaves:
+    """A constant of sines and cosines, kept from batch to batch and made longer where a longer sequence comes."""
+
+    def __init__(self, width):
+        self.width, self._table = width, np.zeros((0, width))
+
+    def __call__(self, network, n_rows):
+        """Give at least so many rows."""
+        table = self._table
+        if len(table) < n_rows or table.dtype != network.dtype:
+            # Another Python thread may keep a shorter table meanwhile, so what is kept is not read again.
+            table = self._table = sinusoids(n_rows, self.width).astype(network.dtype)
+        return table
 
 
 def position_learned(tape, stream, architecture):
@@ -107,18 +128,8 @@ def position_learned(tape, stream, architecture):
 
     The vectors begin as half the sines and cosines, which learned better than random ones (docs/architecture.rst).
     """
-    shape = (architecture.max_steps, stream.width)
-    table = tape.parameter("position.weight", shape, 0.5 * sinusoids(*shape))
-    tape.step(embedding.LEARNED, target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
-
-
-def sinusoids(n_steps, width):
-    """Give sines (even columns) and cosines (odd) of each position, shape (n_steps, width)."""
-    angle = np.arange(n_steps)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
-    table = np.empty((n_steps, width))
-    table[:, 0::2] = np.sin(angle)
-    table[:, 1::2] = np.cos(angle)[:, : width // 2]
-    return table
+    table = tape.parameter("position.weight", (architecture.max_steps, stream.width), Waves(0.5))
+    tape.operation(position.LEARNED, target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
 
 
 POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned": position_learned}
@@ -126,35 +137,33 @@ POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned"
 
 def hidden_steps(tape, stream, share):
     """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
-    token = tape.parameter("hidden_step", (stream.width,), 0.0)
-    tape.step(embedding.HIDDEN, target=stream, token=token, width=stream.width, share=probability(share))
+    token = tape.parameter("hidden_step", (stream.width,), Normal(0))
+    tape.operation(position.HIDDEN, target=stream, token=token, width=stream.width, share=probability(share))
 
 
 def attention(tape, stream, name, architecture):
     """Add to each step what it fetches from those within its window, by several heads.
 
     Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
-    has unit
-    variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor saturated. Keys
-    have no
-    bias: softmax does not see it. What a branch adds at first is scaled by ``1 / sqrt(2 n_layers)`` (Radford et al.
-    2019, section 2.3).
+    has unit variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor
+    saturated. Keys have no bias: softmax does not see it. What a branch adds at first is scaled by
+    ``1 / sqrt(2 n_layers)`` (Radford et al. 2019, section 2.3).
     """
     a = architecture
     z = norm(tape, stream, f"{name}.attention_norm")
     wide = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
-    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, init=wide, slot=f"{name}.query")
-    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, init=wide, bias=False, slot=f"{name}.key")
-    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, init=wide, bias=False, slot=f"{name}.value")
+    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
+    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
+    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
     mixed, kept = tape.slot(a.n_heads * a.d_value), tape.slot(2 * a.n_heads)
     left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
-    tape.step(
+    tape.operation(
         ATTENTION, query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
         n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right,
     )  # fmt: skip
     mixed = dropout(tape, mixed, a.dropout)
-    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, init=_branch(mixed.width, a))
+    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=_branch(mixed.width, a))
 
 
 def feedforward(tape, stream, name, architecture):
@@ -163,12 +172,12 @@ def feedforward(tape, stream, name, architecture):
     if not a.d_feedforward:
         return
     z = norm(tape, stream, f"{name}.feedforward_norm")
-    init = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
-    wide = linear(tape, z, f"{name}.expand", a.d_feedforward, init=init)
+    deviation = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
+    wide = linear(tape, z, f"{name}.expand", a.d_feedforward, deviation=deviation)
     bent = tape.slot(a.d_feedforward)
-    tape.step(GELU, source=wide, target=bent, width=a.d_feedforward)
+    tape.operation(GELU, source=wide, target=bent, width=a.d_feedforward)
     bent = dropout(tape, bent, a.dropout)
-    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, init=_branch(a.d_feedforward, a))
+    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, deviation=_branch(a.d_feedforward, a))
 
 
 def _branch(n_in, architecture):
@@ -178,16 +187,16 @@ def _branch(n_in, architecture):
 
 def _pool(kind, **fields):
     def write(tape, source, target, column):
-        tape.step(kind, source=source, target=target, column=column, width=source.width, **fields)
+        tape.operation(kind, source=source, target=target, column=column, width=source.width, **fields)
 
     return write
 
 
 def _pool_attention(tape, source, target, column):
-    query = tape.parameter("pooling.query", (source.width,), 0.0)
-    tape.step(
+    query = tape.parameter("pooling.query", (source.width,), Normal(0))
+    tape.operation(
         poolings.ATTENTION, source=source, target=target, column=column, width=source.width, query=query,
-        shares=tape.slot(1),
+        shares=tape.slot(1, axis=source.axis),
     )  # fmt: skip
 
 
@@ -197,32 +206,33 @@ POOLINGS = {
     "mean": (_mean,),
     "max": (_max,),
     "mean_max": (_mean, _max),
-    "first": (_pool(poolings.SELECT, last=0),),
-    "last": (_pool(poolings.SELECT, last=1),),
+    "first": (_pool(poolings.SELECT, is_last=0),),
+    "last": (_pool(poolings.SELECT, is_last=1),),
     "attention": (_pool_attention,),
 }
 
 
-def head_init(features, architecture):
+def head_deviation(features, architecture):
     """Deviation of the first weights of the outputs: none, but for the features of a stem (docs/accuracy.rst)."""
     return _HEAD / math.sqrt(features.width) if architecture.n_kernels else 0.0
 
 
 def pooling(tape, source, kind):
-    """Pool the steps of `source` into one vector."""
+    """Pool the rows of `source` into one vector."""
     parts = POOLINGS[kind]
-    target = tape.slot(len(parts) * source.width, per_step=False, name="features")
+    target = tape.slot(len(parts) * source.width, axis=tape.once, name="features")
     tape.want_scratch(source.width)
     for i, part in enumerate(parts):
         part(tape, source, target, i * source.width)
     return target
 
 
-def loss(tape, architecture, outputs, wanted, loss, source):
-    """Compare `outputs` with what is `wanted`, or with the hidden steps of `source`."""
-    kind, fields = LOSSES[architecture.loss], {}
-    if kind.reconstructs:
+def loss(tape, architecture, outputs, source):
+    """Compare `outputs` with what is wanted of them, or with the hidden steps of `source`."""
+    entry, fields = LOSSES[architecture.loss], {}
+    if entry.reconstructs:
         fields = {"input": source, "share": probability(architecture.hidden_fraction)}
-    elif kind.n_spread != 0:
+    elif entry.n_spread != 0:
         fields = {"smoothing": probability(architecture.label_smoothing)}
-    tape.step(kind.step, source=outputs, wanted=wanted, loss=loss, n_outputs=outputs.width, **fields)
+    target = tape.slot(1, axis=tape.once, name="loss")
+    tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)

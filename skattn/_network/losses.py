@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .._kernels import loss
-from .._kernels.step import Kind
+from .._kernels.operation import Kind
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Loss:
 
     Attributes
     ----------
-    step : Kind
+    kind : Kind
         What computes it.
     n_targets : int or None
         Columns of a target; None for one an output.
@@ -22,7 +22,7 @@ class Loss:
         Outputs that smoothing spreads a label over; None for all. 0 where a target is no label.
     """
 
-    step: Kind
+    kind: Kind
     n_targets: int | None = None
     reconstructs: bool = False
     n_spread: int | None = 0

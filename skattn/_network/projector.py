@@ -66,9 +66,8 @@ class Projector:
         except IndexError:
             room = np.empty(0, self._dtype)
         run.kept = room if room.size >= run.n_rows * across else np.empty(run.n_rows * across, self._dtype)
-        run.point(projection.KEPT, run.kept)
-        run.set(projection.KEPT_WIDTH, across, projection.RATE, self._rate)
-        run.set(projection.DRAW_SEED, seed, projection.DRAW_UPDATE, n_update)
+        run.point(kept=run.kept)
+        run.set(kept_width=across, rate=self._rate, seed=seed, update=n_update)
         run.share_out(projection.project_item, run.n_items)
         return run
 
@@ -81,9 +80,7 @@ class Projector:
         d_embedded : ndarray of shape (n_rows, n_out)
         gradient : ndarray of shape (n_parameters,)
         """
-        run.point(projection.D_OUT, d_embedded)
-        run.point(projection.D_WEIGHT, gradient[self.weight])
-        run.point(projection.D_SHIFT, gradient[self.bias])
+        run.point(d_out=d_embedded, d_weight=gradient[self.weight], d_shift=gradient[self.bias])
         run.share_out(projection.project_backward_item, -(-self._sizes[0] // projection.FEATURES_AN_ITEM))
         self._idle = [run.kept]
 
@@ -93,19 +90,18 @@ class Projector:
         begins = np.concatenate([[0], np.cumsum(lengths)])
         run = _Run(int(begins[-1]), begins, lengths, n_out, self._dtype)
         run.workers = int(min(parallel.n_workers(n_jobs), 1 + run.n_rows * width * n_out // _WORK_A_WORKER))
-        for entry, array in (
-            (projection.TOKENS, tokens.values),
-            (projection.TOKEN_STARTS, np.ascontiguousarray(tokens.starts, np.int64)),
-            (projection.ROW_STARTS, begins),
-            (projection.FIRST_SAMPLES, run.first_samples),
-            (projection.WEIGHT, parameters[self.weight]),
-            (projection.SHIFT, parameters[self.bias]),
-            (projection.OUT, run.embedded.values),
-            (projection.RUNS, np.empty(run.workers * (width // projection.DROPPED + 4), np.int64)),
-            (projection.SCRATCH, np.empty(run.workers, self._dtype)),
-        ):
-            run.point(entry, array)
-        run.set(projection.N_SAMPLES, len(lengths), projection.WIDTH, width, projection.N_OUT, n_out)
+        run.point(
+            tokens=tokens.values,
+            token_starts=np.ascontiguousarray(tokens.starts, np.int64),
+            row_starts=begins,
+            first_samples=run.first_samples,
+            weight=parameters[self.weight],
+            shift=parameters[self.bias],
+            out=run.embedded.values,
+            runs=np.empty(run.workers * (width // projection.DROPPED + 4), np.int64),
+            scratch=np.empty(run.workers, self._dtype),
+        )
+        run.set(n_samples=len(lengths), width=width, n_out=n_out)
         return run
 
 
@@ -113,7 +109,7 @@ class _Run(parallel.Arguments):
     """One batch on its way."""
 
     def __init__(self, n_rows, begins, lengths, n_out, dtype):
-        super().__init__(np.zeros(projection.N_ARGUMENTS, np.int64), dtype)
+        super().__init__(projection.Product, dtype)
         self.n_rows, self.n_items = n_rows, -(-n_rows // projection.ROWS_AN_ITEM)
         self.embedded = Tokens(np.empty((n_rows, n_out), dtype), begins[:-1], lengths)
         firsts = np.arange(0, n_rows, projection.ROWS_AN_ITEM)

@@ -153,31 +153,35 @@ class Stem:
         items, longest = _items(counts, strides)
         own = np.zeros((2, len(lengths), n_features))
         workers = parallel.n_workers(n_jobs)
-        arguments = parallel.Arguments(np.zeros(convolution.N_ARGUMENTS, np.int64), self.dtype.name, workers)
         size = self.n_all_channels * (longest + reach) + GROUP * 64
-        kept = {
-            convolution.VALUES: values, convolution.STARTS: starts, convolution.LENGTHS: lengths,
-            convolution.CHANNEL_MEAN: scaling[0], convolution.CHANNEL_SCALE: scaling[1],
-            convolution.CHANNEL_FLOOR: self.channel_floor, convolution.DIFFERENCE_SCALE: self.difference_scale,
-            convolution.SAMPLE_MEAN: own[0], convolution.SAMPLE_SCALE: own[1],
-            convolution.DILATIONS: self.dilations, convolution.N_CHANNELS: self.n_channels,
-            convolution.CHANNELS: self.channels, convolution.WEIGHTS: self.weights, convolution.SLOPE: self.slope,
-            convolution.SHIFT: self.shift, convolution.FEATURE_MEAN: self.feature_mean,
-            convolution.FEATURE_SCALE: self.feature_scale, convolution.ITEMS: items, convolution.OUT: result,
-            convolution.OUT_STARTS: ends - counts, convolution.SCRATCH: np.empty(size * workers, self.dtype),
-        }  # fmt: skip
-        for entry, array in kept.items():
-            arguments.point(entry, array)
-        for entry, number in {
-            convolution.ARE_DOUBLE: values.dtype == np.float64, convolution.N_FEATURES: n_features,
-            convolution.IS_CAUSAL: self.is_causal, convolution.N_GROUPS: len(self.dilations),
-            convolution.MOST_CHANNELS: self.channels.shape[1], convolution.SCRATCH_SIZE: size,
-            convolution.WINDOW: window_steps(self.n_all_channels),
-            convolution.REACH_LEFT: reaches[0], convolution.REACH_RIGHT: reaches[1],
-        }.items():  # fmt: skip
-            arguments.set(entry, number)
-        arguments.share_out(convolution.measure_item, len(lengths))
-        arguments.share_out(kernel, len(items))
+        batch = parallel.Arguments(convolution.Batch, self.dtype.name, workers)
+        batch.point(
+            values=values,
+            starts=starts,
+            lengths=lengths,
+            channel_mean=scaling[0],
+            channel_scale=scaling[1],
+            sample_mean=own[0],
+            sample_scale=own[1],
+            items=items,
+            out=result,
+            out_starts=ends - counts,
+            scratch=np.empty(size * workers, self.dtype),
+            **{name: getattr(self, name) for name in _POINTED_TO},
+        )
+        batch.set(
+            is_double=values.dtype == np.float64,
+            n_features=n_features,
+            is_causal=self.is_causal,
+            n_groups=len(self.dilations),
+            most_channels=self.channels.shape[1],
+            window=window_steps(self.n_all_channels),
+            scratch_size=size,
+            reach_left=reaches[0],
+            reach_right=reaches[1],
+        )
+        batch.share_out(convolution.measure_item, len(lengths))
+        batch.share_out(kernel, len(items))
         return Tokens(result, ends - counts, counts)
 
     @property
@@ -186,6 +190,10 @@ class Stem:
         return n_channels(len(self.channel_floor), self.is_causal)
 
 
+_POINTED_TO = (
+    *("channel_floor", "difference_scale", "dilations", "n_channels", "channels", "weights", "slope", "shift"),
+    *("feature_mean", "feature_scale"),
+)
 STEM_PARTS = tuple(field.name for field in fields(Stem) if field.name not in ("is_causal", "stride"))
 """What a file holds of a stem."""
 
@@ -370,14 +378,15 @@ def measure_columns(table, weight, shares, n_jobs=None):
     """
     (n_rows, n_columns), workers = table.shape, parallel.n_workers(n_jobs)
     deviations, quantiles = np.empty((2, n_columns))
-    arguments = parallel.Arguments(np.zeros(columns.N_ARGUMENTS, np.int64), table.dtype.name, workers)
-    kept = {
-        columns.ROWS: table, columns.ROW_WEIGHTS: np.ascontiguousarray(weight, np.float64),
-        columns.SHARES: np.ascontiguousarray(shares, np.float64), columns.DEVIATIONS: deviations,
-        columns.QUANTILES: quantiles, columns.SCRATCH: np.empty(2 * n_rows * workers),
-    }  # fmt: skip
-    for entry, array in kept.items():
-        arguments.point(entry, array)
-    arguments.set(columns.N_ROWS, n_rows, columns.N_COLUMNS, n_columns)
+    arguments = parallel.Arguments(columns.Table, table.dtype.name, workers)
+    arguments.point(
+        rows=table,
+        weights=np.ascontiguousarray(weight, np.float64),
+        shares=np.ascontiguousarray(shares, np.float64),
+        deviations=deviations,
+        quantiles=quantiles,
+        scratch=np.empty(2 * n_rows * workers),
+    )
+    arguments.set(n_rows=n_rows, n_columns=n_columns)
     arguments.share_out(columns.column_item, n_columns)
     return deviations, quantiles

@@ -1,35 +1,52 @@
-"""The tape of a network: rows of integers for its steps, slots for what they read and write, named parameters."""
+"""The tape of a network: operations in order, slots for what they read and write, parameters and constants."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels import walk
-from .._kernels.walk import LOSS
+from .._kernels.walk import SLOT_GRANULE, Axis, Entry, Room
+
+DECAYED, FREE, FROZEN = "decayed", "free", "frozen"
+"""Groups of parameters, in the order in which they lie: weight decay pulls at the first; the last do not learn, have no
+gradient and no place in what an optimiser keeps."""
+
+GROUPS = (DECAYED, FREE, FROZEN)
+
+
+@dataclass(frozen=True)
+class SlotAxis:
+    """How many rows slots have: ``ceil(n_steps / stride)``, or one where `stride` is 0."""
+
+    number: int
+    stride: int
+
+    def count(self, lengths):
+        """Give the rows for sequences of some lengths."""
+        return -(-lengths // self.stride) if self.stride else lengths * 0 + 1
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for a vector of each step, or for one vector."""
+    """Room for rows of some numbers, as many as its axis says."""
 
     number: int
     width: int
-    per_step: bool
+    axis: SlotAxis
 
 
 @dataclass(frozen=True)
 class Parameter:
     """A named array within the flat parameters.
 
-    ``init`` is the standard deviation of its first values, or an array of them; `decayed` says whether weight decay
-    applies; `turned` whether the backward pass wants its transpose.
+    `rule` writes its first values, `group` is one of `GROUPS`, and `turned` says whether the backward pass wants its
+    transpose.
     """
 
     name: str
     shape: tuple
-    init: object
-    decayed: bool
+    rule: object
+    group: str
     turned: bool
 
     @property
@@ -37,114 +54,147 @@ class Parameter:
         return math.prod(self.shape)
 
 
-@dataclass
+@dataclass(frozen=True)
+class Constant:
+    """An array that operations read and nobody learns; ``give(network, n_rows)`` gives it for so many rows."""
+
+    number: int
+    give: object
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where parameters lie: offsets by name, how many decay, how many learn, and how many there are."""
+
+    offsets: dict
+    n_decayed: int
+    n_learned: int
+    size: int
+
+
 class Tape:
-    """Collects the steps of a network in the order in which they are taken."""
+    """Collects the operations of a network in the order in which they are computed.
 
-    slots: list = field(default_factory=list)
-    parameters: list = field(default_factory=list)
-    steps: list = field(default_factory=list)
-    names: dict = field(default_factory=dict)
-    scratch: int = 0
+    Attributes
+    ----------
+    once, steps : SlotAxis
+        One row, and a row a step.
+    """
 
-    def slot(self, width, *, per_step=True, name=None):
-        """Make room; a `name` lets `Network.forward` give it out."""
-        slot = Slot(len(self.slots), width, per_step)
+    def __init__(self):
+        self.slots, self.parameters, self.constants, self.operations = [], [], [], []
+        self.names, self.axes, self.scratch = {}, [], 0
+        self.once, self.steps = self.axis(0), self.axis(1)
+
+    def axis(self, stride):
+        """Give the axis with a row for so many steps."""
+        known = [axis for axis in self.axes if axis.stride == stride]
+        if not known:
+            self.axes.append(SlotAxis(len(self.axes), stride))
+        return known[0] if known else self.axes[-1]
+
+    def slot(self, width, *, axis=None, name=None):
+        """Make room, by default for a row a step; a `name` lets `Network.forward` give it out."""
+        slot = Slot(len(self.slots), width, axis or self.steps)
         self.slots.append(slot)
         if name is not None:
             self.names[name] = slot
         return slot
 
-    def parameter(self, name, shape, init, *, decayed=False, turned=False):
-        """Add a named parameter."""
-        self.parameters.append(Parameter(name, shape, init, decayed, turned))
+    def parameter(self, name, shape, rule, *, group=FREE, turned=False):
+        """Add a named parameter, and give its name."""
+        if group not in GROUPS:
+            raise ValueError(f"Parameter {name} has group={group!r}; there are {', '.join(GROUPS)}.")
+        self.parameters.append(Parameter(name, shape, rule, group, turned))
         return name
 
-    def step(self, kind, **fields):
-        """Add a step: `fields` are those of its kind, slots and parameters given as themselves and by name."""
-        wrong = set(kind.fields) - set(fields) - {"adds"} | (set(fields) - set(kind.fields))
+    def constant(self, give):
+        """Add a constant; see `Constant`."""
+        self.constants.append(Constant(len(self.constants), give))
+        return self.constants[-1]
+
+    def operation(self, kind, **fields):
+        """Add an operation: `fields` are those of its kind; slots and constants as themselves, parameters by name."""
+        names = kind.row.names
+        wrong = set(names) - set(fields) - {"adds"} | (set(fields) - set(names))
         if wrong:
-            raise TypeError(f"A step {kind.name} has the fields {kind.fields}; {sorted(wrong)} are missing or none.")
-        self.steps.append((kind, fields))
+            raise TypeError(f"An operation {kind.name} has the fields {names}; {sorted(wrong)} are missing or none.")
+        self.operations.append((kind, fields))
 
     @property
     def kinds(self):
         """The kinds that there are, in the order of their numbers."""
-        return list(dict.fromkeys(kind for kind, _ in self.steps))
+        return list(dict.fromkeys(kind for kind, _ in self.operations))
 
     def want_scratch(self, size):
-        """Ask for room whose content does not outlive a step."""
+        """Ask for room whose content does not outlive an operation."""
         self.scratch = max(self.scratch, size)
 
-    def offsets(self):
-        """Lay out the flat parameters: those that decay first. Gives name -> offset, and how many decay."""
-        ordered = [p for p in self.parameters if p.decayed] + [p for p in self.parameters if not p.decayed]
-        ends = np.cumsum([0] + [p.size for p in ordered])
-        n_decayed = sum(p.size for p in self.parameters if p.decayed)
-        return {p.name: int(end) for p, end in zip(ordered, ends[:-1], strict=True)}, n_decayed
+    def layout(self):
+        """Lay out the flat parameters, a group behind the other."""
+        ordered = sorted(self.parameters, key=lambda parameter: GROUPS.index(parameter.group))
+        ends = [0, *np.cumsum([p.size for p in ordered], dtype=object)]
+        n_decayed, n_free = (sum(p.size for p in ordered if p.group == group) for group in (DECAYED, FREE))
+        offsets = {p.name: end for p, end in zip(ordered, ends[:-1], strict=True)}
+        return Layout(offsets, n_decayed, n_decayed + n_free, ends[-1])
 
     def rows(self):
-        """Write the steps as integers: the number of its kind, then the fields of that."""
-        offsets, _ = self.offsets()
-        kinds = self.kinds
-        rows = np.zeros((len(self.steps), 1 + max(len(kind.fields) for kind in kinds)), np.int64)
-        for row, (kind, fields) in zip(rows, self.steps, strict=True):
-            row[0] = kinds.index(kind)
-            for i, name in enumerate(kind.fields, start=1):
-                value = fields.get(name, 0)
-                if isinstance(value, Slot):
-                    value = value.number
-                elif isinstance(value, str):
-                    value = offsets[value]
-                row[i] = value
-        self._mark_first_writers(rows)
+        """Write the operations as whole numbers: an `Entry`, then the fields of its kind."""
+        offsets, kinds = self.layout().offsets, self.kinds
+        rows = np.zeros((len(self.operations), len(Entry) + max(len(kind.row) for kind in kinds)), np.int64)
+        marks = self._first_writers()
+        for row, (kind, fields), adds in zip(rows, self.operations, marks, strict=True):
+            Entry.write(row, kind=kinds.index(kind), axis=fields["target"].axis.number)
+            numbers = {name: _number(value, offsets) for name, value in fields.items()} | adds
+            kind.row.write(row[len(Entry) :], **numbers)
         return rows
 
-    def _mark_first_writers(self, rows):
-        """Say of each step whether, backwards, it begins the gradient of what it reads or adds to it."""
-        begun, n_learned = set(), self.rows_until(LOSS)
-        for row, (kind, fields) in zip(rows[:n_learned][::-1], self.steps[:n_learned][::-1], strict=True):
+    def _first_writers(self):
+        """Say of each operation whether, backwards, it begins the gradient of what it reads or adds to it."""
+        n_learned = self.rows_until(self.names["loss"]) if "loss" in self.names else 0
+        begun, marks = set(), [{} for _ in self.operations]
+        for mark, (kind, fields) in zip(marks[:n_learned][::-1], self.operations[:n_learned][::-1], strict=True):
             if fields.get("adds") == -1:
                 continue
             for name in kind.reads:
                 slot = fields[name].number
-                if "adds" in kind.fields:
-                    row[1 + kind.fields.index("adds")] = slot in begun
+                if "adds" in kind.row.names:
+                    mark["adds"] = slot in begun
                 elif slot in begun:
                     raise ValueError(
-                        f"A step {kind.name} begins the gradient of its {name}, which a step behind it has begun "
-                        "already, and one of both would be lost; let it add to what is there."
+                        f"An operation {kind.name} begins the gradient of its {name}, which an operation behind it has "
+                        "begun already, and one of both would be lost; let it add to what is there."
                     )
                 begun.add(slot)
+        return marks
 
     def rows_until(self, slot):
-        """Count the steps up to the last that writes a slot, given by its number."""
-        writers = [
-            i
-            for i, (_, fields) in enumerate(self.steps, start=1)
-            if any(getattr(fields.get(name), "number", None) == slot for name in ("target", "loss"))
-        ]
+        """Count the operations up to the last that writes a slot."""
+        writers = [i for i, (_, fields) in enumerate(self.operations, start=1) if fields["target"] == slot]
         return max(writers, default=0)
 
-    def slot_table(self):
-        """Give each slot's place as (per rounded step, fixed), shape (n_slots, 2), and the size of all so."""
-        table = np.zeros((len(self.slots) + 1, 2), np.int64)
-        for slot in self.slots:
-            table[slot.number + 1] = table[slot.number]
-            table[slot.number + 1, int(not slot.per_step)] += slot.width if slot.per_step else _rounded(slot.width)
-        return table[:-1].copy(), table[-1]
+    def rooms(self):
+        """Give each slot's `Room` and each axis's `Axis`, as arrays of whole numbers."""
+        rooms = [Room.new(axis=s.axis.number, size=s.width if s.axis.stride else _rounded(s.width)) for s in self.slots]
+        return np.array(rooms), np.array([Axis.new(stride=axis.stride) for axis in self.axes])
+
+    def workspace(self, n_steps, *, backward):
+        """Give (numbers a worker needs, where gradients begin, where scratch begins) for a longest sequence."""
+        size = 0
+        for axis in self.axes:
+            widths = [slot.width for slot in self.slots if slot.axis is axis]
+            n_rows = _rounded(axis.count(n_steps))
+            size += sum(widths) * n_rows if axis.stride else sum(map(_rounded, widths))
+        scratch = 2 * size if backward else size
+        return scratch + _rounded(self.scratch), size, scratch
+
+
+def _number(value, offsets):
+    """Give what a row says of a field."""
+    if isinstance(value, Slot | Constant):
+        return value.number
+    return offsets[value] if isinstance(value, str) else value
 
 
 def _rounded(size):
-    return -(-size // walk.SLOT_GRANULE) * walk.SLOT_GRANULE
-
-
-def workspace_size(tape_size, n_steps, *, backward):
-    """Give (numbers a worker needs, where gradients begin, where scratch begins) for a longest sequence.
-
-    `tape_size` is (numbers of all slots a step, fixed numbers of all slots, numbers of scratch).
-    """
-    per_step, fixed, scratch_size = tape_size
-    size = per_step * _rounded(n_steps) + fixed
-    scratch = 2 * size if backward else size
-    return scratch + _rounded(scratch_size), size, scratch
+    return -(-size // SLOT_GRANULE) * SLOT_GRANULE

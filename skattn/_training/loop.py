@@ -38,7 +38,8 @@ def train(
     Parameters
     ----------
     network : Network
-        ``parameters``, ``n_decayed``, ``dtype``, ``loss_and_gradient``; to validate ``forward``, ``losses``.
+        ``parameters``, ``n_decayed``, ``n_learned``, ``dtype``, ``loss_and_gradient``; to validate ``forward`` and
+        ``losses``.
     data : Sequences
         ``starts``, ``lengths``, ``values`` and ``take(indices)``.
     target : ndarray of shape (n_samples, n_target) or None
@@ -132,7 +133,7 @@ def _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches):
 
 def _prepare_optimizer(network, settings, state):
     """Continue the optimiser's averages, unless another one is asked for."""
-    kind, parameters = OPTIMIZERS[settings.optimizer], network.parameters
+    kind, parameters = OPTIMIZERS[settings.optimizer], network.parameters[: network.n_learned]
     if type(state.optimizer) is not kind or not state.optimizer.fits(parameters):
         state.optimizer = kind(parameters.size, parameters.dtype)
     state.optimizer.alpha = float(settings.alpha)
@@ -159,7 +160,7 @@ def _run_epoch(network, data, target, weight, settings, state, n_batches, is_can
             raise _diverged(settings, state, f"loss={loss}, norm of the gradient={norm}")
         share = factor(state.n_plan_updates, state.plan_updates) * state.rate_scale
         rate = float(settings.learning_rate_init) * share
-        state.optimizer.step(network.parameters, gradient, rate, network.n_decayed)
+        state.optimizer.step(network.parameters[: network.n_learned], gradient, rate, network.n_decayed)
         state.n_updates += 1
         total += loss * len(batch)
     return total / len(weight)

@@ -1,0 +1,58 @@
+"""What stands at the head of a tape: the sequence, standardised, or its embedded tokens as they come."""
+
+from .jit import doubles, ints, kernel, real, reals
+from .operation import Call, Kind, d_slot, slot
+from .record import Record
+from .scaling import standard
+from .simd import at
+
+# `mean` and `scale` number constants of the tape.
+_StandardiseRow = Record("target", "width", "mean", "scale")
+_TakeRow = Record("target", "width")
+
+
+@kernel
+def standardise_forward(row: _StandardiseRow, call: Call):
+    """Give ``(x - mean) / scale`` of every feature of every step.
+
+    Steps have the precision that they came in. They are centred and scaled in double precision, and rounded after that:
+    a large offset, such as the time of day in seconds, would take all digits of float32.
+    """
+    width, begin, source, is_double = row.width, call.begin * row.width, call.source, call.is_double
+    mean, scale = doubles(ints(call.constants)[row.mean]), doubles(ints(call.constants)[row.scale])
+    target = slot(call, row.target)
+    for t in range(call.first, call.last):
+        for j in range(width):
+            i = t * width + j
+            target[i] = real(standard(source, is_double, begin + i, mean[j], scale[j]))
+
+
+@kernel
+def standardise_backward(row: _StandardiseRow, call: Call):
+    """Give no gradient: nothing before this learns."""
+
+
+STANDARDISE = Kind("standardise", standardise_forward, standardise_backward, _StandardiseRow, reads=())
+
+
+@kernel
+def take_forward(row: _TakeRow, call: Call):
+    """Give the rows as they came, in the precision of the network."""
+    first, n = call.first * row.width, (call.last - call.first) * row.width
+    source, target = at(reals(call.source), call.begin * row.width + first), at(slot(call, row.target), first)
+    for i in range(n):
+        target[i] = source[i]
+
+
+@kernel
+def take_backward(row: _TakeRow, call: Call):
+    """Give the gradient of the rows to who made them, where it is wanted."""
+    if call.d_source:
+        first, n = call.first * row.width, (call.last - call.first) * row.width
+        d_source, d_target = reals(call.d_source), at(d_slot(call, row.target), first)
+        d_source = at(d_source, call.begin * row.width + first)
+        for i in range(n):
+            d_source[i] = d_target[i]
+
+
+TAKE = Kind("take", take_forward, take_backward, _TakeRow, reads=())

@@ -1,0 +1,102 @@
+"""What decides a network's shape, and the tape that follows from it."""
+
+from dataclasses import dataclass, replace
+
+from . import layers
+from .losses import LOSSES
+from .stem import stem_width
+from .tape import Tape
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that decides a network's shape, resolved to plain values.
+
+    ``loss`` is a key of `losses.LOSSES`; `window` is a pair of steps that a query sees to its left and right, None for
+    all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is the length of the learned table of
+    positions; `hidden_fraction` the share of steps hidden for reconstruction; `label_smoothing` that of a label which
+    is spread over all of them.
+    """
+
+    n_features: int
+    n_outputs: int
+    loss: str
+    d_model: int
+    n_heads: int
+    n_kv_heads: int
+    d_head: int
+    d_value: int
+    n_layers: int
+    d_feedforward: int
+    position: str
+    max_steps: int
+    window: tuple
+    pooling: str | None
+    dropout: float = 0.0
+    hidden_fraction: float = 0.15
+    n_kernels: int = 0
+    stride: int = 1
+    embedding_dropout: float = 0.0
+    label_smoothing: float = 0.0
+
+    @property
+    def is_causal(self):
+        """Whether no step may see later ones."""
+        return self.window[1] == 0
+
+    @property
+    def d_input(self):
+        """Numbers of a step, or of a token where there is a stem."""
+        return stem_width(self.n_features, self.n_kernels, self.is_causal) if self.n_kernels else self.n_features
+
+    @property
+    def n_targets(self):
+        """Columns of a target: the label's index, or a number for each output; none for reconstruction."""
+        n_targets = LOSSES[self.loss].n_targets
+        return self.n_outputs if n_targets is None else n_targets
+
+
+def write_tape(architecture):
+    """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""
+    a, tape = architecture, Tape()
+    reconstructs = LOSSES[a.loss].reconstructs
+    if a.n_kernels:
+        source = stream = layers.embedded(tape, a.d_input, a.d_model)
+    else:
+        source = layers.standardised(tape, a.d_input)
+        stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+    if reconstructs:
+        layers.hidden_steps(tape, stream, a.hidden_fraction)
+    layers.POSITIONS[a.position](tape, stream, a)
+    for i in range(a.n_layers):
+        layers.attention(tape, stream, f"layers.{i}", a)
+        layers.feedforward(tape, stream, f"layers.{i}", a)
+    steps = layers.norm(tape, stream, "norm", slot="steps")
+    if reconstructs:
+        outputs = layers.linear(tape, steps, "head", a.n_features, slot="outputs")
+    else:
+        features = layers.pooling(tape, steps, a.pooling or "mean")
+        features = layers.dropout(tape, features, a.dropout)
+        deviation = layers.head_deviation(features, a)
+        outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
+    layers.loss(tape, a, outputs, source)
+    if reconstructs and a.pooling is not None:
+        # Features are not learned from: what comes after the loss has no gradient.
+        layers.pooling(tape, steps, a.pooling)
+    return tape
+
+
+def count_parameters(architecture):
+    """Give how many parameters a network has, before any is there."""
+    return _for_all_layers(architecture, lambda tape: tape.layout().size)
+
+
+def count_workspace(architecture, n_steps):
+    """Give how many numbers a sequence takes on its way forwards and back."""
+    return _for_all_layers(architecture, lambda tape: tape.workspace(n_steps, backward=True)[0])
+
+
+def _for_all_layers(architecture, measure):
+    """Measure the tape. Layers are alike, so a second one tells what each more would add, however many there are."""
+    one, two = (measure(write_tape(replace(architecture, n_layers=n))) for n in (1, 2))
+    return one + (architecture.n_layers - 1) * (two - one)
