@@ -4,13 +4,18 @@ Run: ``python examples/bench_step.py`` (``pip install torch`` for the other side
 A step is forward, backward, gradient clipping left out on both sides, and AdamW.
 """
 
+import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import bench_common as bench
 import numpy as np
 
+from skattn import SelfAttentionClassifier, ensemble
+from skattn._kernels import parallel
 from skattn._network.architecture import Architecture
 from skattn._network.network import Network
+from skattn._training.descent import Descent
 from skattn._training.optimizers import OPTIMIZERS
 
 SHAPES = [(32, 29, 12, 64, 4), (32, 100, 6, 64, 4), (64, 50, 3, 32, 4), (200, 64, 1, 64, 4), (16, 1000, 4, 64, 4)]
@@ -38,14 +43,12 @@ def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None):
     network = Network(architecture, np.float32)
     network.initialise(np.random.default_rng(0))
     optimizer = OPTIMIZERS["adamw"](network.parameters.size, network.dtype, 0.01)
-    target, weight = labels[:, None].astype(np.float32), np.full(n_samples, 1 / n_samples, np.float32)
-    ids = np.arange(n_samples)
-
-    def step():
-        _, gradient = network.loss_and_gradient(data, target, weight, ids=ids, seed=0, n_update=0, n_jobs=n_jobs)
-        optimizer.step(network.parameters, gradient, 1e-3, network.n_decayed)
-
-    return step
+    descent = Descent(optimizer, network.parameters, network.n_decayed, np.inf)
+    descent.plan([1e-3])
+    learner = network.learner(data, labels[:, None], seed=0, n_jobs=n_jobs)
+    batch = np.arange(n_samples), np.array([n_samples]), np.full(n_samples, 1 / n_samples)
+    plan = learner.plan(*batch, 0, descent)
+    return lambda: plan.run(0, 1)
 
 
 def torch_step(shape, n_layers, d_feedforward):
@@ -122,6 +125,53 @@ def threads():
     print(f"two threads beside one, {SHAPES[1]}: {one / two:.2f} times as fast")
 
 
+def outside():
+    """Time of an update that is not spent in compiled code, over whole fits at the default settings on one thread."""
+    print("\nTime outside compiled code, of a fit of one network in float32 on one thread\n")
+    bench.head("(sequences, steps, features)", "embedding", "updates", "update ms", "outside ms")
+    for shape, n_epochs in (((64, 20, 3), 300), ((2000, 50, 3), 8)):
+        generator = np.random.default_rng(0)
+        X, y = generator.normal(size=shape).astype(np.float32), generator.integers(0, 3, shape[0])
+        for embedding in ("random_convolution", "linear"):
+            fixed = {"embedding": embedding, "n_estimators": 1, "n_jobs": 1, "random_state": 0}
+            with stopwatch() as seconds:
+                SelfAttentionClassifier(**fixed, max_iter=2).fit(X, y)
+                model, before = SelfAttentionClassifier(**fixed, max_iter=n_epochs), dict(seconds)
+                model.fit(X, y)
+            n_updates = model._model.state.n_updates
+            total, inside = (1e3 * (seconds[name] - before[name]) / n_updates for name in ("training", "inside"))
+            bench.row(shape, embedding, n_updates, f"{total:.2f}", f"{total - inside:.3f}")
+
+
+@contextmanager
+def stopwatch():
+    """Measure the time in `train`, and of that what is spent in compiled code."""
+    seconds, region, train = {"training": 0.0, "inside": 0.0}, parallel._region, ensemble.train
+
+    def timed(name, function):
+        def call(*arguments, **options):
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                seconds[name] += time.perf_counter() - start
+
+        return call
+
+    def timed_train(*arguments, **options):
+        parallel._region = lambda parallel: timed("inside", region(parallel))
+        try:
+            return timed("training", train)(*arguments, **options)
+        finally:
+            parallel._region = region
+
+    ensemble.train = timed_train
+    try:
+        yield seconds
+    finally:
+        ensemble.train = train
+
+
 if __name__ == "__main__":
     bench.describe()
     bench.use_threads(2)
@@ -129,3 +179,4 @@ if __name__ == "__main__":
     compare("Two layers with feed-forward 2 * d_model", 2, 2)
     ragged()
     threads()
+    outside()

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skattn._kernels import parallel
+
 
 @dataclass
 class Rows:
@@ -61,6 +63,9 @@ class LinearNetwork:
     def losses(self, data, target, n_jobs=None):
         return self._losses_and_slopes(data, target)[0]
 
+    def learner(self, data, target, seed, n_jobs=None):
+        return PythonLearner(self, data, target, seed)
+
     def loss_and_gradient(self, data, target, weight, *, ids, seed, n_update, n_jobs=None):
         assert n_update == self.n_calls, "updates are counted from 0 without a gap"
         self.n_calls += 1
@@ -81,3 +86,29 @@ class LinearNetwork:
         slopes = np.exp(log_probabilities)
         slopes[chosen] -= 1
         return -log_probabilities[chosen], slopes
+
+
+class PythonLearner:
+    """Learns from one batch after another, in Python but for what is done after each gradient."""
+
+    def __init__(self, network, data, target, seed):
+        self.network, self.data, self.target, self.seed = network, data, target, seed
+
+    def plan(self, order, counts, weight, n_update, descent):
+        self.batches, self.weights = (np.split(part, np.cumsum(counts)[:-1]) for part in (order, weight))
+        self.gradient, self.loss = np.zeros_like(self.network.parameters), np.zeros(1, self.network.dtype)
+        once = np.zeros(len(counts), np.int64), np.ones(len(counts), np.int64)
+        self.stages = descent.stages(self.gradient, self.loss, np.ones(1), *once, 1)
+        self.n_update, self.stop = n_update, descent.stop
+        return self
+
+    def run(self, first, last):
+        for number in range(first, last):
+            batch, weight = self.batches[number], self.weights[number]
+            target = None if self.target is None else self.target[batch]
+            counters = {"ids": batch, "seed": self.seed, "n_update": self.n_update + number}
+            loss, gradient = self.network.loss_and_gradient(self.data.take(batch), target, weight, **counters)
+            self.loss[0], self.gradient[:] = loss, gradient
+            parallel.run_stages(self.stages[number], self.stop)
+            if self.stop[0]:
+                return

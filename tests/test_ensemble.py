@@ -9,7 +9,7 @@ from sklearn import config_context, get_config
 from sklearn.base import clone
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-from skattn._training import loop
+from skattn._network.learner import Plan
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
 
@@ -168,15 +168,15 @@ def test_a_killed_fit_goes_on_in_the_network_that_it_had_come_to(n_saved, tmp_pa
 @pytest.mark.parametrize(("n_jobs", "n_kept"), [(1, {2}), (2, {1, 2, 3})])
 def test_ctrl_c_keeps_the_networks_that_have_learned(n_jobs, n_kept, monkeypatch):
     """One after another the third has not begun; side by side that is a matter of chance."""
-    run_epoch, calls = loop._run_epoch, []
+    run, taken = Plan.run, []
 
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 5:
+    def interrupted(plan, first, last):
+        taken.extend(range(first, last))
+        if len(taken) > 12:  # two networks take six updates each
             raise KeyboardInterrupt
-        return run_epoch(*arguments)
+        run(plan, first, last)
 
-    monkeypatch.setattr(loop, "_run_epoch", interrupted)
+    monkeypatch.setattr(Plan, "run", interrupted)
     model = SelfAttentionClassifier(**SMALL, n_estimators=3, n_jobs=n_jobs)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y)

@@ -1,11 +1,11 @@
-"""Optimisers: against formulas written out, against torch, continued after pickling; clipping."""
+"""Optimisers: against formulas written out, against torch, continued after pickling."""
 
 import pickle
 
 import numpy as np
 import pytest
 
-from skattn._training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, clip_gradient
+from skattn._training.optimizers import OPTIMIZERS, SGD, Adam, AdamW
 
 N_PARAMETERS, N_DECAYED, RATE, ALPHA = 11, 7, 0.03, 0.2
 
@@ -159,27 +159,3 @@ def test_state_fits_only_parameters_of_its_size_and_dtype():
     assert optimizer.fits(np.zeros(3, dtype=np.float32))
     assert not optimizer.fits(np.zeros(5, dtype=np.float32))
     assert not optimizer.fits(np.zeros(3))
-
-
-def test_long_gradients_are_shortened_in_their_direction():
-    gradient = np.array([3.0, -4.0])
-    assert clip_gradient(gradient, 1.0) == 5.0
-    np.testing.assert_allclose(gradient, [0.6, -0.8], rtol=1e-15)
-
-
-@pytest.mark.parametrize("clip_norm", [5.0, 7.0, np.inf])
-def test_short_gradients_are_left_alone(clip_norm):
-    gradient = np.array([3.0, -4.0])
-    clip_gradient(gradient, clip_norm)
-    np.testing.assert_array_equal(gradient, [3.0, -4.0])
-
-
-def test_the_norm_of_a_huge_float32_gradient_does_not_overflow():
-    gradient = np.full(4, 1e30, dtype=np.float32)
-    assert clip_gradient(gradient, 1.0) == pytest.approx(2e30, rel=1e-6)
-    np.testing.assert_allclose(gradient, 0.5, rtol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_norm_tells_of_a_gradient_that_is_not_finite(bad):
-    assert not np.isfinite(clip_gradient(np.array([1.0, bad, 2.0]), 1.0))

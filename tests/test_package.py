@@ -39,7 +39,7 @@ PAIRS = [
 ]
 TESTED_ELSEWHERE = {
     **dict.fromkeys(PAIRS, "walk"),
-    **dict.fromkeys(["layers", "losses", "runner", "shares"], "network"),
+    **dict.fromkeys(["layers", "losses", "learner", "runner", "shares", "walking"], "network"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
@@ -51,7 +51,7 @@ TESTED_ELSEWHERE = {
     "_storage": "storage",
     "checks": "persistence",
     "_overflow": "numbers",
-    **dict.fromkeys(["columns", "convolution", "projection", "projector"], "stem"),
+    **dict.fromkeys(["columns", "convolution", "projection", "projector", "tokenising"], "stem"),
     "fitted": "base",
     "model": "ensemble",
     "sizes": "parameters",

@@ -186,7 +186,7 @@ def test_gradient_is_the_slope(embedding_dropout):
 @pytest.mark.parametrize("lengths", [(31, 32), (1500, 31)])
 def test_features_are_dropped_in_blocks_for_a_whole_batch_and_anew_in_each_update(lengths):
     problem = Problem(lengths[:1], embedding_dropout=0.5, **STEM)
-    rows = [problem.loss_and_gradient(n_update=n)[1][problem.network._projector.weight] for n in range(3)]
+    rows = [problem.loss_and_gradient(n_update=n)[1][problem.network.projector.weight] for n in range(3)]
     dropped = [~row.reshape(-1, problem.network.architecture.d_model).any(axis=1) for row in rows]
     for some in dropped:
         assert 0.2 < some.mean() < 0.8
@@ -194,7 +194,7 @@ def test_features_are_dropped_in_blocks_for_a_whole_batch_and_anew_in_each_updat
             assert len(set(some[first : first + 16])) == 1, "kernels of a group are dropped together"
     assert np.any(dropped[0] != dropped[1]) and np.any(dropped[0] != dropped[2])
     problem = Problem(lengths, embedding_dropout=0.5, **STEM)
-    of_two = problem.loss_and_gradient()[1][problem.network._projector.weight]
+    of_two = problem.loss_and_gradient()[1][problem.network.projector.weight]
     assert np.any(of_two.reshape(len(dropped[0]), -1).any(axis=1) == dropped[0]), "the batch decides what is dropped"
 
 
@@ -212,9 +212,9 @@ def test_the_embedding_is_that_of_any_order():
     """Tokens that lie behind each other are multiplied together, others alone: the bits are the same."""
     network = make_network(np.float32, **STEM)
     tokens = network.tokens(make_batch(dtype=np.float32))
-    expected = network._projector.forward(network.parameters, tokens, 1).values
+    expected = network.projector.forward(network.parameters, tokens, 1).values
     order = np.random.default_rng(0).permutation(len(LENGTHS))
-    found = network._projector.forward(network.parameters, tokens.take(order), 2).values
+    found = network.projector.forward(network.parameters, tokens.take(order), 2).values
     begins = np.cumsum(tokens.lengths) - tokens.lengths
     wanted = [expected[begins[i] : begins[i] + tokens.lengths[i]] for i in order]
     np.testing.assert_array_equal(found, np.concatenate(wanted))

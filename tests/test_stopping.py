@@ -30,7 +30,8 @@ def count_epochs(settings, losses=None, scores=None, n_batches=N_BATCHES, plan_u
             network.parameters[:] = scores[epoch]
         state.n_epochs += 1
         state.n_updates += n_batches
-        if watch.is_done(1.0 if losses is None else losses[epoch], watch.score()):
+        loss = 1.0 if losses is None else losses[epoch]
+        if watch.is_done(loss, watch.score(), state.n_plan_updates):
             watch.restore_best()
             return epoch + 1, network.parameters[0]
     watch.restore_best()
@@ -95,7 +96,7 @@ def test_of_equal_scores_the_later_parameters_are_kept():
     watch = Watch(network, settings, TrainingState(0), (None, None, None, lambda network: 0.5), N_BATCHES)
     for value in (1.0, 2.0):
         network.parameters[:] = value
-        watch.is_done(1.0, watch.score())
+        watch.is_done(1.0, watch.score(), 0)
     network.parameters[:] = 3.0
     watch.restore_best()
     assert network.parameters[0] == 2.0
@@ -114,7 +115,7 @@ def test_a_worse_continuation_cannot_lose_what_was_learned():
     network.parameters[:] = 0.9
     watch = Watch(network, settings, state, VALIDATION, N_BATCHES)
     network.parameters[:] = 0.4
-    watch.is_done(1.0, watch.score())
+    watch.is_done(1.0, watch.score(), 0)
     watch.restore_best()
     assert network.parameters[0] == 0.9
 
@@ -146,6 +147,6 @@ def test_of_losses_that_may_be_equal_the_later_parameters_are_kept(later, kept):
     watch = Watch(network, Settings(early_stopping=True), TrainingState(0), (None, None, None, None), N_BATCHES)
     for loss in (1.0, later):
         network.parameters[:] = loss
-        watch.is_done(1.0, watch.score())
+        watch.is_done(1.0, watch.score(), 0)
     watch.restore_best()
     assert network.parameters[0] == kept

@@ -1,7 +1,8 @@
 """How many threads run, and where a parallel region is not safe.
 
-There is one region in the library: workers take numbered items, each the next that nobody has taken. What an item
-computes depends on its number alone, so results do not depend on how many workers there are or who takes what.
+There is one region in the library: stage by stage, workers take numbered items, each the next that nobody has taken.
+What an item computes depends on its number alone, so results do not depend on how many workers there are or who takes
+what.
 """
 
 import multiprocessing
@@ -20,6 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .jit import ints, invoke_item, region
+from .record import Record
 
 
 @intrinsic
@@ -32,12 +34,31 @@ def _take(typing_context, counter):
     return types.int64(counter), generate
 
 
-def _share_out(function, arguments, n_items, n_workers, counter):
-    for worker in prange(n_workers):
-        taken = _take(ints(counter))
-        while taken < n_items:
-            invoke_item(function, ints(arguments), taken, worker)
+Stage = Record("function", "arguments", "n_items", "n_workers")
+"""A kernel of items, what it is told, how many items there are, and the threads that may share them."""
+
+_STAGE_SIZE = len(Stage)
+_stage = Stage.cast
+
+
+def _share_out(stages, n_stages, n_workers, counter, stop):
+    """Run stages one after another, until there are no more or one of them has set `stop`."""
+    for number in range(n_stages):
+        stage = _stage(stages + number * 8 * _STAGE_SIZE)
+        function, arguments, n_items = stage.function, stage.arguments, stage.n_items
+        workers = min(n_workers, stage.n_workers, n_items)
+        if ints(stop)[0]:
+            return
+        if workers <= 1:
+            for item in range(n_items):
+                invoke_item(function, ints(arguments), item, 0)
+            continue
+        ints(counter)[0] = 0
+        for worker in prange(workers):
             taken = _take(ints(counter))
+            while taken < n_items:
+                invoke_item(function, ints(arguments), taken, worker)
+                taken = _take(ints(counter))
 
 
 class _Team(threading.local):
@@ -202,6 +223,17 @@ class Arguments:
         run(kernel, self.dtype, self.array, int(n_items), self.workers)
 
 
+def write_stages(kernel, dtype, records, step, n, n_items, n_workers):
+    """Write `n` stages of a kernel whose records lie `step` bytes apart."""
+    return Stage.write(
+        np.empty((n, len(Stage)), np.int64),
+        function=kernel.address(dtype),
+        arguments=address(records) + step * np.arange(n),
+        n_items=n_items,
+        n_workers=n_workers,
+    )
+
+
 def run(kernel, dtype, arguments, n_items, workers):
     """Call ``kernel(arguments, item, worker)`` for each item below `n_items`.
 
@@ -214,11 +246,25 @@ def run(kernel, dtype, arguments, n_items, workers):
     n_items, workers : int
         With one worker no thread is started. There may be fewer, where other Python threads have regions open.
     """
-    counter = np.zeros(1, np.int64)
-    function, arguments, counted = kernel.address(dtype), address(arguments), address(counter)
-    workers = _take_threads(min(workers, n_items))
+    numbers = kernel.address(dtype), address(arguments), n_items, min(workers, n_items)
+    run_stages(np.array(numbers, np.int64), np.zeros(1, np.int64))
+
+
+def run_stages(stages, stop):
+    """Run stages one after another, without the interpreter.
+
+    Parameters
+    ----------
+    stages : ndarray of int64
+        Records `Stage`.
+    stop : ndarray of int64, shape (1,)
+        Stages run while this is 0; one of them may change it.
+    """
+    n_stages, counter = stages.size // _STAGE_SIZE, np.zeros(1, np.int64)
+    workers = _take_threads(int(stages.reshape(-1, _STAGE_SIZE)[:, Stage.index["n_workers"]].max(initial=1)))
+    given = address(stages), n_stages, workers, address(counter), address(stop)
     if workers == 1:
-        _region(parallel=False)(function, arguments, n_items, workers, counted)
+        _region(parallel=False)(*given)
         return
     before = numba.get_num_threads()
     # A region wakes all of numba's threads, also those that it has no work for. Their number stays the same from region
@@ -227,7 +273,7 @@ def run(kernel, dtype, arguments, n_items, workers):
     try:
         if team < before:
             numba.set_num_threads(team)
-        _region(parallel=True)(function, arguments, n_items, workers, counted)
+        _region(parallel=True)(*given)
     finally:
         if team < before:
             numba.set_num_threads(before)

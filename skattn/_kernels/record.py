@@ -49,11 +49,18 @@ class Record:
         return self.write(np.zeros(len(self), np.int64), **numbers)
 
     def write(self, array, **numbers):
-        """Write some fields of a record, whose array is given back; a name that is no field raises KeyError."""
+        """Write some fields of a record, or of many that are rows of an array; what is no field raises KeyError.
+
+        Of many, a number is for all, or there is one for each. The array is given back.
+        """
         for name, number in numbers.items():
             target = array.view(np.float64) if name in self._doubles else array
-            target[self.index[name]] = number
+            target[..., self.index[name]] = number
         return array
+
+    def repeat(self, array, n):
+        """Give so many copies of a record, each a row."""
+        return np.tile(array, (n, 1))
 
 
 def _cast_to(struct):

@@ -1,11 +1,8 @@
-"""From the gradients of a batch's shares to moved parameters: their sum and size, Adam's step, transposed matrices."""
+"""From the gradients of a batch's shares to moved parameters: their sum and size, an optimiser's step, transposes."""
 
 import math
 
-import numpy as np
-
-from . import parallel
-from .jit import Int, doubles, ints, kernel, real, reals
+from .jit import Double, Int, Reals, doubles, ints, kernel, real, reals
 from .matmul import transpose
 from .record import Record
 from .reduce import add_squares
@@ -13,17 +10,26 @@ from .simd import at
 
 # Parameters that one item works on.
 BLOCK = 4096
-# Its `name` takes NumPy longer than all of Adam's step takes a small network.
-_PRECISIONS = {"f": "float32", "d": "float64"}
 
 Sum = Record("gradients", "n_shares", "size", "total")
 Turn = Record("weights", "transposed", "matrices")
 Matrix = Record("offset", "n_rows", "n_columns")
-_Squares = Record("vector", "size", "sums")
-_Adam = Record(
-    *("parameters", "gradient", "mean", "mean_square", "size", "n_decayed"),
-    doubles=("keep_mean", "keep_square", "epsilon", "rate", "shrink"),
+Squares = Record("vector", "size", "sums")
+Judgement = Record(
+    # Sums of squares of the gradient; loss and weight of each sequence of the batch.
+    *("sums", "n_sums", "losses", "weights", "n_losses"),
+    # What came of it: the loss of the batch, the norm, what the gradient is multiplied by, updates so far, and the end.
+    *("loss", "norm", "factor", "n_done", "stop"),
+    doubles=("most",),
 )
+"""What `judge_item` is told."""
+
+_MOVED = ("parameters", "gradient", "factor", "size", "n_decayed")
+AdamStep = Record(
+    *(*_MOVED, "mean", "mean_square"),
+    doubles=("keep_mean", "keep_square", "epsilon", "rate", "shrink", "penalty"),
+)
+SGDStep = Record(*(*_MOVED, "velocity"), doubles=("momentum", "rate", "penalty"))
 _N_MATRIX = len(Matrix)
 
 
@@ -51,23 +57,53 @@ def turn_item(turn: Turn, item: Int, worker: Int):
 
 
 @kernel
-def _square_item(squares: _Squares, item: Int, worker: Int):
+def square_item(squares: Squares, item: Int, worker: Int):
     """Add up the squares of a block in double precision: those of float32 overflow early."""
     first, last, sums = item * BLOCK, min((item + 1) * BLOCK, squares.size), doubles(squares.sums)
     sums[item] = add_squares(at(reals(squares.vector), first), last - first)
 
 
 @kernel
-def _adam_item(adam: _Adam, item: Int, worker: Int):
+def judge_item(judgement: Judgement, item: Int, worker: Int):
+    """Weigh a batch's losses, and say what its gradient is to be multiplied by: so that its norm is at most `most`.
+
+    Where either is not finite nothing is moved any more (Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, Algorithm 1).
+    """
+    losses, weights, loss = reals(judgement.losses), doubles(judgement.weights), 0.0
+    for i in range(judgement.n_losses):
+        loss += losses[i] * weights[i]
+    norm, most = math.sqrt(_add_exactly(judgement)), judgement.most
+    doubles(judgement.loss)[0], doubles(judgement.norm)[0] = loss, norm
+    if math.isfinite(loss) and math.isfinite(norm):
+        doubles(judgement.factor)[0] = most / norm if norm > most else 1.0
+        ints(judgement.n_done)[0] += 1
+    else:
+        ints(judgement.stop)[0] = 1
+
+
+@kernel
+def _add_exactly(judgement: Judgement) -> Double:
+    """Add up sums of squares, and what rounding takes from that (Knuth, TAOCP 2, section 4.2.2, Theorem B)."""
+    sums, total, lost = doubles(judgement.sums), 0.0, 0.0
+    for i in range(judgement.n_sums):
+        after = total + sums[i]
+        added = after - total
+        lost += (total - (after - added)) + (sums[i] - added)
+        total = after
+    return total + lost if math.isfinite(total) else total
+
+
+@kernel
+def adam_item(adam: AdamStep, item: Int, worker: Int):
     """Update both averages of a block and step along their ratio, in one pass."""
     first, last = item * BLOCK, min((item + 1) * BLOCK, adam.size)
     parameters, gradient = at(reals(adam.parameters), first), at(reals(adam.gradient), first)
     mean, mean_square = at(reals(adam.mean), first), at(reals(adam.mean_square), first)
     keep_mean, keep_square, epsilon = real(adam.keep_mean), real(adam.keep_square), real(adam.epsilon)
     rest_mean, rest_square = real(1 - adam.keep_mean), real(1 - adam.keep_square)
-    rate, shrink = real(adam.rate), real(adam.shrink)
-    n_shrunk = min(max(adam.n_decayed - first, 0), last - first)
-    for i in range(n_shrunk):
+    rate, shrink, n_decayed = real(adam.rate), real(adam.shrink), min(max(adam.n_decayed - first, 0), last - first)
+    _prepare(parameters, gradient, last - first, n_decayed, doubles(adam.factor)[0], adam.penalty)
+    for i in range(n_decayed):
         parameters[i] *= shrink
     for i in range(last - first):
         slope = gradient[i]
@@ -76,40 +112,26 @@ def _adam_item(adam: _Adam, item: Int, worker: Int):
         parameters[i] -= rate * mean[i] / (math.sqrt(mean_square[i]) + epsilon)
 
 
-def norm(vector):
-    """Give the Euclidean norm of a vector, added up in one order whatever the threads, in float64."""
-    n_items = -(-vector.size // BLOCK)
-    sums = np.empty(n_items)
-    arguments = _Squares.new(vector=parallel.address(vector), size=vector.size, sums=parallel.address(sums))
-    parallel.run(_square_item, _PRECISIONS[vector.dtype.char], arguments, n_items, 1)
-    return math.sqrt(math.fsum(sums)) if np.isfinite(sums).all() else float(sums.sum())
+@kernel
+def sgd_item(sgd: SGDStep, item: Int, worker: Int):
+    """Accelerate a block, then move it to where the momentum will have carried it."""
+    first, last = item * BLOCK, min((item + 1) * BLOCK, sgd.size)
+    parameters, gradient = at(reals(sgd.parameters), first), at(reals(sgd.gradient), first)
+    velocity, momentum, rate = at(reals(sgd.velocity), first), real(sgd.momentum), real(sgd.rate)
+    n_decayed = min(max(sgd.n_decayed - first, 0), last - first)
+    _prepare(parameters, gradient, last - first, n_decayed, doubles(sgd.factor)[0], sgd.penalty)
+    for i in range(last - first):
+        slope = rate * gradient[i]
+        velocity[i] = momentum * velocity[i] - slope
+        parameters[i] += momentum * velocity[i] - slope
 
 
-def adam(parameters, gradient, mean, mean_square, *, keep_mean, keep_square, epsilon, rate, shrink, n_decayed):
-    """Take Adam's step: every vector of shape (n_parameters,), all but `gradient` changed in place.
-
-    Parameters
-    ----------
-    parameters, gradient, mean, mean_square : ndarray of shape (n_parameters,)
-    keep_mean, keep_square : float
-        Shares of the averages that stay.
-    epsilon, rate : float
-        ``parameters -= rate * mean / (sqrt(mean_square) + epsilon)``; bias corrections are the caller's.
-    shrink : float
-        What the first `n_decayed` parameters are multiplied by before.
-    n_decayed : int
-    """
-    arguments = _Adam.new(
-        parameters=parallel.address(parameters),
-        gradient=parallel.address(gradient),
-        mean=parallel.address(mean),
-        mean_square=parallel.address(mean_square),
-        size=parameters.size,
-        n_decayed=n_decayed,
-        keep_mean=keep_mean,
-        keep_square=keep_square,
-        epsilon=epsilon,
-        rate=rate,
-        shrink=shrink,
-    )
-    parallel.run(_adam_item, _PRECISIONS[parameters.dtype.char], arguments, -(-parameters.size // BLOCK), 1)
+@kernel
+def _prepare(parameters: Reals, gradient: Reals, n: Int, n_decayed: Int, factor: Double, penalty: Double):
+    """Shorten a gradient, and add that of ``penalty / 2 * sum(parameters[:n_decayed] ** 2)``."""
+    if factor != 1.0:
+        for i in range(n):
+            gradient[i] *= real(factor)
+    if penalty != 0.0:
+        for i in range(n_decayed):
+            gradient[i] += real(penalty) * parameters[i]

@@ -6,6 +6,7 @@ import numpy as np
 
 from .architecture import Architecture, write_tape
 from .checks import check_network, damaged
+from .learner import Learner
 from .projector import Projector
 from .runner import Runner
 from .stem import Stem, Tokens
@@ -40,14 +41,14 @@ class Network:
         self._tape = write_tape(self.architecture)
         self._layout = self._tape.layout()
         a, sizes, offsets = self.architecture, {p.name: p.size for p in self._tape.parameters}, self._layout.offsets
-        self._projector, first_weight = None, 0
+        self.projector, first_weight = None, 0
         if a.n_kernels:
             weight, bias = (
                 slice(offsets[name], offsets[name] + sizes[name]) for name in ("embedding.weight", "embedding.bias")
             )
-            self._projector = Projector(weight, bias, a.d_input, a.d_model, a.embedding_dropout, self.dtype.name)
+            self.projector = Projector(weight, bias, a.d_input, a.d_model, a.embedding_dropout, self.dtype.name)
             first_weight = weight.stop
-        self._runner = Runner(self._tape, self.dtype.name, first_weight)
+        self.runner = Runner(self._tape, self.dtype.name, first_weight)
 
     @property
     def n_decayed(self):
@@ -120,19 +121,17 @@ class Network:
         result : ndarray of shape (n_samples, width), or (sum of lengths, width) where the slot has a row a step
         """
         return np.concatenate(
-            [self._runner.forward(self, block, name, n_jobs) for block, _ in self._embedded(data, n_jobs)]
+            [self.runner.forward(self, block, name, n_jobs) for block, _ in self._embedded(data, n_jobs)]
         )
 
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
-        self._runner.release()
-        if self._projector:
-            self._projector.release()
+        self.runner.release()
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
         parts = [
-            self._runner.forward(self, block, "loss", n_jobs, target=None if target is None else target[samples])
+            self.runner.forward(self, block, "loss", n_jobs, target=None if target is None else target[samples])
             for block, samples in self._embedded(data, n_jobs)
         ]
         return np.concatenate(parts)[:, 0].astype(np.float64)
@@ -159,7 +158,7 @@ class Network:
             return [(data, slice(None))]
         blocks = [slice(None)] if isinstance(data, Tokens) else self.stem.blocks(data)
         tokens = ((self.tokens(data if len(blocks) == 1 else data.take(block), n_jobs), block) for block in blocks)
-        return ((self._projector.forward(self.parameters, some, n_jobs), block) for some, block in tokens)
+        return ((self.projector.forward(self.parameters, some, n_jobs), block) for some, block in tokens)
 
     def loss_and_gradient(self, data, target, weight, *, ids, seed, n_update, n_jobs=None):
         """Give the weighted sum of the losses of a batch and its gradient.
@@ -180,13 +179,13 @@ class Network:
         gradient : ndarray of shape (n_learned,)
             Overwritten by the next call.
         """
-        draws = ids, seed, n_update
-        if self.stem is None:
-            losses, gradient = self._runner.learn(self, data, target, weight, *draws, n_jobs)
-        else:
-            run = self._projector.learn(self.parameters, self.tokens(data, n_jobs), seed, n_update, n_jobs)
-            d_embedded = np.empty_like(run.embedded.values)
-            given = run.embedded, target, weight
-            losses, gradient = self._runner.learn(self, *given, *draws, n_jobs, d_source=d_embedded)
-            self._projector.backward(run, d_embedded, gradient)
-        return float(np.sum(losses.astype(np.float64) * weight)), gradient
+        learner = Learner(self, data, target, seed, n_jobs)
+        weight = np.asarray(weight, np.float64)
+        batch = np.arange(len(weight)), np.array([len(weight)])
+        plan = learner.plan(*batch, weight, n_update, None, ids=np.asarray(ids, np.int64))
+        plan.run(0, 1)
+        return float(np.sum(plan.losses.astype(np.float64) * weight)), learner.gradient
+
+    def learner(self, data, target, seed, n_jobs=None):
+        """Give what learns from many batches at once; see `Learner`."""
+        return Learner(self, data, target, seed, n_jobs)

@@ -3,15 +3,13 @@
 import numpy as np
 
 from .._kernels import parallel, update, walk
-from .._kernels.operation import JUDGE, LEARN, TRANSFORM
+from .._kernels.operation import JUDGE, TRANSFORM
 from .shares import MOST_SHARES, STEPS_A_SHARE, TOKENS_A_SHARE, count_parts, cut, part_long_ones
 
 # Multiplications that a thread has at least: waking one up costs some microseconds, much more on a busy machine.
-_WORK_A_WORKER = 1 << 22
-# Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
-_WORTH_A_REGION = 1 << 20
-# Bytes of workspace that are kept for the next call, and for the next batch while learning.
-_KEPT_BYTES, _KEPT_BYTES_LEARNING = 1 << 24, 1 << 28
+WORK_A_WORKER = 1 << 22
+# Bytes of workspace that are kept for the next call.
+_KEPT_BYTES = 1 << 24
 
 
 class Runner:
@@ -30,15 +28,15 @@ class Runner:
         layout = tape.layout()
         self.n_learned = layout.n_learned
         self._arrays = rows, rooms, axes = tape.rows(), *tape.rooms()
-        self._matrices = np.array(
+        self.matrices = np.array(
             [
                 update.Matrix.new(offset=layout.offsets[p.name], n_rows=p.shape[0], n_columns=p.shape[1])
                 for p in tape.parameters
                 if p.turned
             ]
         )
-        self._tables = {}
-        self._ends = {slot.number: tape.rows_until(slot) for slot in tape.names.values()}
+        self._tables, self._nothing = {}, np.zeros(0, dtype)
+        self.ends = {name: tape.rows_until(slot) for name, slot in tape.names.items()}
         self.call_size = walk.call_size(len(rooms), len(axes))
         self.fixed = walk.Pass.new(
             **{
@@ -55,7 +53,7 @@ class Runner:
         """Give what stands in the slot `name` after a forward pass; a target is for the slot of the loss."""
         slot = self.tape.names[name]
         purpose = JUDGE if name == "loss" else TRANSFORM
-        run = _Batch(self, network, data, purpose, self._ends[slot.number], n_jobs)
+        run = _Batch(self, network, data, purpose, self.ends[name], n_jobs)
         counts = slot.axis.count(run.lengths)
         ends = np.cumsum(counts)
         result = np.empty((int(ends[-1]), slot.width), self.dtype)
@@ -67,25 +65,6 @@ class Runner:
         run.forward()
         self._keep(run.workspace, _KEPT_BYTES)
         return result
-
-    def learn(self, network, data, target, weight, ids, seed, n_update, n_jobs, d_source=None):
-        """Give the losses of a batch and the gradient of their weighted sum; that of the input goes into `d_source`."""
-        run = _Batch(self, network, data, LEARN, self._ends[self.tape.names["loss"].number], n_jobs)
-        losses = np.empty(run.n_samples, self.dtype)
-        run.point(
-            losses=losses,
-            ids=np.ascontiguousarray(ids, np.int64),
-            sample_weights=np.ascontiguousarray(weight, self.dtype),
-        )
-        run.want(target)
-        run.set(seed=seed, update=n_update)
-        if d_source is not None:
-            run.point(d_source=d_source)
-        self._turn(network, run.workers)
-        run.point(transposed=self._transposed)
-        n_shares = run.learn()
-        self._keep(run.workspace, _KEPT_BYTES_LEARNING)
-        return losses, self._sum(n_shares, run.workers)
 
     def compile(self, *, backward):
         """Point to the addresses of one kernel of each pair, compiling those that the tape uses."""
@@ -100,10 +79,15 @@ class Runner:
         """Give the constants of the tape for sequences of up to so many rows, each as kernels take it."""
         return [np.ascontiguousarray(constant.give(network, n_rows)) for constant in self.tape.constants]
 
+    def room(self, name, size):
+        """Give room for so many numbers, the same again where it is asked for again; `release` gives all back."""
+        if self._rooms.get(name, self._nothing).size < size:
+            self._rooms[name] = np.zeros(size, self.dtype)
+        return self._rooms[name][:size]
+
     def release(self):
         """Give back the room that learning took."""
-        self._idle = []
-        self._transposed = self._gradients = self._total = np.zeros(0, self.dtype)
+        self._idle, self._rooms = [], {}
 
     def _keep(self, workspace, most):
         self._idle = [workspace] if workspace.nbytes <= most else []
@@ -114,50 +98,23 @@ class Runner:
             # Popping is atomic, so two Python threads never get the same room.
             idle = self._idle.pop()
         except IndexError:
-            idle = self._transposed[:0]
+            idle = self._nothing
         return idle if idle.size >= size else np.empty(size, self.dtype)
-
-    def gradients(self, n_shares):
-        """Give room for the gradient of each share."""
-        size = n_shares * (self.n_learned - self.first_weight)
-        if self._gradients.size < size:
-            self._gradients = np.empty(size, self.dtype)
-        return self._gradients
-
-    def _turn(self, network, workers):
-        if self._transposed.size != network.parameters.size:
-            self._transposed = np.zeros_like(network.parameters)
-            self._total = np.zeros(self.n_learned, self.dtype)
-        workers = workers if self._transposed.size >= _WORTH_A_REGION else 1
-        turn = parallel.Arguments(update.Turn, self.dtype, workers)
-        turn.point(weights=network.parameters, transposed=self._transposed, matrices=self._matrices)
-        turn.share_out(update.turn_item, len(self._matrices))
-
-    def _sum(self, n_shares, workers):
-        total = self._total[self.first_weight :]
-        add = parallel.Arguments(update.Sum, self.dtype, workers if n_shares * total.size >= _WORTH_A_REGION else 1)
-        add.point(gradients=self._gradients, total=total)
-        add.set(n_shares=n_shares, size=total.size)
-        add.share_out(update.sum_item, -(-total.size // update.BLOCK))
-        return self._total
 
 
 class _Batch(parallel.Arguments):
     """One batch on its way through the tape."""
 
     def __init__(self, runner, network, data, purpose, n_rows, n_jobs):
-        self._runner, self._learns = runner, purpose == LEARN
         runner.compile(backward=False)
-        if self._learns:
-            runner.compile(backward=True)
         super().__init__(walk.Pass, runner.dtype, array=runner.fixed.copy())
         self.lengths = np.ascontiguousarray(data.lengths, np.int64)
-        work = self.lengths.sum() * (network.parameters.size - runner.first_weight) * (3 if self._learns else 1)
-        self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // _WORK_A_WORKER))
+        work = self.lengths.sum() * (network.parameters.size - runner.first_weight)
+        self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // WORK_A_WORKER))
         self.n_samples, self._n_rows = len(self.lengths), n_rows
         self._least = STEPS_A_SHARE if network.stem is None else TOKENS_A_SHARE
         longest = int(self.lengths.max())
-        size, d_values, scratch = runner.tape.workspace(longest, backward=self._learns)
+        size, d_values, scratch = runner.tape.workspace(longest, backward=False)
         self.workspace = runner.take_workspace(size * self.workers)
         constants = runner.constants(network, longest)
         self._kept += constants
@@ -192,23 +149,6 @@ class _Batch(parallel.Arguments):
             self.share_out(walk.forward_item, self._cut(whole, MOST_SHARES * 16))
         for sample in long:
             self._forward_long(sample)
-
-    def learn(self):
-        """Carry the batch forwards and back; gives how many shares of gradient there are."""
-        whole, long = part_long_ones(self.lengths)
-        n_whole = self._cut(whole, MOST_SHARES)
-        n_shares = max([n_whole, *(count_parts(self.lengths[sample]) for sample in long)])
-        gradients = self._runner.gradients(n_shares)
-        self.point(gradients=gradients)
-        self.share_out(walk.learn_item, n_whole)
-        size = self._runner.n_learned - self._runner.first_weight
-        gradients[n_whole * size : n_shares * size] = 0
-        for sample in long:
-            n_parts = self._forward_long(sample)
-            for row in range(self._n_rows - 1, -1, -1):
-                self.set(long_row=row)
-                self.share_out(walk.part_backward_item, n_parts)
-        return n_shares
 
     def _cut(self, whole, most):
         """Cut whole sequences into shares, and give how many there are."""

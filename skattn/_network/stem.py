@@ -146,43 +146,48 @@ class Stem:
     def _run(self, kernel, data, scaling, counts, strides, width, n_jobs):
         """Compute rows of `width` numbers for `counts` tokens of each sample, `strides` steps a token."""
         lengths, starts = (np.ascontiguousarray(part, np.int64) for part in (data.lengths, data.starts))
-        values, ends = np.ascontiguousarray(data.values), np.cumsum(counts)
-        result = np.empty((int(ends[-1]), width), self.dtype)
-        n_features, reach = values.shape[1], (TAPS - 1) * int(self.dilations.max())
-        reaches = (reach, 0) if self.is_causal else (reach // 2, reach // 2)
-        items, longest = _items(counts, strides)
-        own = np.zeros((2, len(lengths), n_features))
-        workers = parallel.n_workers(n_jobs)
-        size = self.n_all_channels * (longest + reach) + GROUP * 64
+        ends, workers = np.cumsum(counts), parallel.n_workers(n_jobs)
+        result, (items, longest) = np.empty((int(ends[-1]), width), self.dtype), cut_pieces(counts, strides)
         batch = parallel.Arguments(convolution.Batch, self.dtype.name, workers)
-        batch.point(
-            values=values,
-            starts=starts,
-            lengths=lengths,
-            channel_mean=scaling[0],
-            channel_scale=scaling[1],
-            sample_mean=own[0],
-            sample_scale=own[1],
-            items=items,
-            out=result,
-            out_starts=ends - counts,
-            scratch=np.empty(size * workers, self.dtype),
-            **{name: getattr(self, name) for name in _POINTED_TO},
-        )
-        batch.set(
-            is_double=values.dtype == np.float64,
-            n_features=n_features,
-            is_causal=self.is_causal,
-            n_groups=len(self.dilations),
-            most_channels=self.channels.shape[1],
-            window=window_steps(self.n_all_channels),
-            scratch_size=size,
-            reach_left=reaches[0],
-            reach_right=reaches[1],
-        )
+        arrays, numbers = self.arguments(np.ascontiguousarray(data.values), starts, lengths, scaling, longest, workers)
+        batch.point(items=items, out=result, out_starts=ends - counts, **arrays)
+        batch.set(**numbers)
         batch.share_out(convolution.measure_item, len(lengths))
         batch.share_out(kernel, len(items))
         return Tokens(result, ends - counts, counts)
+
+    def arguments(self, values, starts, lengths, scaling, longest, workers):
+        """Give arrays and numbers that kernels are told, but for pieces of sequences and what comes out.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_features)
+        starts, lengths : int array of shape (n_samples,)
+        scaling : pair of ndarray of shape (n_features,)
+        longest : int
+            Steps of the longest piece.
+        workers : int
+        """
+        n_features, reach = values.shape[1], (TAPS - 1) * int(self.dilations.max())
+        size, own = self.n_all_channels * (longest + reach) + GROUP * 64, np.zeros((2, len(lengths), n_features))
+        arrays = {
+            **{"values": values, "starts": starts, "lengths": lengths},
+            **{"channel_mean": scaling[0], "channel_scale": scaling[1], "sample_mean": own[0], "sample_scale": own[1]},
+            "scratch": np.empty(size * workers, self.dtype),
+            **{name: getattr(self, name) for name in _POINTED_TO},
+        }
+        numbers = {
+            "is_double": values.dtype == np.float64,
+            "n_features": n_features,
+            "is_causal": self.is_causal,
+            "n_groups": len(self.dilations),
+            "most_channels": self.channels.shape[1],
+            "window": window_steps(self.n_all_channels),
+            "scratch_size": size,
+            "reach_left": reach if self.is_causal else reach // 2,
+            "reach_right": 0 if self.is_causal else reach // 2,
+        }
+        return arrays, numbers
 
     @property
     def n_all_channels(self):
@@ -214,7 +219,7 @@ def window_steps(n_all_channels):
     return max(1, min(_WINDOW, _MOST_WINDOW // n_all_channels))
 
 
-def _items(counts, strides):
+def cut_pieces(counts, strides):
     """Cut each sample's tokens into runs of about `STEPS_AN_ITEM` steps; gives them, and the steps of the longest."""
     each = np.maximum(convolution.STEPS_AN_ITEM // strides, 1)
     n_runs = -(-counts // each)

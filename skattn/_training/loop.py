@@ -5,12 +5,19 @@ import time
 
 import numpy as np
 
-from skattn._training.optimizers import OPTIMIZERS, clip_gradient
+from skattn._training.descent import Descent
+from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings, TrainingState, resolve_batch_size, resolve_max_iter
 from skattn._training.stopping import Watch
 
 __all__ = ["Settings", "TrainingState", "resolve_batch_size", "resolve_max_iter", "train"]
+
+MOST_SECONDS = 0.05
+"""Time that updates may take before Python hears of Ctrl-C again: what they do in a row is compiled."""
+
+MOST_PLANNED = 1 << 13
+"""Sequences whose updates are written down at once, about."""
 
 LARGE = 1e3
 """Size of a weight from which on training may have diverged; features being standardised, few exceed 10."""
@@ -38,8 +45,7 @@ def train(
     Parameters
     ----------
     network : Network
-        ``parameters``, ``n_decayed``, ``n_learned``, ``dtype``, ``loss_and_gradient``; to validate ``forward`` and
-        ``losses``.
+        ``parameters``, ``n_decayed``, ``n_learned``, ``dtype``, ``learner``; to validate ``forward`` and ``losses``.
     data : Sequences
         ``starts``, ``lengths``, ``values`` and ``take(indices)``.
     target : ndarray of shape (n_samples, n_target) or None
@@ -60,7 +66,7 @@ def train(
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
         `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.
     is_cancelled : callable () -> bool, optional
-        Asked before every update; True is as good as Ctrl-C.
+        Asked every `MOST_SECONDS` or so; True is as good as Ctrl-C.
 
     Raises
     ------
@@ -87,15 +93,21 @@ def train(
     watch = Watch(network, settings, state, validation, n_batches)
     report = _Report(settings, state.n_epochs, n_epochs)
     n_more_scores = len(state.validation_scores) - state.n_epochs
+    updates = _Updates(network, data, target, weight, settings, state, n_batches, is_cancelled)
     try:
-        for _ in range(n_epochs):
-            # Overflow ends in an error that says more than NumPy's warnings on the way there.
-            with np.errstate(over="ignore", invalid="ignore"):
-                loss = _run_epoch(network, data, target, weight, settings, state, n_batches, is_cancelled)
-            if _finish_epoch(loss, watch, report, settings, state, on_epoch):
+        while n_epochs > 0:
+            # Epochs after which nobody looks up run in a row.
+            n_ahead = min(n_epochs, watch.n_epochs_before_the_end, -(-updates.n_planned // n_batches))
+            n_ahead = 1 if validation or on_epoch else n_ahead
+            n_epochs -= n_ahead
+            for loss, n_updates in updates.run(n_ahead):
+                is_over = _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch)
+            if is_over:
                 break
         watch.restore_best()
         _refuse_overflow(network, data, target, settings, state)
+    except _Diverged as found:
+        raise _diverged(settings, state, found) from None
     except KeyboardInterrupt:
         # It may have come while an epoch was written down: what counts is how many were.
         del state.loss_curve[state.n_epochs :], state.validation_scores[state.n_epochs + n_more_scores :]
@@ -140,41 +152,90 @@ def _prepare_optimizer(network, settings, state):
     state.optimizer.ensure_writeable()
 
 
-def _run_epoch(network, data, target, weight, settings, state, n_batches, is_cancelled):
-    """One pass over the samples; their mean loss, each batch with the parameters it met."""
-    factor, mean_weight, total = SCHEDULES[settings.learning_rate].factor, weight.mean(), 0.0
-    for batch in _cut_batches(len(weight), n_batches, settings.shuffle, state):
-        if is_cancelled is not None and is_cancelled():
-            raise KeyboardInterrupt
-        loss, gradient = network.loss_and_gradient(
-            data.take(batch),
-            None if target is None else target[batch],
-            weight[batch] / (mean_weight * len(batch)),
-            ids=batch,
-            seed=state.seed,
-            n_update=state.n_updates,
-            n_jobs=settings.n_jobs,
-        )
-        norm = clip_gradient(gradient, settings.clip_norm)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise _diverged(settings, state, f"loss={loss}, norm of the gradient={norm}")
-        share = factor(state.n_plan_updates, state.plan_updates) * state.rate_scale
-        rate = float(settings.learning_rate_init) * share
-        state.optimizer.step(network.parameters[: network.n_learned], gradient, rate, network.n_decayed)
-        state.n_updates += 1
-        total += loss * len(batch)
-    return total / len(weight)
+class _Updates:
+    """Takes updates: planned many at a time, and run in compiled code, for `MOST_SECONDS` or one at a time."""
+
+    def __init__(self, network, data, target, weight, settings, state, n_batches, is_cancelled):
+        self.settings, self.state, self.n_batches, self.is_cancelled = settings, state, n_batches, is_cancelled
+        self.weight, self.schedule = weight, SCHEDULES[settings.learning_rate]
+        self.learner = network.learner(data, target, state.seed, settings.n_jobs)
+        parameters = network.parameters[: network.n_learned]
+        self.descent = Descent(state.optimizer, parameters, network.n_decayed, settings.clip_norm)
+        self.n_planned = max(1, MOST_PLANNED * n_batches // len(weight))
+        # The first call is short, for nobody knows yet how long an update takes.
+        self.n_a_call = 1
+
+    def run(self, n_epochs):
+        """Pass over the samples some times.
+
+        Yields
+        ------
+        loss : float
+            Mean loss of an epoch, every batch with the parameters it met.
+        n_updates : int
+            That there had been at its end. There may be more by now, of epochs that are yet to come.
+        """
+        batches, pending, n_updates = [], [], self.state.n_updates
+        for epoch in range(self.state.n_epochs, self.state.n_epochs + n_epochs):
+            batches += _cut_batches(len(self.weight), self.n_batches, self.settings.shuffle, self.state.seed, epoch)
+        for first in range(0, len(batches), self.n_planned):
+            planned = batches[first : first + self.n_planned]
+            plan, done = self._plan(planned), 0
+            while done < len(planned):
+                error = self._call(plan, done, len(planned))
+                for number in range(done, self.descent.n_done):
+                    pending.append(self.descent.losses[number] * len(planned[number]))
+                    if len(pending) == self.n_batches:
+                        n_updates += self.n_batches
+                        yield float(sum(pending)) / len(self.weight), n_updates
+                        pending = []
+                if error is not None:
+                    raise error
+                done = self.descent.n_done
+
+    def _plan(self, batches):
+        """Write down some updates."""
+        state, counts = self.state, np.array([len(batch) for batch in batches])
+        numbers = range(state.n_plan_updates, state.n_plan_updates + len(batches))
+        factors = [self.schedule.factor(number, state.plan_updates) * state.rate_scale for number in numbers]
+        self.descent.plan([float(self.settings.learning_rate_init) * factor for factor in factors])
+        order = np.concatenate(batches)
+        weight = self.weight[order] / (self.weight.mean() * counts).repeat(counts)
+        return self.learner.plan(order, counts, weight, state.n_updates, self.descent)
+
+    def _call(self, plan, done, n_planned):
+        """Take some of the planned updates in compiled code, and count them; gives what is to be raised after that."""
+        if self.is_cancelled is not None and self.is_cancelled():
+            return KeyboardInterrupt()
+        n, start, error = min(self.n_a_call, n_planned - done), time.perf_counter(), None
+        try:
+            plan.run(done, done + n)
+        except KeyboardInterrupt as interrupt:
+            # It is heard before compiled code is entered, or as soon as it is left.
+            error = interrupt
+        self.state.n_updates += self.descent.count()
+        if self.descent.stop[0] and error is None:
+            number = self.descent.n_done
+            found = f"loss={self.descent.losses[number]}, norm of the gradient={self.descent.norms[number]}"
+            error = _Diverged(found)
+        n_within = MOST_SECONDS * n / (time.perf_counter() - start)
+        self.n_a_call = int(min(max(n_within, 1), 2 * self.n_a_call))
+        return error
 
 
-def _cut_batches(n_samples, n_batches, shuffle, state):
+class _Diverged(Exception):
+    """A loss or a gradient that is not finite; says what was found."""
+
+
+def _cut_batches(n_samples, n_batches, shuffle, seed, epoch):
     """Indices of each batch; sizes differ by one at most, so no small rest gets a full step."""
     order = np.arange(n_samples, dtype=np.int64)
     if shuffle and n_batches > 1:
-        np.random.default_rng([state.seed, state.n_epochs]).shuffle(order)
+        np.random.default_rng([seed, epoch]).shuffle(order)
     return np.array_split(order, n_batches) if n_batches > 1 else [order]
 
 
-def _finish_epoch(loss, watch, report, settings, state, on_epoch):
+def _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch):
     """Score, record and report an epoch; True when training should stop."""
     if not np.isfinite(watch.network.parameters).all():
         raise _diverged(settings, state, "parameters that are not finite")
@@ -187,7 +248,7 @@ def _finish_epoch(loss, watch, report, settings, state, on_epoch):
     if score is not None:
         state.validation_scores.append(score)
     state.n_epochs += 1
-    state.is_finished = watch.is_done(loss, score)
+    state.is_finished = watch.is_done(loss, score, n_updates - state.plan_start)
     report.epoch(state.n_epochs, loss, score, state.is_finished)
     is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
     return state.is_finished or bool(is_asked)

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skattn._kernels import update
+from skattn._kernels import parallel, update
 
 
 @dataclass
 class Optimizer:
     """Contract of the entries of `OPTIMIZERS`; made as ``OPTIMIZERS[name](n_parameters, dtype, alpha)``.
 
-    A subclass is a leaf: it names its vectors (one number a parameter) and writes `step`. Only plain
-    arrays and numbers are held, so an optimiser can be pickled and continued with the same bits.
+    A subclass is a leaf: it names its vectors (one number a parameter), its kernel, and what that multiplies by.
+    Only plain arrays and numbers are held, so an optimiser can be pickled and continued with the same bits.
 
     Attributes
     ----------
@@ -35,22 +35,50 @@ class Optimizer:
     vectors: dict = field(default_factory=dict)
 
     vector_names = ()
+    kernel, record = None, None
 
     def __post_init__(self):
         for name in self.vector_names:
             self.vectors[name] = np.zeros(self.n_parameters, dtype=self.dtype)
 
-    def step(self, parameters, gradient, learning_rate, n_decayed):
-        """Move `parameters` in place; `gradient` may be used as scratch.
+    def plan(self, parameters, gradient, factor, rates, n_decayed):
+        """Write what the kernel is told of the updates that follow; `n_steps` is the caller's to count.
 
         Parameters
         ----------
         parameters, gradient : ndarray of shape (n_parameters,)
-        learning_rate : float
+            Parameters are moved in place, the gradient may be used as scratch.
+        factor : ndarray of shape (1,), float64
+            What the gradient is multiplied by.
+        rates : sequence of float
+            Learning rate of each update.
         n_decayed : int
             The first `n_decayed` parameters are pulled towards zero with strength `alpha`.
+
+        Returns
+        -------
+        records : ndarray of int64, shape (n_updates, n_fields)
         """
+        arrays = {"parameters": parameters, "gradient": gradient, "factor": factor, **self.vectors}
+        addresses = {name: parallel.address(array) for name, array in arrays.items()}
+        one = self.record.new(**addresses, size=self.n_parameters, n_decayed=n_decayed)
+        return self.record.write(self.record.repeat(one, len(rates)), **self._numbers(np.asarray(rates, float)))
+
+    def _numbers(self, rates):
+        """Give what the kernel multiplies by, for each of the updates that follow or one for all of them."""
         raise NotImplementedError
+
+    def step(self, parameters, gradient, learning_rate, n_decayed):
+        """Move `parameters` in place; `gradient` may be used as scratch; see `plan`."""
+        factor = np.ones(1)
+        (record,) = self.plan(parameters, gradient, factor, [learning_rate], n_decayed)
+        parallel.run(self.kernel, self.dtype.name, record, self.n_blocks, 1)
+        self.n_steps += 1
+
+    @property
+    def n_blocks(self):
+        """Items that the kernel works on."""
+        return -(-self.n_parameters // update.BLOCK)
 
     def fits(self, parameters):
         """Whether the state belongs to parameters of this size and dtype."""
@@ -78,10 +106,6 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def _add_penalty(self, parameters, gradient, n_decayed):
-        """Gradient of ``alpha / 2 * sum(parameters[:n_decayed] ** 2)``."""
-        gradient[:n_decayed] += self.alpha * parameters[:n_decayed]
-
 
 class Adam(Optimizer):
     """Steps of about the learning rate in every parameter, whatever the gradient's scale.
@@ -93,37 +117,28 @@ class Adam(Optimizer):
     """
 
     vector_names = ("mean", "mean_square")
+    kernel, record = update.adam_item, update.AdamStep
     beta_1 = 0.9
     beta_2 = 0.999
     epsilon = 1e-8
-
-    def step(self, parameters, gradient, learning_rate, n_decayed):
-        """Add the penalty's gradient, then move."""
-        self._add_penalty(parameters, gradient, n_decayed)
-        self._move(parameters, gradient, learning_rate, 1.0, 0)
 
     def rescale(self, view, factor):
         """Averages of gradients and of their squares."""
         view(self.vectors["mean"])[...] /= factor
         view(self.vectors["mean_square"])[...] /= factor**2
 
-    def _move(self, parameters, gradient, learning_rate, shrink, n_decayed):
-        """Shrink, update both averages and step along their bias-corrected ratio."""
-        self.n_steps += 1
-        # Both corrections are moved to where they cost one number instead of a vector each.
-        correction = math.sqrt(1 - self.beta_2**self.n_steps)
-        update.adam(
-            parameters,
-            gradient,
-            self.vectors["mean"],
-            self.vectors["mean_square"],
-            keep_mean=self.beta_1,
-            keep_square=self.beta_2,
-            epsilon=self.epsilon * correction,
-            rate=learning_rate * correction / (1 - self.beta_1**self.n_steps),
-            shrink=shrink,
-            n_decayed=n_decayed,
-        )
+    def _numbers(self, rates):
+        """Both corrections of averages are moved to where they cost one number instead of a vector each."""
+        counts = range(self.n_steps + 1, self.n_steps + 1 + len(rates))
+        corrections = np.array([math.sqrt(1 - self.beta_2**n) for n in counts])
+        return {
+            "keep_mean": self.beta_1,
+            "keep_square": self.beta_2,
+            "epsilon": self.epsilon * corrections,
+            "rate": rates * corrections / [1 - self.beta_1**n for n in counts],
+            "shrink": 1.0,
+            "penalty": self.alpha,
+        }
 
 
 class AdamW(Adam):
@@ -139,9 +154,8 @@ class AdamW(Adam):
         """Whether the averages are finite: always, for nothing is added to a gradient that was clipped."""
         return True
 
-    def step(self, parameters, gradient, learning_rate, n_decayed):
-        """Shrink, then move."""
-        self._move(parameters, gradient, learning_rate, 1 - learning_rate * self.alpha, n_decayed)
+    def _numbers(self, rates):
+        return super()._numbers(rates) | {"shrink": 1 - rates * self.alpha, "penalty": 0.0}
 
 
 class SGD(Optimizer):
@@ -154,46 +168,15 @@ class SGD(Optimizer):
     """
 
     vector_names = ("velocity",)
+    kernel, record = update.sgd_item, update.SGDStep
     momentum = 0.9
 
     def rescale(self, view, factor):
         """The velocity is that of the parameters."""
         view(self.vectors["velocity"])[...] *= factor
 
-    def step(self, parameters, gradient, learning_rate, n_decayed):
-        """Accelerate, then move to where the momentum will have carried the parameters."""
-        velocity = self.vectors["velocity"]
-        self.n_steps += 1
-        self._add_penalty(parameters, gradient, n_decayed)
-        gradient *= learning_rate
-        velocity *= self.momentum
-        velocity -= gradient
-        parameters += self.momentum * velocity
-        parameters -= gradient
-
-
-def clip_gradient(gradient, clip_norm):
-    """Shorten `gradient` in place to at most `clip_norm`, keeping its direction.
-
-    Parameters
-    ----------
-    gradient : ndarray of shape (n_parameters,)
-    clip_norm : float
-        Largest Euclidean norm over all parameters together; ``inf`` leaves every finite gradient alone.
-
-    Returns
-    -------
-    norm : float
-        Before clipping, in float64; not finite where the gradient is not.
-
-    Notes
-    -----
-    Pascanu, Mikolov & Bengio (2013), arXiv:1211.5063, Algorithm 1.
-    """
-    norm = update.norm(gradient)
-    if np.isfinite(norm) and norm > clip_norm:
-        gradient *= clip_norm / norm
-    return norm
+    def _numbers(self, rates):
+        return {"momentum": self.momentum, "rate": rates, "penalty": self.alpha}
 
 
 OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": SGD}

@@ -55,8 +55,8 @@ class Watch:
         self.doubt = float(np.sqrt(np.sum((weight * (losses - mean)) ** 2)) / weight.sum())
         return -float(mean)
 
-    def is_done(self, loss, score):
-        """Take note of an epoch's loss and score; True when training should stop."""
+    def is_done(self, loss, score, n_plan_updates):
+        """Take note of an epoch's loss and score after so many updates of the plan; True when training should stop."""
         if self.of_score:
             self._keep_best(score)
         state, value = self.state, score if self.of_score else -loss
@@ -64,11 +64,16 @@ class Watch:
         if value > state.reference + self.settings.tol:
             state.reference = value
             state.n_flat_epochs = 0
-        elif self.schedule.counts_plateau(state.n_plan_updates, state.plan_updates, of_score=self.of_score):
+        elif self.schedule.counts_plateau(n_plan_updates, state.plan_updates, of_score=self.of_score):
             state.n_flat_epochs += 1
         if state.n_flat_epochs < self.patience:
             return False
         return not self._divide_rate()
+
+    @property
+    def n_epochs_before_the_end(self):
+        """How many epochs there are at least until training may be said to stand still."""
+        return max(1, self.patience - self.state.n_flat_epochs)
 
     def restore_best(self):
         """Put the best parameters back into the network, if a score chose any; they are not kept any longer."""
