@@ -172,7 +172,7 @@ def test_ctrl_c_keeps_the_networks_that_have_learned(n_jobs, n_kept, monkeypatch
 
     def interrupted(plan, first, last):
         taken.extend(range(first, last))
-        if len(taken) > 12:  # two networks take six updates each
+        if len(taken) > 24:  # two networks take twelve updates each
             raise KeyboardInterrupt
         run(plan, first, last)
 
