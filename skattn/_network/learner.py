@@ -84,7 +84,7 @@ class Learner:
             moves, stop = descent.stages(self.gradient, losses, weight, firsts, counts, self._n_workers), descent.stop
             after += [moves[:, column] for column in range(moves.shape[1])]
         stages, ends = _in_order(before, walking.long_stages(), after)
-        return Plan(losses, stages, ends, stop, (weight, embedding, walking))
+        return Plan(losses, stages, ends, stop, (self, descent, weight, embedding, walking))
 
     def _embed(self, starts, lengths, firsts, counts, n_update):
         """Give the stages before the tape where there is a stem, the tokens of each sequence, and their embedding."""
