@@ -69,28 +69,23 @@ def judge_item(judgement: Judgement, item: Int, worker: Int):
 
     Where either is not finite nothing is moved any more (Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, Algorithm 1).
     """
-    losses, weights, loss = reals(judgement.losses), doubles(judgement.weights), 0.0
+    losses, weights, sums, loss = reals(judgement.losses), doubles(judgement.weights), doubles(judgement.sums), 0.0
     for i in range(judgement.n_losses):
         loss += losses[i] * weights[i]
-    norm, most = math.sqrt(_add_exactly(judgement)), judgement.most
+    # What rounding takes from the sum of squares is added up as well (Knuth, TAOCP 2, section 4.2.2, Theorem B).
+    total, lost = 0.0, 0.0
+    for i in range(judgement.n_sums):
+        after = total + sums[i]
+        added = after - total
+        lost += (total - (after - added)) + (sums[i] - added)
+        total = after
+    norm, most = math.sqrt(total + lost if math.isfinite(total) else total), judgement.most
     doubles(judgement.loss)[0], doubles(judgement.norm)[0] = loss, norm
     if math.isfinite(loss) and math.isfinite(norm):
         doubles(judgement.factor)[0] = most / norm if norm > most else 1.0
         ints(judgement.n_done)[0] += 1
     else:
         ints(judgement.stop)[0] = 1
-
-
-@kernel
-def _add_exactly(judgement: Judgement) -> Double:
-    """Add up sums of squares, and what rounding takes from that (Knuth, TAOCP 2, section 4.2.2, Theorem B)."""
-    sums, total, lost = doubles(judgement.sums), 0.0, 0.0
-    for i in range(judgement.n_sums):
-        after = total + sums[i]
-        added = after - total
-        lost += (total - (after - added)) + (sums[i] - added)
-        total = after
-    return total + lost if math.isfinite(total) else total
 
 
 @kernel
