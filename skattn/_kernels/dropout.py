@@ -1,6 +1,6 @@
 """Dropout: zero a share of the numbers while learning, and stretch the others (Srivastava et al. 2014)."""
 
-from .jit import Int, Real, kernel, real
+from .jit import kernel, real
 from .operation import LEARN, PROBABILITY_UNIT, Call, Kind, d_slot, slot
 from .random import DROPOUT_SITE, drawing, mix
 from .record import Record
@@ -15,7 +15,8 @@ def dropout_forward(row: _Row, call: Call):
     """Zero a share of the numbers, and stretch the others so that their expectation stays."""
     first, n = call.first * row.width, (call.last - call.first) * row.width
     source, target = at(slot(call, row.source), first), at(slot(call, row.target), first)
-    begin, rate, stretch = drawing(call, DROPOUT_SITE + row.site) + first, _rate(row, call), _stretch(row, call)
+    begin, rate = drawing(call, DROPOUT_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
+    stretch = real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - rate)
     for i in range(n):
         kept = (mix(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
         target[i] = source[i] * stretch if kept else real(0)
@@ -26,7 +27,8 @@ def dropout_backward(row: _Row, call: Call):
     """Give the source's gradient: what was zeroed gets none."""
     first, n, adds = call.first * row.width, (call.last - call.first) * row.width, row.adds
     d_source, d_target = at(d_slot(call, row.source), first), at(d_slot(call, row.target), first)
-    begin, rate, stretch = drawing(call, DROPOUT_SITE + row.site) + first, _rate(row, call), _stretch(row, call)
+    begin, rate = drawing(call, DROPOUT_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
+    stretch = real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - rate)
     for i in range(n):
         kept = (mix(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
         passed = d_target[i] * stretch if kept else real(0)
@@ -34,15 +36,3 @@ def dropout_backward(row: _Row, call: Call):
 
 
 DROPOUT = Kind("dropout", dropout_forward, dropout_backward, _Row)
-
-
-@kernel
-def _rate(row: _Row, call: Call) -> Int:
-    """Give the share that is dropped, of PROBABILITY_UNIT; none but while learning."""
-    return row.rate if call.purpose == LEARN else 0
-
-
-@kernel
-def _stretch(row: _Row, call: Call) -> Real:
-    """Give one over the share that is kept."""
-    return real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - _rate(row, call))

@@ -237,9 +237,11 @@ def _cut_batches(n_samples, n_batches, shuffle, seed, epoch):
 
 def _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch):
     """Score, record and report an epoch; True when training should stop."""
-    if not np.isfinite(watch.network.parameters).all():
+    # Where updates of a later epoch are taken already, these have met the parameters of this one.
+    is_now = n_updates == state.n_updates
+    if is_now and not np.isfinite(watch.network.parameters).all():
         raise _diverged(settings, state, "parameters that are not finite")
-    if not state.optimizer.is_finite():
+    if is_now and not state.optimizer.is_finite():
         raise _diverged(settings, state, f"averages of gradients that are not finite, with alpha={settings.alpha:g}")
     score = watch.score()
     if score is not None and not math.isfinite(score):
