@@ -39,7 +39,8 @@ PAIRS = [
 ]
 TESTED_ELSEWHERE = {
     **dict.fromkeys(PAIRS, "walk"),
-    **dict.fromkeys(["layers", "losses", "learner", "runner", "shares", "walking"], "network"),
+    **dict.fromkeys(["layers", "losses", "runner"], "network"),
+    **dict.fromkeys(["shares", "walking"], "learner"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),

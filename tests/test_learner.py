@@ -1,0 +1,72 @@
+"""Updates that are planned together are those of one batch after another, whatever is in them."""
+
+import numpy as np
+import pytest
+from cases import make_batch, make_network, make_target, take
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skattn._network.shares import cut, cut_all
+from skattn._training.descent import Descent
+from skattn._training.optimizers import AdamW
+
+LENGTHS = (5, 1100, 17, 1, 37, 2, 1300, 29, 8, 64, 200, 3)
+COUNTS = np.array([5, 4, 3])
+STEM = {"n_kernels": 16, "stride": 3, "embedding_dropout": 0.3}
+# The second batch has no long sequence, and the third has them alone.
+ORDER = np.array([1, 0, 2, 3, 4, 5, 7, 8, 9, 6, 10, 11])
+
+
+@given(st.lists(st.lists(st.integers(1, 400), min_size=1, max_size=20), min_size=1, max_size=5))
+def test_batches_are_cut_as_each_would_be_alone(batches):
+    counts = np.array([len(batch) for batch in batches])
+    firsts = np.cumsum(counts) - counts
+    bounds, places, n_shares = cut_all(np.concatenate(batches), firsts, counts, 128, 64)
+    for batch, first, place, n in zip(batches, firsts, places, n_shares, strict=True):
+        np.testing.assert_array_equal(bounds[place : place + n + 1] - first, cut(np.array(batch), 128, 64))
+
+
+@pytest.fixture(params=[{}, {"dropout": 0.2}, STEM, {"loss": "reconstruction", "n_outputs": 3}], ids=str)
+def problem(request):
+    """A network, all sequences, their targets and weights; also the tokens of a stem, which are learned from alike."""
+    network = make_network(np.float64, **request.param)
+    batch = make_batch(LENGTHS, n_features=3, dtype=np.float64)
+    return network, batch, make_target(network.architecture, len(LENGTHS), np.float64)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("made_before", [False, True])
+def test_gradients_of_planned_updates_are_those_of_their_batches(problem, n_jobs, made_before):
+    network, batch, target = problem
+    weight = np.linspace(0.5, 2, len(LENGTHS))
+    data = network.tokens(batch) if made_before else batch
+    plan = network.learner(data, target, seed=11, n_jobs=n_jobs).plan(ORDER, COUNTS, weight, 3, None)
+    for number, last in enumerate(np.cumsum(COUNTS)):
+        plan.run(number, number + 1)
+        part = slice(last - COUNTS[number], last)
+        gradient = network.runner.room("gradient", network.n_learned).copy()
+        chosen = ORDER[part]
+        loss, expected = network.loss_and_gradient(
+            take(batch, chosen), None if target is None else target[chosen], weight[part], ids=chosen, seed=11,
+            n_update=3 + number,
+        )  # fmt: skip
+        np.testing.assert_array_equal(gradient, expected)
+        np.testing.assert_allclose(plan.losses[part] @ weight[part], loss, rtol=1e-14)
+
+
+def test_updates_in_one_call_are_those_of_a_call_each(problem):
+    network, batch, target = problem
+    start, ends = network.parameters.copy(), []
+    for calls in ([(0, 3)], [(0, 1), (1, 2), (2, 3)], [(0, 2), (2, 3)]):
+        network.parameters[:] = start
+        descent = Descent(AdamW(network.n_learned, network.dtype, 0.01), network.parameters, network.n_decayed, 1.0)
+        descent.plan([0.01, 0.02, 0.03])
+        plan = network.learner(batch, target, seed=11).plan(ORDER, COUNTS, np.ones(len(LENGTHS)), 0, descent)
+        for call in calls:
+            plan.run(*call)
+        assert (descent.count(), descent.stop[0]) == (3, 0)
+        ends.append((network.parameters.copy(), descent.losses, descent.norms))
+    for other in ends[1:]:
+        for found, expected in zip(other, ends[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert (ends[0][0] != start).mean() > 0.9
