@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import skattn
 from skattn._kernels import jit
+from skattn._kernels.operation import Call, slot
+from skattn._kernels.record import Record
 
 WORK = """
 import numpy as np
@@ -135,10 +138,21 @@ def test_kernels_know_each_other_by_symbol():
     assert matmul.address("float32") == matmul.address("float32") != matmul.address("float64")
 
 
-@pytest.mark.parametrize("stand_in", [jit.real, jit.reals])
+@pytest.mark.parametrize("stand_in", [jit.real, jit.reals, slot, Call])
 def test_stand_ins_say_where_they_mean_something(stand_in):
     with pytest.raises(TypeError, match="inside kernels only"):
         stand_in(1)
+
+
+def test_records_are_written_by_the_names_of_their_fields():
+    record = Record("first", "second", doubles=("third",))
+    one = record.new(second=7, third=0.5)
+    assert (one.tolist()[:2], one.view(np.float64)[2]) == ([0, 7], 0.5)
+    many = record.write(record.repeat(one, 3), first=[1, 2, 3], third=-1.0)
+    assert many[:, :2].tolist() == [[1, 7], [2, 7], [3, 7]]
+    assert many.view(np.float64)[:, 2].tolist() == [-1.0] * 3
+    with pytest.raises(KeyError, match="fourth"):
+        record.new(fourth=1)
 
 
 def test_cpu_features_are_those_that_are_compiled_for():

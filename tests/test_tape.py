@@ -119,6 +119,7 @@ def test_a_new_kind_is_its_pair_and_the_part_that_writes_it(monkeypatch, group):
     assert network.n_learned == frozen.start == network.parameters.size - 22
     _, gradient = problem.loss_and_gradient()
     assert gradient.shape == (network.n_learned,)
+    assert set(network.weights) - set(network.views(gradient)) == {"scale.factor"}
     weights = network.parameters[: network.n_learned]
     for i in (0, 7, frozen.start - 1):
         h, losses = 1e-6, []

@@ -49,12 +49,6 @@ class Architecture:
         """Numbers of a step, or of a token where there is a stem."""
         return stem_width(self.n_features, self.n_kernels, self.is_causal) if self.n_kernels else self.n_features
 
-    @property
-    def n_targets(self):
-        """Columns of a target: the label's index, or a number for each output; none for reconstruction."""
-        n_targets = LOSSES[self.loss].n_targets
-        return self.n_outputs if n_targets is None else n_targets
-
 
 def write_tape(architecture):
     """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""

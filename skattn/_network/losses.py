@@ -14,8 +14,6 @@ class Loss:
     ----------
     kind : Kind
         What computes it.
-    n_targets : int or None
-        Columns of a target; None for one an output.
     reconstructs : bool
         Whether the network gives back its own input, of which steps are hidden, and has no other target.
     n_spread : int or None
@@ -23,17 +21,16 @@ class Loss:
     """
 
     kind: Kind
-    n_targets: int | None = None
     reconstructs: bool = False
     n_spread: int | None = 0
 
 
 LOSSES = {
-    "cross_entropy": Loss(loss.CROSS_ENTROPY, n_targets=1, n_spread=None),
+    "cross_entropy": Loss(loss.CROSS_ENTROPY, n_spread=None),
     "binary_cross_entropy": Loss(loss.BINARY_CROSS_ENTROPY, n_spread=2),
     "squared_error": Loss(loss.SQUARED_ERROR),
     "absolute_error": Loss(loss.ABSOLUTE_ERROR),
     "huber": Loss(loss.HUBER),
-    "reconstruction": Loss(loss.RECONSTRUCTION, n_targets=0, reconstructs=True),
+    "reconstruction": Loss(loss.RECONSTRUCTION, reconstructs=True),
 }
 """Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""
