@@ -6,10 +6,9 @@ import numpy as np
 
 from .._kernels import parallel, projection
 from .layers import probability
+from .runner import WORK_A_WORKER
 from .stem import Tokens
 
-# Multiplications that a thread has at least.
-_WORK_A_WORKER = 1 << 22
 # Numbers of a cache line, of whichever precision.
 _LINE = 16
 
@@ -87,7 +86,7 @@ class Projector:
         of_item = np.repeat(np.arange(n_updates), n_items)
         rows = (np.arange(len(of_item)) - item_places[of_item]) * projection.ROWS_AN_ITEM + begins[firsts][of_item]
         first_samples = np.searchsorted(begins, rows, side="right") - 1 - firsts[of_item]
-        workers = np.minimum(n_workers, 1 + n_rows * width * n_out // _WORK_A_WORKER)
+        workers = np.minimum(n_workers, 1 + n_rows * width * n_out // WORK_A_WORKER)
         # An odd number of cache lines: rows that lie a power of two apart would push each other out of the cache.
         across, most = _LINE * (-(-width // _LINE) | 1), int(n_rows.max())
         arrays = {
@@ -124,7 +123,7 @@ class Projector:
         lengths = np.ascontiguousarray(tokens.lengths, np.int64)
         begins = np.concatenate([[0], np.cumsum(lengths)])
         run = _Run(int(begins[-1]), begins, lengths, n_out, self._dtype)
-        run.workers = int(min(parallel.n_workers(n_jobs), 1 + run.n_rows * width * n_out // _WORK_A_WORKER))
+        run.workers = int(min(parallel.n_workers(n_jobs), 1 + run.n_rows * width * n_out // WORK_A_WORKER))
         run.point(
             tokens=tokens.values,
             token_starts=np.ascontiguousarray(tokens.starts, np.int64),

@@ -111,7 +111,7 @@ class _Batch(parallel.Arguments):
         self.lengths = np.ascontiguousarray(data.lengths, np.int64)
         work = self.lengths.sum() * (network.parameters.size - runner.first_weight)
         self.workers = int(min(parallel.n_workers(n_jobs), 1 + work // WORK_A_WORKER))
-        self.n_samples, self._n_rows = len(self.lengths), n_rows
+        self._n_rows = n_rows
         self._least = STEPS_A_SHARE if network.stem is None else TOKENS_A_SHARE
         longest = int(self.lengths.max())
         size, d_values, scratch = runner.tape.workspace(longest, backward=False)
@@ -157,11 +157,10 @@ class _Batch(parallel.Arguments):
         return len(bounds) - 1
 
     def _forward_long(self, sample):
-        """Carry one long sequence forwards, every operation of the tape cut into parts, and give how many."""
+        """Carry one long sequence forwards, every operation of the tape cut into parts."""
         n_parts = count_parts(self.lengths[sample])
         self.set(long_sample=sample, n_parts=n_parts)
         for row in range(self._n_rows):
             self.set(long_row=row)
             self.share_out(walk.part_forward_item, n_parts)
         self.share_out(walk.long_output_item, 1)
-        return n_parts
