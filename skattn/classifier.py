@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
-from skattn.targets import is_indicator_matrix
+from skattn.targets import choose_objective_of_classes
 from skattn.weighting import weigh_classes
 
 
@@ -60,7 +61,9 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
     class_weight: Mapping[Any, float] | str | None = None
     label_smoothing: float | str = "auto"
 
-    _learns: ClassVar[frozenset[str]] = frozenset({"cross_entropy", "binary_cross_entropy"})
+    _learns: ClassVar[frozenset[str]] = frozenset(
+        name for name, objective in OBJECTIVES.items() if objective.target_type in ("classes", "indicators")
+    )
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
@@ -87,7 +90,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """
         self._validate_params()
         is_first = not self.__sklearn_is_fitted__()
-        if is_first and classes is None and self._choose_objective(y, None) == "cross_entropy":
+        if is_first and classes is None and OBJECTIVES[self._choose_objective(y, None)].target_type == "classes":
             raise ValueError(
                 "classes must be passed on the first call to partial_fit, because y need not hold all of "
                 "them; try classes=np.unique(all_labels)."
@@ -158,9 +161,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """Several labels a sample or one, as at first."""
-        if current is not None:
-            return current
-        return "binary_cross_entropy" if y is not None and is_indicator_matrix(y) else "cross_entropy"
+        return choose_objective_of_classes(y) if current is None else current
 
     def _weigh_classes(
         self, indices: NDArray[np.int64], classes: NDArray[Any], weight: NDArray[np.float64]

@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn import config_context, get_config
 
 from skattn._kernels.parallel import n_workers
@@ -18,7 +16,6 @@ from skattn._training.together import train_together
 from skattn.levels import relative
 from skattn.model import Model, Samples
 from skattn.parameters import resolve_settings
-from skattn.sequences import Sequences
 from skattn.validation import make_score
 
 if TYPE_CHECKING:
@@ -99,44 +96,32 @@ def _train(
     label = f"network {number + 1} of {n_networks}: " if n_networks > 1 else ""
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
     settings = replace(settings, label=label, n_networks=n_networks, n_jobs=n_jobs)
-    data, target, weight = _encode(learned, model)
-    tokens = _with_tokens(member.network, data, n_jobs)
+    samples = _encode(learned, model, member.network, n_jobs)
     try:
         train(
             member.network,
-            tokens,
-            target,
-            weight,
+            samples,
             settings,
             member.state,
             n_epochs=n_epochs,
             plan=plan,
-            validation=validation and _validation(estimator, member.network, validation, model, n_jobs),
+            validation=validation
+            and (_encode(validation, model, member.network, n_jobs), make_score(estimator, validation, model)),
             on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
             is_cancelled=is_cancelled,
         )
         if refits and OBJECTIVES[model.objective].is_refitted:
-            refit_outputs(member.network, tokens, target, weight, n_jobs)
+            refit_outputs(member.network, samples, n_jobs)
     finally:
         member.network.release()
 
 
-def _validation(
-    estimator: Any, network: Network, samples: Samples, model: Model, n_jobs: int | None
-) -> tuple[Any, ...]:
-    """Samples to validate with as training takes them, and how they are scored."""
-    data, target, weight = _encode(samples, model)
-    return _with_tokens(network, data, n_jobs), target, weight, make_score(estimator, samples, model)
-
-
-def _with_tokens(network: Network, data: Sequences, n_jobs: int | None) -> Any:
-    """What the network's stem makes of all sequences, where that is little enough to be kept for the whole fit."""
-    return network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
-
-
-def _encode(samples: Samples, model: Model) -> tuple[Sequences, Any, NDArray[np.float64]]:
-    """Samples as training takes them: sequences, targets in the form of the objective, weights."""
-    target = samples.target
+def _encode(samples: Samples, model: Model, network: Network, n_jobs: int | None) -> Samples:
+    """Samples as training takes them: targets in the form of the objective, and what the network's stem makes of all
+    sequences, where that is little enough to be kept for the whole fit.
+    """
+    data, target = samples.data, samples.target
     if model.target.features is not None:
-        target = relative(target, samples.data, model.target)
-    return samples.data, OBJECTIVES[model.objective].encode(target, model.target), samples.weight
+        target = relative(target, data, model.target)
+    tokens: Any = network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
+    return replace(samples, data=tokens, target=OBJECTIVES[model.objective].encode(target, model.target))

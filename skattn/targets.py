@@ -11,7 +11,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, is_multilabel, type_of_target
 
 from skattn._step_checks import refuse_masked
-from skattn._training.objectives import OBJECTIVES
+from skattn._training.objectives import CHOSEN, OBJECTIVES
 from skattn._wording import shortened
 from skattn.labels import as_array, class_indices
 
@@ -45,30 +45,21 @@ def choose_objective(y: Any) -> str:
         Where it is close whether whole numbers are classes or values.
     """
     if y is None:
-        return "reconstruction"
+        return CHOSEN["none"]
     y = as_array(y, "y")
     if isinstance(y, np.ndarray):
         _refuse_not_finite(y, "y")
         if y.ndim == 1 and y.dtype.kind == "O":
             _classes_among(y, "y")
     kind = _in_few_words(lambda: type_of_target(y, input_name="y", raise_unknown=True))
-    if kind not in _OBJECTIVE_OF_KIND:
+    if kind not in CHOSEN:
         raise ValueError(
             f"y is {kind}, several columns of whole numbers, which may be classes or values; give values "
             'as floats with objective="squared_error", or fit one estimator for each column of classes.'
         )
     if kind == "multiclass" and y.dtype.kind in "iuf" and _are_values(y.ravel()):
-        return "squared_error"
-    return _OBJECTIVE_OF_KIND[kind]
-
-
-_OBJECTIVE_OF_KIND = {
-    "binary": "cross_entropy",
-    "multiclass": "cross_entropy",
-    "multilabel-indicator": "binary_cross_entropy",
-    "continuous": "squared_error",
-    "continuous-multioutput": "squared_error",
-}
+        return CHOSEN["continuous"]
+    return CHOSEN[kind]
 
 
 def _are_values(numbers: NDArray[Any]) -> bool:
@@ -85,17 +76,26 @@ def _are_values(numbers: NDArray[Any]) -> bool:
     else:
         are_values, is_close = n_different > each, each / 2 < n_different < 10 * each
     if is_close:
-        taken, other = ("values", "cross_entropy") if are_values else ("classes", "squared_error")
+        taken, found, other = "classes", CHOSEN["multiclass"], CHOSEN["continuous"]
+        if are_values:
+            taken, found, other = "values", other, found
         warnings.warn(
             f"y holds {n_different} different whole numbers in {len(numbers)} samples, which were taken for {taken}; "
-            f'set objective="{_TAKEN[taken]}" if they are, or objective="{other}" if not.',
+            f'set objective="{found}" if they are, or objective="{other}" if not.',
             UserWarning,
             stacklevel=2,
         )
     return are_values
 
 
-_TAKEN = {"values": "squared_error", "classes": "cross_entropy"}
+def choose_objective_of_classes(y: Any) -> str:
+    """Tell from y, which holds classes, whether there is one for each sample or several labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_labels), or None
+    """
+    return CHOSEN["multilabel-indicator" if y is not None and is_indicator_matrix(y) else "multiclass"]
 
 
 def is_indicator_matrix(y: Any) -> bool:

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
-from skattn.targets import choose_objective, is_indicator_matrix
+from skattn.targets import choose_objective, choose_objective_of_classes
 
 
 @document
@@ -106,8 +106,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         """What is asked for must be what the model has learned so far."""
         chosen = self.objective
         if chosen == "auto" and current is None and classes is not None and y is not None:
-            return "binary_cross_entropy" if is_indicator_matrix(y) else "cross_entropy"
-        if chosen == "auto" and current not in (None, "reconstruction") and y is not None:
+            return choose_objective_of_classes(y)
+        if chosen == "auto" and current is not None and OBJECTIVES[current].target_type is not None and y is not None:
             return current  # a small part of the data may look like something else than the whole did
         if chosen == "auto":
             chosen = choose_objective(y)

@@ -25,6 +25,24 @@ class Rows:
         return self.values[self.starts]
 
 
+@dataclass
+class Samples:
+    """Samples as the loop takes them."""
+
+    data: object
+    target: np.ndarray
+    weight: np.ndarray = None
+
+    def __post_init__(self):
+        if self.weight is None:
+            self.weight = np.ones(len(self.data.starts))
+
+    def take(self, indices):
+        """Some of the samples."""
+        target = None if self.target is None else self.target[indices]
+        return Samples(self.data.take(indices), target, self.weight[indices])
+
+
 def make_rows(features):
     """Rows from an array of shape (n_samples, n_features)."""
     n_samples = len(features)

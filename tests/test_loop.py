@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linear_network import LinearNetwork, make_rows
+from linear_network import LinearNetwork, Samples, make_rows
 
 from skattn._training.loop import Settings, TrainingState, train
 from skattn._training.objectives import OBJECTIVES
@@ -33,7 +33,7 @@ def fit(problem=None, weight=None, network=None, state=None, settings=None, **op
     network = LinearNetwork(N_FEATURES, N_CLASSES) if network is None else network
     state = TrainingState(seed=7) if state is None else state
     settings = Settings(max_iter=6) if settings is None else settings
-    train(network, data, target, weight, settings, state, **options)
+    train(network, Samples(data, target, weight), settings, state, **options)
     return network, state
 
 
@@ -44,7 +44,7 @@ def accuracy(network, data, target):
 
 def validation(score="accuracy", seed=2):
     data, target = make_problem(31, seed)
-    return data, target, None, (lambda network: accuracy(network, data, target)) if score == "accuracy" else None
+    return Samples(data, target), (lambda network: accuracy(network, data, target)) if score == "accuracy" else None
 
 
 def stop_after(n_epochs):
@@ -176,18 +176,18 @@ def test_all_weights_zero_is_an_error():
 
 
 def test_early_stopping_ends_with_the_best_parameters():
-    data, target, weight, score = validation()
+    samples, score = validation()
     settings = Settings("sgd", 2.0, "constant", max_iter=200, early_stopping=True, n_iter_no_change=5)
-    network, state = fit(settings=settings, validation=(data, target, weight, score))
+    network, state = fit(settings=settings, validation=(samples, score))
     assert state.n_epochs < 200
     assert score(network) == max(state.validation_scores)
     assert len(state.validation_scores) == len(state.loss_curve) == state.n_epochs
 
 
 def test_without_a_score_of_its_own_validation_is_minus_the_loss():
-    data, target, weight, score = validation(score=None)
-    network, state = fit(validation=(data, target, weight, score))
-    assert state.validation_scores[-1] == pytest.approx(-network.losses(data, target).mean())
+    samples, score = validation(score=None)
+    network, state = fit(validation=(samples, score))
+    assert state.validation_scores[-1] == pytest.approx(-network.losses(samples.data, samples.target).mean())
 
 
 def test_a_flat_loss_stops_training_of_a_constant_rate():
@@ -250,7 +250,7 @@ def test_interrupted_early_stopping_still_restores_the_best():
         if epoch == 5:
             raise KeyboardInterrupt
 
-    data, target, weight, score = validation()
+    samples, score = validation()
     settings = Settings("sgd", 2.0, "constant", max_iter=50, early_stopping=True)
     network, state = LinearNetwork(N_FEATURES, N_CLASSES), TrainingState(seed=7)
     with pytest.raises(KeyboardInterrupt):
@@ -258,7 +258,7 @@ def test_interrupted_early_stopping_still_restores_the_best():
             network=network,
             state=state,
             settings=settings,
-            validation=(data, target, weight, score),
+            validation=(samples, score),
             on_epoch=interrupt,
         )
     assert score(network) == max(state.validation_scores)
@@ -279,9 +279,9 @@ def test_numbers_that_are_not_finite_name_the_epoch_and_a_way_out(bad, where):
 
 
 def test_a_score_that_is_no_number_is_refused():
-    data, target = make_problem(31, seed=2)
+    samples, _ = validation()
     with pytest.raises(ValueError, match="diverged in epoch 1.*: validation score=nan"):
-        fit(validation=(data, target, None, lambda network: math.nan))
+        fit(validation=(samples, lambda network: math.nan))
 
 
 def test_an_absurd_rate_diverges_with_an_error_instead_of_infinite_parameters():

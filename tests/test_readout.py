@@ -19,7 +19,8 @@ def refitted(features, target, weight=None):
     """Weights and bias for features that a network would give."""
     weights = {"head.weight": np.zeros((features.shape[1], target.shape[1])), "head.bias": np.zeros(target.shape[1])}
     network = SimpleNamespace(weights=weights, forward=lambda data, name, n_jobs: features.copy())
-    refit_outputs(network, None, target, np.ones(len(features)) if weight is None else weight)
+    weight = np.ones(len(features)) if weight is None else weight
+    refit_outputs(network, SimpleNamespace(data=None, target=target, weight=weight))
     return weights["head.weight"], weights["head.bias"]
 
 

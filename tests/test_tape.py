@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import toys
 from cases import make_network
+from linear_network import Samples
 from slopes import Problem, assert_gradient_is_the_slope, slices
 
 from skattn._kernels.activation import GELU
@@ -137,7 +138,8 @@ def test_what_is_frozen_stays_and_takes_no_room(monkeypatch, optimizer):
     network, state = problem.network, TrainingState(3)
     before = network.parameters.copy()
     settings = Settings(max_iter=4, batch_size=2, optimizer=optimizer, n_jobs=1)
-    train(network, problem.batch, problem.target, problem.weight, settings, state)
+    samples = Samples(problem.batch, problem.target, problem.weight)
+    train(network, samples, settings, state)
     changed = before != network.parameters
     assert changed[: network.n_learned].mean() > 0.9
     assert not changed[network.n_learned :].any()

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,9 +29,7 @@ N_LINES = 20
 
 def train(
     network,
-    data,
-    target,
-    weight,
+    samples,
     settings,
     state,
     *,
@@ -46,12 +45,11 @@ def train(
     ----------
     network : Network
         ``parameters``, ``n_decayed``, ``n_learned``, ``dtype``, ``learner``; to validate ``forward`` and ``losses``.
-    data : Sequences
-        ``starts``, ``lengths``, ``values`` and ``take(indices)``.
-    target : ndarray of shape (n_samples, n_target) or None
-        As the objective encodes it.
-    weight : ndarray of shape (n_samples,) or None
-        Non-negative. Only ratios matter, and a sample of weight zero is as if it were absent.
+    samples : Samples
+        A data class with ``take(indices)`` and the fields ``data``, with ``starts``, ``lengths`` and ``values``;
+        ``target``, of shape (n_samples, n_target) as the objective encodes it, or None; ``weight``, of shape
+        (n_samples,) and non-negative. Only ratios of weights matter, and a sample of weight zero is as if it were
+        absent.
     settings : Settings
     state : TrainingState
     n_epochs : int, optional
@@ -59,8 +57,8 @@ def train(
     plan : {"new", "open", "resume"}
         What the learning-rate schedule spans. "new": this call's epochs (``fit``, also with ``warm_start``).
         "open": no end is known (``partial_fit``). "resume": go on where an earlier call was stopped.
-    validation : tuple (data, target, weight, score), optional
-        Encoded target, and a callable ``(network) -> float``, higher being better, or None for minus the mean loss.
+    validation : tuple (samples, score), optional
+        And a callable ``(network) -> float``, higher being better, or None for minus the mean loss.
         Scored after every epoch; only with ``settings.early_stopping`` does it decide anything.
     on_epoch : callable (epoch, loss, score) -> bool, optional
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
@@ -86,14 +84,15 @@ def train(
     stopped, pickled and resumed ends with the same bits. If one batch holds all samples, they keep their
     order, and weighting a sample is the same as repeating it, but for rounding.
     """
-    data, target, weight = _prepare_samples(network, data, target, weight)
-    n_batches = -(-len(weight) // resolve_batch_size(settings.batch_size, len(weight)))
-    n_epochs = _begin_plan(settings, state, plan, n_epochs, len(weight), n_batches)
+    samples = _prepare(samples)
+    n_samples = len(samples.weight)
+    n_batches = -(-n_samples // resolve_batch_size(settings.batch_size, n_samples))
+    n_epochs = _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches)
     _prepare_optimizer(network, settings, state)
     watch = Watch(network, settings, state, validation, n_batches)
     report = _Report(settings, state.n_epochs, n_epochs)
     n_more_scores = len(state.validation_scores) - state.n_epochs
-    updates = _Updates(network, data, target, weight, settings, state, n_batches, is_cancelled)
+    updates = _Updates(network, samples, settings, state, n_batches, is_cancelled)
     try:
         while n_epochs > 0:
             # Epochs after which nobody looks up run in a row.
@@ -105,7 +104,7 @@ def train(
             if is_over:
                 break
         watch.restore_best()
-        _refuse_overflow(network, data, target, settings, state)
+        _refuse_overflow(network, samples, settings, state)
     except _Diverged as found:
         raise _diverged(settings, state, found) from None
     except KeyboardInterrupt:
@@ -115,19 +114,14 @@ def train(
         raise
 
 
-def _prepare_samples(network, data, target, weight):
+def _prepare(samples):
     """Drop samples of weight zero; weights with maximum 1, so that their scale cannot matter."""
-    if target is not None:
-        target = np.ascontiguousarray(target, dtype=network.dtype)
-    if weight is None:
-        return data, target, np.ones(len(data.starts))
-    weight = np.asarray(weight, dtype=np.float64)
-    kept = np.flatnonzero(weight)
+    kept = np.flatnonzero(samples.weight)
     if len(kept) == 0:
         raise ValueError("All sample weights are zero: nothing to learn from; give some a weight.")
-    if len(kept) < len(weight):
-        data, target, weight = data.take(kept), None if target is None else target[kept], weight[kept]
-    return data, target, weight / weight.max()
+    if len(kept) < len(samples.weight):
+        samples = samples.take(kept)
+    return replace(samples, weight=samples.weight / samples.weight.max())
 
 
 def _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches):
@@ -155,13 +149,13 @@ def _prepare_optimizer(network, settings, state):
 class _Updates:
     """Takes updates: planned many at a time, and run in compiled code, for `MOST_SECONDS` or one at a time."""
 
-    def __init__(self, network, data, target, weight, settings, state, n_batches, is_cancelled):
+    def __init__(self, network, samples, settings, state, n_batches, is_cancelled):
         self.settings, self.state, self.n_batches, self.is_cancelled = settings, state, n_batches, is_cancelled
-        self.weight, self.schedule = weight, SCHEDULES[settings.learning_rate]
-        self.learner = network.learner(data, target, state.seed, settings.n_jobs)
+        self.weight, self.schedule = samples.weight, SCHEDULES[settings.learning_rate]
+        self.learner = network.learner(samples.data, samples.target, state.seed, settings.n_jobs)
         parameters = network.parameters[: network.n_learned]
         self.descent = Descent(state.optimizer, parameters, network.n_decayed, settings.clip_norm)
-        self.n_planned = max(1, MOST_PLANNED * n_batches // len(weight))
+        self.n_planned = max(1, MOST_PLANNED * n_batches // len(self.weight))
         # The first call is short, for nobody knows yet how long an update takes.
         self.n_a_call = 1
 
@@ -256,13 +250,13 @@ def _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch):
     return state.is_finished or bool(is_asked)
 
 
-def _refuse_overflow(network, data, target, settings, state):
+def _refuse_overflow(network, samples, settings, state):
     """After its last update nobody has looked at what the network computes; worth a look if weights are large."""
     largest = np.abs(network.parameters).max()
     if largest < LARGE:
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        losses = network.losses(data, target, n_jobs=settings.n_jobs)
+        losses = network.losses(samples.data, samples.target, n_jobs=settings.n_jobs)
     if not np.isfinite(losses).all():
         raise _diverged(settings, state, f"weights as large as {largest:.2g}, and a loss that is not finite")
 

@@ -70,6 +70,8 @@ class Objective:
         What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
     is_refitted : bool
         Whether ridge regression finds the weights of the outputs when training has ended.
+    is_chosen_for : tuple of str
+        Kinds of y, in scikit-learn's words, that are learned by this where nobody says by what; "none" without y.
     """
 
     loss: str
@@ -82,6 +84,7 @@ class Objective:
     decision: Callable | None = None
     combine: Callable = mean_outputs
     is_refitted: bool = False
+    is_chosen_for: tuple[str, ...] = ()
 
 
 def softmax(outputs):
@@ -228,8 +231,14 @@ OBJECTIVES = {
         log_probabilities=log_softmax,
         decision=_class_decision,
         combine=mean_softmax,
+        is_chosen_for=("binary", "multiclass"),
     ),
-    "squared_error": _of_values("squared_error", _learn_values, is_refitted=True),
+    "squared_error": _of_values(
+        "squared_error",
+        _learn_values,
+        is_refitted=True,
+        is_chosen_for=("continuous", "continuous-multioutput"),
+    ),
     "absolute_error": _of_values("absolute_error", _learn_values_firmly),
     "huber": _of_values("huber", _learn_values_firmly),
     "binary_cross_entropy": Objective(
@@ -242,12 +251,17 @@ OBJECTIVES = {
         log_probabilities=log_sigmoid,
         decision=_label_decision,
         combine=mean_sigmoid,
+        is_chosen_for=("multilabel-indicator",),
     ),
     "reconstruction": Objective(
         loss="reconstruction",
         target_type=None,
         learn_target=_learn_nothing,
         encode=_encode_nothing,
+        is_chosen_for=("none",),
     ),
 }
 """Objectives by name; the estimator stores the name and looks the entry up."""
+
+CHOSEN = {kind: name for name, objective in OBJECTIVES.items() for kind in objective.is_chosen_for}
+"""Names of objectives by the kind of y that they are chosen for."""

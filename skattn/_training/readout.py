@@ -9,7 +9,7 @@ FEWEST, MOST = 3, 1024
 """Samples below which there is nothing to choose a penalty by, and those that it is chosen by at the most."""
 
 
-def refit_outputs(network, data, target, weight, n_jobs=None):
+def refit_outputs(network, samples, n_jobs=None):
     """Replace the weights of values that a network puts out by those of ridge regression on its features.
 
     The penalty is the one of `SHRINKAGE` by which samples that are left out, one at a time, are best told, over all
@@ -19,11 +19,8 @@ def refit_outputs(network, data, target, weight, n_jobs=None):
     ----------
     network : Network
         ``forward``, and ``weights`` "head.weight" (n_features, n_outputs) and "head.bias", changed in place.
-    data : object with ``values``, ``starts``, ``lengths``
-    target : ndarray of shape (n_samples, n_outputs)
-        As the objective encodes it.
-    weight : ndarray of shape (n_samples,)
-        Positive; only ratios matter.
+    samples : Samples
+        See `train`; weights are positive.
     n_jobs : int, optional
 
     Notes
@@ -31,10 +28,10 @@ def refit_outputs(network, data, target, weight, n_jobs=None):
     Hoerl & Kennard (1970), "Ridge regression"; Allen (1974) on what is left out. Sums are not BLAS's, whose order
     depends on the machine and its threads.
     """
-    features = network.forward(data, "features", n_jobs).astype(np.float64)
+    features = network.forward(samples.data, "features", n_jobs).astype(np.float64)
     if len(features) < FEWEST or not np.isfinite(features).all():
         return
-    share, target = weight / weight.sum(), target.astype(np.float64)
+    share, target = samples.weight / samples.weight.sum(), samples.target.astype(np.float64)
     centre, level = np.einsum("n,nj->j", share, features), np.einsum("n,nk->k", share, target)
     features -= centre
     scale = np.sqrt(np.einsum("n,nj->j", share, np.square(features)))

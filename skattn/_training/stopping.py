@@ -44,13 +44,10 @@ class Watch:
         """
         if self.validation is None:
             return None
-        data, target, weight, score = self.validation
+        samples, score = self.validation
         if score is not None:
             return score(self.network)
-        if target is not None:
-            target = np.ascontiguousarray(target, dtype=self.network.dtype)
-        losses = self.network.losses(data, target, n_jobs=self.settings.n_jobs)
-        weight = np.ones(len(losses)) if weight is None else weight
+        losses, weight = self.network.losses(samples.data, samples.target, self.settings.n_jobs), samples.weight
         mean = np.average(losses, weights=weight)
         self.doubt = float(np.sqrt(np.sum((weight * (losses - mean)) ** 2)) / weight.sum())
         return -float(mean)
