@@ -293,61 +293,55 @@ class _Call:
         self.n_samples, self.n_heads, self.n_steps, d_head = self.query.shape
         self.workers = parallel.n_workers(n_jobs)
         left, right = bounds(causal, window)
-        self._arguments, self._kept = np.zeros(heads.N_ARGUMENTS, np.int64), []
         query_lengths, key_lengths = _lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
-        self._point(heads.QUERY_LENGTHS, query_lengths)
-        self._point(heads.KEY_LENGTHS, key_lengths)
-        self._point(heads.SCALE, _scale(scale, d_head, self.query.dtype))
         scratch = attention_kernels.scratch_size(d_head, self.value.shape[3])
-        self._point(heads.SCRATCH, np.empty(scratch * self.workers, self.dtype))
-        self._arguments[heads.SCRATCH_SIZE] = scratch
-        self._point(heads.AHEAD, np.zeros((self.workers, N_AHEAD), np.int64))
-        self._arguments[heads.ITEMSIZE] = self.query.itemsize
-        self._arguments[heads.N_HEADS], self._arguments[heads.N_KV_HEADS] = self.n_heads, self.key.shape[1]
-        self._arguments[heads.N_QUERIES], self._arguments[heads.D_HEAD] = self.n_steps, d_head
-        self._arguments[heads.N_SAMPLES], self._arguments[heads.N_KEYS] = self.n_samples, self.key.shape[2]
-        self._arguments[heads.WIDTH] = self.value.shape[3]
-        self._arguments[heads.LEFT] = attention_kernels.bound(left)
-        self._arguments[heads.RIGHT] = attention_kernels.bound(right)
         full = lengths is None or query_lengths.min() == self.n_steps and key_lengths.min() == self.key.shape[2]
         # Beyond a sample's length nothing is written.
         self._new = np.empty if full else np.zeros
         self.output = self._new((self.n_samples, self.n_heads, self.n_steps, self.value.shape[3]), self.dtype)
         self._top, self._inverse = (self._new(self.query.shape[:3], self.dtype) for _ in range(2))
-        for entry, array in (
-            (heads.QUERY, self.query), (heads.KEY, self.key), (heads.VALUE, self.value), (heads.OUTPUT, self.output),
-        ):  # fmt: skip
-            self._array(entry, array)
-        self._point(heads.TOP, self._top)
-        self._point(heads.INVERSE, self._inverse)
+        self._arrays = np.zeros((heads.N_ARRAYS, heads.N_ARRAY), np.int64)
+        self._run = parallel.Arguments(heads.Heads, self.dtype, self.workers)
+        self._run.point(
+            arrays=self._arrays, query_lengths=query_lengths, key_lengths=key_lengths, top=self._top,
+            inverse=self._inverse, scratch=np.empty(scratch * self.workers, self.dtype),
+            ahead=np.zeros((self.workers, N_AHEAD), np.int64),
+        )  # fmt: skip
+        self._run.set(
+            n_samples=self.n_samples, n_heads=self.n_heads, n_kv_heads=self.key.shape[1], n_queries=self.n_steps,
+            n_keys=self.key.shape[2], d_head=d_head, width=self.value.shape[3], scratch_size=scratch,
+            left=attention_kernels.bound(left), right=attention_kernels.bound(right), itemsize=self.query.itemsize,
+            scale=_scale(scale, d_head, self.query.dtype)[0],
+        )  # fmt: skip
+        self._describe(query=self.query, key=self.key, value=self.value, output=self.output)
 
-    def _point(self, entry, array):
-        self._kept.append(array)
-        self._arguments[entry] = parallel.address(array)
-
-    def _array(self, entry, array):
-        self._point(entry, array)
-        self._arguments[entry + 1 : entry + 4] = [stride // array.itemsize for stride in array.strides[:3]]
+    def _describe(self, **arrays):
+        """Tell the kernels where arrays are; these must outlive their calls."""
+        for name, array in arrays.items():
+            strides = [stride // array.itemsize for stride in array.strides[:3]]
+            self._arrays[getattr(heads, name.upper())] = parallel.address(array), *strides
 
     def forward(self):
         n_heads = self.n_samples * self.n_heads
         # Whole heads where there are enough: parts on different cores would each bring the keys and values near.
         n_parts = min(-(-_RUNS_A_WORKER * self.workers // n_heads), self.n_steps // _QUERIES_A_PART)
-        self._arguments[heads.N_PARTS] = n_parts = max(1, n_parts)
+        n_parts = max(1, n_parts)
+        self._run.set(n_parts=n_parts)
         n_items = self._runs(n_heads) * n_parts
         self._dose(heads.QUERY, heads.KEY, heads.VALUE, heads.OUTPUT)
-        parallel.run(heads.heads_forward_item, self.dtype, self._arguments, n_items, self.workers)
+        self._run.share_out(heads.heads_forward_item, n_items)
 
     def _dose(self, *entries):
         """Say how many lines of the next head are fetched at a time."""
         n_blocks = -(-self.n_steps // attention_kernels.QUERIES) * -(-self.key.shape[2] // attention_kernels.KEYS)
-        n_numbers = sum(int(self._arguments[entry + 3]) for entry in entries) * max(self.n_steps, self.key.shape[2])
-        self._arguments[heads.DOSE] = dose(n_numbers * self.query.itemsize, n_blocks)
+        of_steps = int(self._arrays[list(entries), heads.Array.index["row"]].sum())
+        n_numbers = of_steps * max(self.n_steps, self.key.shape[2])
+        self._run.set(dose=dose(n_numbers * self.query.itemsize, n_blocks))
 
     def _runs(self, n_heads):
         """Cut all heads into runs; gives how many there are."""
         run = max(1, n_heads // (_RUNS_A_WORKER * self.workers))
-        self._arguments[heads.RUN] = run
+        self._run.set(run=run)
         return -(-n_heads // run)
 
     def backward(self, d_output):
@@ -356,15 +350,13 @@ class _Call:
             raise ValueError(f"d_output has shape {d_output.shape}; the output has shape {self.output.shape}.")
         n_kv_heads = self.n_samples * self.key.shape[1]
         n_parts = max(1, min(_MOST_KEY_PARTS // n_kv_heads, self.key.shape[2] // _KEYS_A_PART))
-        self._arguments[heads.N_PARTS], self._arguments[heads.PART_SIZE] = n_parts, self.query.size
+        self._run.set(n_parts=n_parts, part_size=self.query.size)
         d_queries = self._new((n_parts, *self.query.shape), self.dtype)
         gradients = d_queries[0], *(self._new(array.shape, self.dtype) for array in (self.key, self.value))
-        self._array(heads.D_OUTPUT, d_output)
-        for entry, gradient in zip((heads.D_QUERY, heads.D_KEY, heads.D_VALUE), gradients, strict=True):
-            self._array(entry, gradient)
+        self._describe(d_output=d_output, **dict(zip(("d_query", "d_key", "d_value"), gradients, strict=True)))
         n_items = self._runs(n_kv_heads) * n_parts
-        self._dose(*range(heads.QUERY, heads.WEIGHTS, 4))
-        parallel.run(heads.heads_backward_item, self.dtype, self._arguments, n_items, self.workers)
+        self._dose(*range(heads.QUERY, heads.WEIGHTS))
+        self._run.share_out(heads.heads_backward_item, n_items)
         with np.errstate(all="ignore"):
             for part in d_queries[1:]:
                 gradients[0][...] += part
@@ -372,9 +364,8 @@ class _Call:
 
     def weights(self):
         weights = np.zeros((*self.query.shape[:3], self.key.shape[2]), self.dtype)
-        self._array(heads.WEIGHTS, weights)
-        n_items = self.n_samples * self.n_heads
-        parallel.run(heads.heads_weights_item, self.dtype, self._arguments, n_items, self.workers)
+        self._describe(weights=weights)
+        self._run.share_out(heads.heads_weights_item, self.n_samples * self.n_heads)
         return weights
 
     def log_sum_exp(self):

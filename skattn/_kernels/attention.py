@@ -8,8 +8,10 @@ kept for each query; the backward pass computes the weights again, so that no ar
 
 import math
 
+import numpy as np
+
 from .ahead import fetch_some
-from .jit import Bool, Int, Ints, Real, Reals, ints, kernel, real, reals
+from .jit import Int, Reals, address_of, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .operation import GRANULE, Call, Kind, d_slot, slot
 from .record import Record
@@ -39,51 +41,51 @@ def scratch_size(d_head, d_value):
     return QUERIES * (2 * d_head + d_value + 2 * KEYS + 4)
 
 
+Head = Record(
+    # Arrays of one head, and how many numbers lie between rows; what is kept of the softmax of its queries.
+    *("query", "query_row", "key", "key_row", "value", "value_row", "target", "target_row", "top", "inverse"),
+    # The queries that attend, and the keys that they meet, within the window of each.
+    *("begin", "end", "first_key", "end_key", "left", "right", "d_head", "d_value"),
+    # Gradients, which lie as what they are of; whether those of keys and values are begun here, or added to.
+    *("d_query", "d_key", "d_values", "d_target", "begins"),
+    *("scratch", "ahead"),
+    doubles=("scale",),
+)
+"""One head of one sequence."""
+
+_Block = Record(
+    # Queries at hand, and their columns in whole vectors; what lies in scratch: arrays that are turned have a column a
+    # query, scores a row a key, the rest a number a query.
+    *("first", "n_queries", "width"),
+    *("turned", "d_turned", "d_mixed", "scores", "d_scores", "highest", "share", "expected"),
+)
+
+
 @kernel
-def attend_forward(
-    query: Reals,
-    query_row: Int,
-    key: Reals,
-    key_row: Int,
-    value: Reals,
-    value_row: Int,
-    target: Reals,
-    target_row: Int,
-    top: Reals,
-    inverse: Reals,
-    begin: Int,
-    end: Int,
-    n_keys: Int,
-    d_head: Int,
-    d_value: Int,
-    left: Int,
-    right: Int,
-    scale: Real,
-    scratch: Reals,
-    ahead: Ints,
-):
-    """Attend from the queries `begin` to `end` of one head; rows of each array lie `..._row` numbers apart."""
-    lanes = lanes_of(query)
-    turned = scratch
+def attend_forward(head: Head):
+    """Attend from the queries of one head."""
+    query, query_row, key, key_row = reals(head.query), head.query_row, reals(head.key), head.key_row
+    value, value_row, target, target_row = reals(head.value), head.value_row, reals(head.target), head.target_row
+    n_keys, d_head, d_value, left, right = head.end_key, head.d_head, head.d_value, head.left, head.right
+    top, inverse, ahead, end, factor = (
+        reals(head.top),
+        reals(head.inverse),
+        ints(head.ahead),
+        head.end,
+        real(head.scale),
+    )
+    lanes, turned = lanes_of(query), reals(head.scratch)
     mixed = at(turned, QUERIES * d_head)
     scores = at(mixed, QUERIES * d_value)
     highest = at(scores, QUERIES * KEYS)
     total = at(highest, QUERIES)
-    for first in range(begin, end, QUERIES):
+    for first in range(head.begin, end, QUERIES):
         n_queries = min(end - first, QUERIES)
         width = (n_queries + lanes - 1) // lanes * lanes
         last = first + n_queries - 1
         fetch_some(ahead)
-        transpose(
-            at(query, first * query_row),
-            query_row,
-            n_queries,
-            d_head,
-            turned,
-            width,
-            width,
-            scale * real(LOG2_E),
-        )
+        rows = at(query, first * query_row)
+        transpose(rows, query_row, n_queries, d_head, turned, width, width, factor * real(LOG2_E))
         start, stop = max(0, first - left), min(n_keys, last + right + 1)
         fresh = True
         for k in range(start, stop, KEYS):
@@ -137,157 +139,164 @@ def _finish(
 
 
 @kernel
-def attend_backward(
-    query: Reals,
-    query_row: Int,
-    key: Reals,
-    key_row: Int,
-    value: Reals,
-    value_row: Int,
-    target: Reals,
-    target_row: Int,
-    top: Reals,
-    inverse: Reals,
-    begin: Int,
-    end: Int,
-    first_key: Int,
-    n_keys: Int,
-    d_head: Int,
-    d_value: Int,
-    left: Int,
-    right: Int,
-    scale: Real,
-    d_query: Reals,
-    d_key: Reals,
-    d_value_out: Reals,
-    d_target: Reals,
-    begins: Bool,
-    scratch: Reals,
-    ahead: Ints,
-):
-    """Begin the gradient of the queries, and begin or add to those of keys and values; they lie as what they are of.
+def attend_backward(head: Head):
+    """Begin the gradient of the queries, and begin or add to those of keys and values.
 
-    Only keys from `first_key` to `n_keys` are met: several workers can share a head, each with its own `d_query`.
+    Several workers can share a head: each meets some of its keys, and has a `d_query` of its own. Block by block of
+    queries: 1. turn them, and recall what the forward pass kept; 2. meet the keys; 3. turn the gradient back.
     """
-    if begins and begin == end:
-        _clear(d_key, key_row, first_key, n_keys, d_head)
-        _clear(d_value_out, value_row, first_key, n_keys, d_value)
-    lanes = lanes_of(query)
-    turned = scratch
+    query_row, d_head, end = head.query_row, head.d_head, head.end
+    if head.begins and head.begin == end:
+        _clear_keys(head, head.first_key, head.end_key)
+    block, turned = _Block(), reals(head.scratch)
     d_turned = at(turned, QUERIES * d_head)
     d_mixed = at(d_turned, QUERIES * d_head)
-    scores = at(d_mixed, QUERIES * d_value)
+    scores = at(d_mixed, QUERIES * head.d_value)
     d_scores = at(scores, QUERIES * KEYS)
     highest = at(d_scores, QUERIES * KEYS)
-    share = at(highest, QUERIES)
-    expected = at(share, QUERIES)
-    for first in range(begin, end, QUERIES):
-        n_queries = min(end - first, QUERIES)
-        width = (n_queries + lanes - 1) // lanes * lanes
-        last = first + n_queries - 1
-        rows = at(query, first * query_row)
-        d_rows = at(d_target, first * target_row)
-        fetch_some(ahead)
-        transpose(rows, query_row, n_queries, d_head, turned, width, width, scale * real(LOG2_E))
-        transpose(d_rows, target_row, n_queries, d_value, d_mixed, width, width, real(1))
-        for q in range(width):
-            live = q < n_queries
-            highest[q] = top[first + q] if live else real(0)
-            share[q] = inverse[first + q] if live else real(0)
-            expected[q] = real(0)
-        for q in range(n_queries):
-            mixed_row, d_row = at(target, (first + q) * target_row), at(d_rows, q * target_row)
-            # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
-            along = real(0)
-            for j in range(d_value):
-                along += mixed_row[j] * d_row[j]
-            expected[q] = along
-        start, stop = max(first_key, first - left), min(n_keys, last + right + 1)
-        begins_keys = begins and first == begin
-        if begins_keys:
-            # The first block meets these not at all; those that it meets it writes.
-            edge = max(start, stop)
-            _clear(d_key, key_row, first_key, min(start, n_keys), d_head)
-            _clear(d_key, key_row, edge, n_keys, d_head)
-            _clear(d_value_out, value_row, first_key, min(start, n_keys), d_value)
-            _clear(d_value_out, value_row, edge, n_keys, d_value)
-        fresh = True
-        for k in range(start, stop, KEYS):
-            n = min(stop - k, KEYS)
-            keys, values = at(key, k * key_row), at(value, k * value_row)
-            fetch_some(ahead)
-            matmul(keys, key_row, 1, turned, width, scores, width, n, d_head, width, True)
-            fetch_some(ahead)
-            matmul(values, value_row, 1, d_mixed, width, d_scores, width, n, d_value, width, True)
-            masked = k < last - left or k + n - 1 > first + right
-            for q in range(0, width, lanes):
-                fetch_some(ahead)
-                block, d_block = at(scores, q), at(d_scores, q)
-                if masked:
-                    mask_columns(block, width, n, k, first + q, left, right)
-                    recall_masked(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
-                else:
-                    recall(block, d_block, width, n, at(highest, q), at(share, q), at(expected, q), scale)
-            d_values = at(d_value_out, k * value_row)
-            fetch_some(ahead)
-            matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins_keys)
-            fetch_some(ahead)
-            d_keys = at(d_key, k * key_row)
-            matmul(d_scores, width, 1, rows, query_row, d_keys, key_row, n, n_queries, d_head, begins_keys)
-            fetch_some(ahead)
-            matmul(keys, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
-            fresh = False
-        if fresh:
-            for i in range(d_head * width):
-                d_turned[i] = real(0)
-        transpose(d_turned, width, d_head, n_queries, at(d_query, first * query_row), query_row, d_head, real(1))
+    block.turned, block.d_turned, block.d_mixed = address_of(turned), address_of(d_turned), address_of(d_mixed)
+    block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
+    block.share, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
+    for first in range(head.begin, end, QUERIES):
+        block.first, block.n_queries = first, min(end - first, QUERIES)
+        _turn_queries(head, block)
+        _meet_keys(head, block)
+        d_rows = at(reals(head.d_query), first * query_row)
+        transpose(d_turned, block.width, d_head, block.n_queries, d_rows, query_row, d_head, real(1))
 
 
 @kernel
-def _clear(array: Reals, row: Int, begin: Int, end: Int, width: Int):
-    """Set some steps of one head to zeros."""
+def _turn_queries(head: Head, block: _Block):
+    """Turn queries and the gradients of what they fetched, and recall what softmax needs of each."""
+    first, n_queries, d_value, target_row = block.first, block.n_queries, head.d_value, head.target_row
+    rows, target = at(reals(head.query), first * head.query_row), at(reals(head.target), first * target_row)
+    d_rows, top, inverse = at(reals(head.d_target), first * target_row), reals(head.top), reals(head.inverse)
+    highest, share, expected = reals(block.highest), reals(block.share), reals(block.expected)
+    lanes = lanes_of(rows)
+    width = (n_queries + lanes - 1) // lanes * lanes
+    block.width = width
+    fetch_some(ints(head.ahead))
+    factor = real(head.scale) * real(LOG2_E)
+    transpose(rows, head.query_row, n_queries, head.d_head, reals(block.turned), width, width, factor)
+    transpose(d_rows, target_row, n_queries, d_value, reals(block.d_mixed), width, width, real(1))
+    for q in range(width):
+        live = q < n_queries
+        highest[q] = top[first + q] if live else real(0)
+        share[q] = inverse[first + q] if live else real(0)
+        expected[q] = real(0)
+    for q in range(n_queries):
+        mixed_row, d_row = at(target, q * target_row), at(d_rows, q * target_row)
+        # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
+        along = real(0)
+        for j in range(d_value):
+            along += mixed_row[j] * d_row[j]
+        expected[q] = along
+
+
+@kernel
+def _meet_keys(head: Head, block: _Block):
+    """Compute scores and their gradients anew, block by block of keys, and what these add to all other gradients."""
+    first, n_queries, width, d_head, d_value = block.first, block.n_queries, block.width, head.d_head, head.d_value
+    query_row, key_row, value_row, target_row = head.query_row, head.key_row, head.value_row, head.target_row
+    rows, d_rows = at(reals(head.query), first * query_row), at(reals(head.d_target), first * target_row)
+    turned, d_turned, d_mixed = reals(block.turned), reals(block.d_turned), reals(block.d_mixed)
+    scores, d_scores, highest = reals(block.scores), reals(block.d_scores), reals(block.highest)
+    share, expected, scale, ahead = reals(block.share), reals(block.expected), real(head.scale), ints(head.ahead)
+    left, right, last, lanes = head.left, head.right, first + n_queries - 1, lanes_of(rows)
+    first_key, end_key = head.first_key, head.end_key
+    start, stop = max(first_key, first - left), min(end_key, last + right + 1)
+    begins = head.begins and first == head.begin
+    if begins:
+        # The first block meets these not at all; those that it meets it writes.
+        _clear_keys(head, first_key, min(start, end_key))
+        _clear_keys(head, max(start, stop), end_key)
+    for k in range(start, stop, KEYS):
+        n = min(stop - k, KEYS)
+        keys, values = at(reals(head.key), k * key_row), at(reals(head.value), k * value_row)
+        fetch_some(ahead)
+        matmul(keys, key_row, 1, turned, width, scores, width, n, d_head, width, True)
+        fetch_some(ahead)
+        matmul(values, value_row, 1, d_mixed, width, d_scores, width, n, d_value, width, True)
+        masked = k < last - left or k + n - 1 > first + right
+        for q in range(0, width, lanes):
+            fetch_some(ahead)
+            column, d_column = at(scores, q), at(d_scores, q)
+            if masked:
+                mask_columns(column, width, n, k, first + q, left, right)
+                recall_masked(column, d_column, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+            else:
+                recall(column, d_column, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+        fetch_some(ahead)
+        d_values = at(reals(head.d_values), k * value_row)
+        matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins)
+        fetch_some(ahead)
+        d_keys = at(reals(head.d_key), k * key_row)
+        matmul(d_scores, width, 1, rows, query_row, d_keys, key_row, n, n_queries, d_head, begins)
+        fetch_some(ahead)
+        matmul(keys, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, k == start)
+    if start >= stop:
+        for i in range(d_head * width):
+            d_turned[i] = real(0)
+
+
+@kernel
+def _clear_keys(head: Head, begin: Int, end: Int):
+    """Set the gradients of some keys and values to zeros."""
+    d_head, d_value = head.d_head, head.d_value
     for t in range(begin, end):
-        for j in range(width):
-            array[t * row + j] = real(0)
+        d_key, d_value_row = at(reals(head.d_key), t * head.key_row), at(reals(head.d_values), t * head.value_row)
+        for j in range(d_head):
+            d_key[j] = real(0)
+        for j in range(d_value):
+            d_value_row[j] = real(0)
 
 
 @kernel
 def attention_forward(row: _Row, call: Call):
     """Attend with each head; a part of a sequence has its queries."""
-    n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
-    n_rows, group, first, last = ints(call.rows)[row.key], n_heads // n_kv_heads, call.first, call.last
+    head, n_heads, n_kv_heads, d_head, d_value = Head(), row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    n_rows, group = ints(call.rows)[row.key], n_heads // n_kv_heads
     query, key, value = slot(call, row.query), slot(call, row.key), slot(call, row.value)
-    target, kept, scratch, ahead = slot(call, row.target), slot(call, row.kept), reals(call.scratch), ints(call.ahead)
-    scale = real(1) / math.sqrt(real(d_head))
-    for head in range(n_heads):
-        shared, top = head // group, at(kept, 2 * head * n_rows)
-        attend_forward(
-            at(query, head * d_head), n_heads * d_head, at(key, shared * d_head), n_kv_heads * d_head,
-            at(value, shared * d_value), n_kv_heads * d_value, at(target, head * d_value), n_heads * d_value,
-            top, at(top, n_rows), first, last, n_rows, d_head, d_value, row.left, row.right, scale, scratch, ahead,
-        )  # fmt: skip
+    target, kept = slot(call, row.target), slot(call, row.kept)
+    head.d_head, head.d_value, head.left, head.right = d_head, d_value, row.left, row.right
+    head.query_row, head.target_row = n_heads * d_head, n_heads * d_value
+    head.key_row, head.value_row = n_kv_heads * d_head, n_kv_heads * d_value
+    head.begin, head.end, head.first_key, head.end_key = call.first, call.last, 0, n_rows
+    head.scratch, head.ahead = call.scratch, call.ahead
+    head.scale = np.float64(real(1) / math.sqrt(real(d_head)))
+    for number in range(n_heads):
+        shared, top = number // group, at(kept, 2 * number * n_rows)
+        head.query, head.target = address_of(at(query, number * d_head)), address_of(at(target, number * d_value))
+        head.key, head.value = address_of(at(key, shared * d_head)), address_of(at(value, shared * d_value))
+        head.top, head.inverse = address_of(top), address_of(at(top, n_rows))
+        attend_forward(head)
 
 
 @kernel
 def attention_backward(row: _Row, call: Call):
     """Give the gradients of queries, keys and values; a part of a sequence has some of the key/value heads."""
-    n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    head, n_heads, n_kv_heads, d_head, d_value = Head(), row.n_heads, row.n_kv_heads, row.d_head, row.d_value
     n_rows, group = ints(call.rows)[row.key], n_heads // n_kv_heads
     query, key, value = slot(call, row.query), slot(call, row.key), slot(call, row.value)
     d_query, d_key, d_values = d_slot(call, row.query), d_slot(call, row.key), d_slot(call, row.value)
     target, d_target, kept = slot(call, row.target), d_slot(call, row.target), slot(call, row.kept)
-    scale, scratch, ahead = real(1) / math.sqrt(real(d_head)), reals(call.scratch), ints(call.ahead)
-    first, last = call.part * n_kv_heads // call.n_parts, (call.part + 1) * n_kv_heads // call.n_parts
-    for shared in range(first, last):
-        for head in range(shared * group, (shared + 1) * group):
-            top = at(kept, 2 * head * n_rows)
-            attend_backward(
-                at(query, head * d_head), n_heads * d_head, at(key, shared * d_head), n_kv_heads * d_head,
-                at(value, shared * d_value), n_kv_heads * d_value, at(target, head * d_value), n_heads * d_value,
-                top, at(top, n_rows), 0, n_rows, 0, n_rows, d_head, d_value, row.left, row.right, scale,
-                at(d_query, head * d_head), at(d_key, shared * d_head), at(d_values, shared * d_value),
-                at(d_target, head * d_value), head == shared * group, scratch, ahead,
-            )  # fmt: skip
+    head.d_head, head.d_value, head.left, head.right = d_head, d_value, row.left, row.right
+    head.query_row, head.target_row = n_heads * d_head, n_heads * d_value
+    head.key_row, head.value_row = n_kv_heads * d_head, n_kv_heads * d_value
+    head.begin, head.end, head.first_key, head.end_key = 0, n_rows, 0, n_rows
+    head.scratch, head.ahead = call.scratch, call.ahead
+    head.scale = np.float64(real(1) / math.sqrt(real(d_head)))
+    for number in range(
+        call.part * n_kv_heads // call.n_parts * group, (call.part + 1) * n_kv_heads // call.n_parts * group
+    ):
+        shared, top = number // group, at(kept, 2 * number * n_rows)
+        head.query, head.d_query = address_of(at(query, number * d_head)), address_of(at(d_query, number * d_head))
+        head.key, head.d_key = address_of(at(key, shared * d_head)), address_of(at(d_key, shared * d_head))
+        head.value, head.d_values = address_of(at(value, shared * d_value)), address_of(at(d_values, shared * d_value))
+        head.target = address_of(at(target, number * d_value))
+        head.d_target = address_of(at(d_target, number * d_value))
+        head.top, head.inverse, head.begins = address_of(top), address_of(at(top, n_rows)), number % group == 0
+        attend_backward(head)
 
 
 ATTENTION = Kind("attention", attention_forward, attention_backward, _Row, reads=("query", "key", "value"))

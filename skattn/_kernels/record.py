@@ -2,7 +2,7 @@
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _BYTES = 8
@@ -11,7 +11,8 @@ _BYTES = 8
 class Record:
     """A struct in memory: it annotates parameters of kernels, which read and write its fields as attributes.
 
-    Inside kernels, calling a record with an address gives the struct that lies there. A field is loaded anew wherever
+    Inside kernels, calling a record with an address gives the struct that lies there, and without one a new struct
+    that lasts as long as the call, its fields yet to be written. A field is loaded anew wherever
     it is named, for all that a compiler knows any store may have changed it: kernels read what they need into locals
     before their loops.
 
@@ -65,12 +66,16 @@ class Record:
 
 def _cast_to(struct):
     @intrinsic
-    def cast(typing_context, address):
+    def cast(typing_context, address=None):
+        def room(context, builder, signature, arguments):
+            words = cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(64), struct.size // _BYTES))
+            return builder.bitcast(words, context.get_value_type(struct))
+
         def generate(context, builder, signature, arguments):
             kind = context.get_value_type(struct)
             is_pointer = isinstance(arguments[0].type, ir.PointerType)
             return (builder.bitcast if is_pointer else builder.inttoptr)(arguments[0], kind)
 
-        return struct(address), generate
+        return (struct(types.none), room) if address is None else (struct(address), generate)
 
     return cast
