@@ -197,7 +197,7 @@ def write_training(state: TrainingState) -> dict[str, Any]:
 def _write_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     """An optimiser by its name, with its averages."""
     names = {kind: name for name, kind in OPTIMIZERS.items()}
-    numbers = {"alpha": optimizer.alpha, "n_steps": optimizer.n_steps}
+    numbers = {"alpha": optimizer.alpha, "n_steps": optimizer.n_updates}
     return {"name": names[type(optimizer)], **numbers, "vectors": dict(optimizer.vectors)}
 
 
@@ -372,7 +372,7 @@ def _read_optimizer(values: Any, network: Network) -> Optimizer:
     vectors = check_fields("vectors", values["vectors"], names)
     size, dtype = network.n_learned, network.dtype
     optimizer = kind(size, dtype, check_number("alpha", values["alpha"], 0))
-    optimizer.n_steps = check_whole("n_steps", values["n_steps"])
+    optimizer.n_updates = check_whole("n_steps", values["n_steps"])
     optimizer.vectors = {name: check_vector(name, vectors[name], size, dtype) for name in names}
     return optimizer
 

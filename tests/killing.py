@@ -72,7 +72,7 @@ def all_of(model):
     state, optimizer = dict(vars(model._model.state)), model._model.state.optimizer
     vectors = {}
     if optimizer is not None:
-        vectors, state["optimizer"] = optimizer.vectors, (type(optimizer), optimizer.n_steps, optimizer.alpha)
+        vectors, state["optimizer"] = optimizer.vectors, (type(optimizer), optimizer.n_updates, optimizer.alpha)
     seen = vars(model._model.seen)
     return {**model.weights_, **vectors, **seen, "loss": model.loss_curve_, "scores": scores, "state": state}
 

@@ -69,10 +69,10 @@ def test_planned_updates_are_those_of_one_at_a_time(kind):
     gradient, rates = np.array([0.3, -2.0, 1e-3]), [0.1, 0.01, 0.2, 0.05]
     together, alone = kind(3, np.dtype(float)), kind(3, np.dtype(float))
     descent, _, parameters = descend(gradient, optimizer=together, rates=rates)
-    assert (descent.count(), descent.count(), together.n_steps) == (4, 0, 4)
+    assert (descent.count(), descent.count(), together.n_updates) == (4, 0, 4)
     expected = np.zeros(3)
     for rate in rates:
-        alone.step(expected, gradient.copy(), rate, 0)
+        alone.update(expected, gradient.copy(), rate, 0)
     np.testing.assert_array_equal(parameters, expected)
     for name, vector in alone.vectors.items():
         np.testing.assert_array_equal(together.vectors[name], vector)

@@ -127,12 +127,12 @@ def test_a_longer_sequence_that_is_an_exception_makes_no_position():
 def test_averages_move_with_their_parameters(name):
     network = fitted(SelfAttentionClassifier(**SMALL), X)._model.network
     optimizer = OPTIMIZERS[name](network.parameters.size, network.dtype)
-    optimizer.n_steps = 5
+    optimizer.n_updates = 5
     for i, vector in enumerate(optimizer.vectors.values()):
         vector[:] = network.parameters + i
     grown = copy_network(network, replace(network.architecture, max_steps=17))
     moved = copy_optimizer(optimizer, network, grown)
-    assert moved.fits(grown.parameters) and 5 == moved.n_steps
+    assert moved.fits(grown.parameters) and 5 == moved.n_updates
     for i, vector in enumerate(moved.vectors.values()):
         views = grown.views(vector)
         assert not views["position.weight"][11:].any()
@@ -165,12 +165,12 @@ def test_partial_fit_keeps_the_optimiser(estimator):
     classes = {"classes": ["falls", "rises"]} if isinstance(estimator, SelfAttentionClassifier) else {}
     for n_calls in (1, 2):
         estimator.partial_fit(X, target_of(estimator, X), **classes)
-        assert n_calls == estimator._model.state.optimizer.n_steps
+        assert n_calls == estimator._model.state.optimizer.n_updates
 
 
 def test_partial_fit_after_fit_begins_with_a_new_optimiser(estimator):
     fitted(estimator, X).partial_fit(X, target_of(estimator, X))
-    assert 1 == estimator._model.state.optimizer.n_steps
+    assert 1 == estimator._model.state.optimizer.n_updates
 
 
 def test_a_model_of_which_nothing_is_told_takes_what_comes_for_as_much(estimator):

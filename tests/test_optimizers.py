@@ -15,12 +15,12 @@ def quadratic_gradient(parameters):
     return np.geomspace(1e-3, 1e2, len(parameters)) * (parameters - 1)
 
 
-def descend(optimizer, n_steps, parameters=None, dtype=np.float64):
+def descend(optimizer, n_updates, parameters=None, dtype=np.float64):
     """Parameters after some steps from a seeded start."""
     if parameters is None:
         parameters = np.random.default_rng(3).normal(size=N_PARAMETERS).astype(dtype)
-    for _ in range(n_steps):
-        optimizer.step(parameters, quadratic_gradient(parameters).astype(dtype), RATE, N_DECAYED)
+    for _ in range(n_updates):
+        optimizer.update(parameters, quadratic_gradient(parameters).astype(dtype), RATE, N_DECAYED)
     return parameters
 
 
@@ -33,27 +33,27 @@ def name(request):
     return request.param
 
 
-def textbook_adam(parameters, n_steps, *, decoupled):
+def textbook_adam(parameters, n_updates, *, decoupled):
     """Algorithm 1 of Kingma & Ba, and the coupled or decoupled decay of Loshchilov & Hutter."""
     mean, mean_square = np.zeros_like(parameters), np.zeros_like(parameters)
     is_decayed = np.arange(len(parameters)) < N_DECAYED
-    for step in range(1, n_steps + 1):
+    for number in range(1, n_updates + 1):
         gradient = quadratic_gradient(parameters)
         decay = ALPHA * parameters * is_decayed
         if not decoupled:
             gradient = gradient + decay
         mean = 0.9 * mean + 0.1 * gradient
         mean_square = 0.999 * mean_square + 0.001 * gradient**2
-        corrected = mean / (1 - 0.9**step) / (np.sqrt(mean_square / (1 - 0.999**step)) + 1e-8)
+        corrected = mean / (1 - 0.9**number) / (np.sqrt(mean_square / (1 - 0.999**number)) + 1e-8)
         parameters = parameters - RATE * corrected - (RATE * decay if decoupled else 0)
     return parameters
 
 
-def textbook_sgd(parameters, n_steps):
+def textbook_sgd(parameters, n_updates):
     """Nesterov's momentum as scikit-learn's ``SGDOptimizer`` writes it."""
     velocity = np.zeros_like(parameters)
     is_decayed = np.arange(len(parameters)) < N_DECAYED
-    for _ in range(n_steps):
+    for _ in range(n_updates):
         gradient = quadratic_gradient(parameters) + ALPHA * parameters * is_decayed
         velocity = 0.9 * velocity - RATE * gradient
         parameters = parameters + 0.9 * velocity - RATE * gradient
@@ -101,7 +101,7 @@ def test_torch_takes_the_same_steps(name, torch_name, options):
 
 def test_only_the_first_parameters_are_decayed(name):
     parameters = np.ones(N_PARAMETERS)
-    make(name).step(parameters, np.zeros(N_PARAMETERS), RATE, N_DECAYED)
+    make(name).update(parameters, np.zeros(N_PARAMETERS), RATE, N_DECAYED)
     assert (parameters[:N_DECAYED] < 1).all()
     np.testing.assert_array_equal(parameters[N_DECAYED:], 1)
 
@@ -113,7 +113,7 @@ def test_decoupled_decay_does_not_depend_on_the_gradient():
     def pull(kind):
         moved = [np.ones(N_PARAMETERS), np.ones(N_PARAMETERS)]
         for alpha, parameters in zip((0.0, ALPHA), moved, strict=True):
-            kind(N_PARAMETERS, np.dtype(float), alpha).step(parameters, gradient.copy(), RATE, N_PARAMETERS)
+            kind(N_PARAMETERS, np.dtype(float), alpha).update(parameters, gradient.copy(), RATE, N_PARAMETERS)
         return moved[0] - moved[1]
 
     np.testing.assert_allclose(pull(AdamW), RATE * ALPHA, rtol=1e-9)

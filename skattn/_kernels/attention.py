@@ -57,7 +57,7 @@ _Block = Record(
     # Queries at hand, and their columns in whole vectors; what lies in scratch: arrays that are turned have a column a
     # query, scores a row a key, the rest a number a query.
     *("first", "n_queries", "width"),
-    *("turned", "d_turned", "d_mixed", "scores", "d_scores", "highest", "share", "expected"),
+    *("turned", "d_turned", "d_mixed", "scores", "d_scores", "highest", "inverses", "expected"),
 )
 
 
@@ -156,7 +156,7 @@ def attend_backward(head: Head):
     highest = at(d_scores, QUERIES * KEYS)
     block.turned, block.d_turned, block.d_mixed = address_of(turned), address_of(d_turned), address_of(d_mixed)
     block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
-    block.share, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
+    block.inverses, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
     for first in range(head.begin, end, QUERIES):
         block.first, block.n_queries = first, min(end - first, QUERIES)
         _turn_queries(head, block)
@@ -171,7 +171,7 @@ def _turn_queries(head: Head, block: _Block):
     first, n_queries, d_value, target_row = block.first, block.n_queries, head.d_value, head.target_row
     rows, target = at(reals(head.query), first * head.query_row), at(reals(head.target), first * target_row)
     d_rows, top, inverse = at(reals(head.d_target), first * target_row), reals(head.top), reals(head.inverse)
-    highest, share, expected = reals(block.highest), reals(block.share), reals(block.expected)
+    highest, inverses, expected = reals(block.highest), reals(block.inverses), reals(block.expected)
     lanes = lanes_of(rows)
     width = (n_queries + lanes - 1) // lanes * lanes
     block.width = width
@@ -182,7 +182,7 @@ def _turn_queries(head: Head, block: _Block):
     for q in range(width):
         live = q < n_queries
         highest[q] = top[first + q] if live else real(0)
-        share[q] = inverse[first + q] if live else real(0)
+        inverses[q] = inverse[first + q] if live else real(0)
         expected[q] = real(0)
     for q in range(n_queries):
         mixed_row, d_row = at(target, q * target_row), at(d_rows, q * target_row)
@@ -201,7 +201,7 @@ def _meet_keys(head: Head, block: _Block):
     rows, d_rows = at(reals(head.query), first * query_row), at(reals(head.d_target), first * target_row)
     turned, d_turned, d_mixed = reals(block.turned), reals(block.d_turned), reals(block.d_mixed)
     scores, d_scores, highest = reals(block.scores), reals(block.d_scores), reals(block.highest)
-    share, expected, scale, ahead = reals(block.share), reals(block.expected), real(head.scale), ints(head.ahead)
+    inverses, expected, scale, ahead = reals(block.inverses), reals(block.expected), real(head.scale), ints(head.ahead)
     left, right, last, lanes = head.left, head.right, first + n_queries - 1, lanes_of(rows)
     first_key, end_key = head.first_key, head.end_key
     start, stop = max(first_key, first - left), min(end_key, last + right + 1)
@@ -223,9 +223,9 @@ def _meet_keys(head: Head, block: _Block):
             column, d_column = at(scores, q), at(d_scores, q)
             if masked:
                 mask_columns(column, width, n, k, first + q, left, right)
-                recall_masked(column, d_column, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+                recall_masked(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
             else:
-                recall(column, d_column, width, n, at(highest, q), at(share, q), at(expected, q), scale)
+                recall(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
         fetch_some(ahead)
         d_values = at(reals(head.d_values), k * value_row)
         matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins)

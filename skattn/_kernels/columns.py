@@ -6,7 +6,7 @@ from .jit import Int, doubles, kernel, reals
 from .record import Record
 from .simd import at
 
-Table = Record("rows", "weights", "n_rows", "n_columns", "shares", "deviations", "quantiles", "scratch")
+Table = Record("rows", "weights", "n_rows", "n_columns", "levels", "deviations", "quantiles", "scratch")
 """What the kernel here is told."""
 
 
@@ -30,7 +30,7 @@ def column_item(table: Table, item: Int, worker: Int):
         square += weights[i] * (values[i] - mean) * (values[i] - mean)
     deviations, quantiles = doubles(table.deviations), doubles(table.quantiles)
     deviations[item] = math.sqrt(square / total)
-    wanted = doubles(table.shares)[item] * total
+    wanted = doubles(table.levels)[item] * total
     first, last, below = 0, n, 0.0
     while last - first > 1:
         a, b, c = values[first], values[(first + last) // 2], values[last - 1]

@@ -96,9 +96,9 @@ def tokens_item(batch: Batch, item: Int, worker: Int):
     for token in range(n_tokens):
         begin, end = token * stride, min((token + 1) * stride, last - first)
         target = at(out, token * width)
-        share = real(1) / real(end - begin)
+        factor = real(1) / real(end - begin)
         for k in range(n_kernels):
-            target[k] *= share
+            target[k] *= factor
         _look(batch, x, length, begin, end, at(target, n_kernels))
         _standardise(batch, target, width)
 

@@ -86,7 +86,7 @@ def heads_weights_item(heads: Heads, item: Int, worker: Int):
     scores = at(turned, QUERIES * d_head)
     unused = at(scores, QUERIES * KEYS)
     highest = at(unused, QUERIES * KEYS)
-    share = at(highest, QUERIES)
+    inverses = at(highest, QUERIES)
     n_queries, n_keys = ints(heads.query_lengths)[sample], ints(heads.key_lengths)[sample]
     lanes, scale = lanes_of(query), real(head.scale) * real(LOG2_E)
     for i in range(QUERIES * KEYS):
@@ -97,12 +97,12 @@ def heads_weights_item(heads: Heads, item: Int, worker: Int):
         transpose(at(query, first * query_row), query_row, n, d_head, turned, width, width, scale)
         for q in range(width):
             highest[q] = top[first + q] if q < n else real(0)
-            share[q] = inverse[first + q] if q < n else real(0)
+            inverses[q] = inverse[first + q] if q < n else real(0)
         for k in range(max(0, first - left), min(n_keys, first + n + right), KEYS):
             n_block = min(min(n_keys, first + n + right) - k, KEYS)
             matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n_block, d_head, width, True)
             for q in range(0, width, lanes):
-                column, of_column = at(scores, q), at(share, q)
+                column, of_column = at(scores, q), at(inverses, q)
                 mask_columns(column, width, n_block, k, first + q, left, right)
                 recall_masked(column, at(unused, q), width, n_block, at(highest, q), of_column, of_column, real(0))
             block = at(weights, first * weights_row + k)

@@ -16,7 +16,7 @@ from .simd import at
 _Row = Record("source", "target", "n_outputs")
 # `smoothing`: share of a label that is spread over all of them, in PROBABILITY_UNIT parts.
 _SmoothedRow = Record(*_Row.names, "smoothing")
-_ReconstructionRow = Record(*_Row.names, "input", "share")
+_ReconstructionRow = Record(*_Row.names, "input", "fraction")
 # Deviations of the target beyond which Huber's loss grows along a line: 95 % as efficient as the mean where errors are
 # normal and of that deviation, as scikit-learn says of its `HuberRegressor`, which has the same default.
 HUBER_BEND = 1.35
@@ -88,9 +88,9 @@ def squared_error_backward(row: _Row, call: Call):
         return
     outputs, wanted, n_outputs = slot(call, row.source), reals(call.wanted), row.n_outputs
     d_outputs, weight = d_slot(call, row.source), reals(call.weight)[0]
-    share = weight / real(n_outputs)
+    factor = weight / real(n_outputs)
     for k in range(n_outputs):
-        d_outputs[k] = share * (outputs[k] - wanted[k])
+        d_outputs[k] = factor * (outputs[k] - wanted[k])
 
 
 SQUARED_ERROR = Kind("squared_error", squared_error_forward, squared_error_backward, _Row)
@@ -116,11 +116,11 @@ def absolute_error_backward(row: _Row, call: Call):
         return
     outputs, wanted, n_outputs = slot(call, row.source), reals(call.wanted), row.n_outputs
     d_outputs, weight = d_slot(call, row.source), reals(call.weight)[0]
-    share = weight / real(n_outputs)
+    factor = weight / real(n_outputs)
     for k in range(n_outputs):
         difference = outputs[k] - wanted[k]
         # What is not a number is its own sign, lest it pass unnoticed.
-        d_outputs[k] = share if difference > real(0) else -share if difference < real(0) else share * difference
+        d_outputs[k] = factor if difference > real(0) else -factor if difference < real(0) else factor * difference
 
 
 ABSOLUTE_ERROR = Kind("absolute_error", absolute_error_forward, absolute_error_backward, _Row)
@@ -147,11 +147,11 @@ def huber_backward(row: _Row, call: Call):
         return
     outputs, wanted, n_outputs = slot(call, row.source), reals(call.wanted), row.n_outputs
     d_outputs, weight = d_slot(call, row.source), reals(call.weight)[0]
-    share, bend = weight / real(n_outputs), real(HUBER_BEND)
+    factor, bend = weight / real(n_outputs), real(HUBER_BEND)
     for k in range(n_outputs):
         difference = outputs[k] - wanted[k]
         difference = bend if difference > bend else -bend if difference < -bend else difference
-        d_outputs[k] = share * difference
+        d_outputs[k] = factor * difference
 
 
 HUBER = Kind("huber", huber_forward, huber_backward, _Row)
@@ -180,12 +180,12 @@ def binary_cross_entropy_backward(row: _SmoothedRow, call: Call):
         return
     outputs, wanted, n_outputs = slot(call, row.source), reals(call.wanted), row.n_outputs
     d_outputs, weight = d_slot(call, row.source), reals(call.weight)[0]
-    share, smoothing = weight / real(n_outputs), _smoothing(row, call)
+    factor, smoothing = weight / real(n_outputs), _smoothing(row, call)
     for k in range(n_outputs):
         label = (real(1) - smoothing) * wanted[k] + real(0.5) * smoothing
         small = math.exp(-abs(outputs[k]))
         sigmoid = real(1) / (real(1) + small) if outputs[k] >= real(0) else small / (real(1) + small)
-        d_outputs[k] = share * (sigmoid - label)
+        d_outputs[k] = factor * (sigmoid - label)
 
 
 BINARY_CROSS_ENTROPY = Kind(
@@ -198,11 +198,11 @@ def reconstruction_forward(row: _ReconstructionRow, call: Call):
     """Compute half the mean, over hidden steps and features, of the squared difference from what was hidden."""
     if call.last == 0 or call.purpose == TRANSFORM:
         return
-    width, share, n_steps = row.n_outputs, row.share, ints(call.rows)[row.source]
+    width, fraction, n_steps = row.n_outputs, row.fraction, ints(call.rows)[row.source]
     all_outputs, all_wanted = slot(call, row.source), slot(call, row.input)
     total = real(0)
     for t in range(n_steps):
-        if hides(call, t, share):
+        if hides(call, t, fraction):
             outputs, wanted = at(all_outputs, t * width), at(all_wanted, t * width)
             for j in range(width):
                 total += (outputs[j] - wanted[j]) * (outputs[j] - wanted[j])
@@ -215,14 +215,14 @@ def reconstruction_backward(row: _ReconstructionRow, call: Call):
     """Give the difference at hidden steps, weighted, and 0 elsewhere."""
     if call.last == 0:
         return
-    width, hidden, n_steps = row.n_outputs, row.share, ints(call.rows)[row.source]
+    width, hidden, n_steps = row.n_outputs, row.fraction, ints(call.rows)[row.source]
     all_outputs, all_wanted, d_all = slot(call, row.source), slot(call, row.input), d_slot(call, row.source)
-    share = reals(call.weight)[0] / real(_n_hidden(row, call) * width)
+    factor = reals(call.weight)[0] / real(_n_hidden(row, call) * width)
     for t in range(n_steps):
         outputs, wanted, d_outputs = at(all_outputs, t * width), at(all_wanted, t * width), at(d_all, t * width)
         if hides(call, t, hidden):
             for j in range(width):
-                d_outputs[j] = share * (outputs[j] - wanted[j])
+                d_outputs[j] = factor * (outputs[j] - wanted[j])
         else:
             for j in range(width):
                 d_outputs[j] = real(0)
@@ -234,8 +234,8 @@ RECONSTRUCTION = Kind("reconstruction", reconstruction_forward, reconstruction_b
 @kernel
 def _n_hidden(row: _ReconstructionRow, call: Call) -> Int:
     """Count the hidden steps of a sequence; 1 for none, which happens only where the loss is of no interest."""
-    count, share = 0, row.share
+    count, fraction = 0, row.fraction
     for t in range(ints(call.rows)[row.source]):
-        if hides(call, t, share):
+        if hides(call, t, fraction):
             count += 1
     return max(count, 1)

@@ -12,7 +12,7 @@ from .simd import at
 _Row = Record("source", "target", "normal", "spread", "scale", "bias", "width", "adds")
 
 EPSILON = 1e-5
-# Rows whose share of the parameters' gradients is summed at a time.
+# Rows whose gradients of the parameters are summed at a time.
 _BLOCK = 64
 
 
@@ -22,13 +22,13 @@ def norm_forward(row: _Row, call: Call):
     width, weights = row.width, reals(call.weights)
     scale, bias, spread = at(weights, row.scale), at(weights, row.bias), slot(call, row.spread)
     sources, targets, normals = slot(call, row.source), slot(call, row.target), slot(call, row.normal)
-    share = real(1) / real(width)
+    factor = real(1) / real(width)
     for t in range(call.first, call.last):
         source, target, normal = at(sources, t * width), at(targets, t * width), at(normals, t * width)
-        mean = add_up(source, width) * share
+        mean = add_up(source, width) * factor
         for j in range(width):
             normal[j] = source[j] - mean
-        inverse = real(1) / math.sqrt(dot(normal, normal, width) * share + real(EPSILON))
+        inverse = real(1) / math.sqrt(dot(normal, normal, width) * factor + real(EPSILON))
         if inverse == real(0):
             # The squares overflowed. Zeros would pass for a result; what is not a number is noticed.
             inverse = real(math.nan)
@@ -44,7 +44,7 @@ def norm_backward(row: _Row, call: Call):
     width, adds, first, last = row.width, row.adds, call.first, call.last
     scale, spread, scratch = at(reals(call.weights), row.scale), slot(call, row.spread), reals(call.scratch)
     normals, d_targets, d_sources = slot(call, row.normal), d_slot(call, row.target), d_slot(call, row.source)
-    share = real(1) / real(width)
+    factor = real(1) / real(width)
     for block in range(first, last, _BLOCK):
         end = min(block + _BLOCK, last)
         if row.scale < call.n_learned:
@@ -61,7 +61,7 @@ def norm_backward(row: _Row, call: Call):
             normal, d_target, d_source = at(normals, t * width), at(d_targets, t * width), at(d_sources, t * width)
             for j in range(width):
                 scratch[j] = d_target[j] * scale[j]
-            mean, along = add_up(scratch, width) * share, dot(scratch, normal, width) * share
+            mean, along = add_up(scratch, width) * factor, dot(scratch, normal, width) * factor
             for j in range(width):
                 passed = spread[t] * (scratch[j] - mean - normal[j] * along)
                 d_source[j] = d_source[j] + passed if adds else passed

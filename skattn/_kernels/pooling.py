@@ -15,8 +15,8 @@ from .simd import at
 
 _Row = Record("source", "target", "column", "width", "adds")
 _SelectRow = Record(*_Row.names, "is_last")
-# `shares` [rows] keeps how much of each row is taken.
-_AttentionRow = Record(*_Row.names, "query", "shares")
+# `weights` [rows] keeps how much of each row is taken.
+_AttentionRow = Record(*_Row.names, "query", "weights")
 
 
 @kernel
@@ -29,9 +29,9 @@ def mean_forward(row: _Row, call: Call):
     for j in range(width):
         target[j] = real(0)
     add_rows(slot(call, row.source), n_rows, width, target, reals(call.scratch))
-    share = real(1) / real(n_rows)
+    factor = real(1) / real(n_rows)
     for j in range(width):
-        target[j] *= share
+        target[j] *= factor
 
 
 @kernel
@@ -41,11 +41,11 @@ def mean_backward(row: _Row, call: Call):
         return
     width, n_rows, adds = row.width, ints(call.rows)[row.source], row.adds
     d_target, d_sources = at(d_slot(call, row.target), row.column), d_slot(call, row.source)
-    share = real(1) / real(n_rows)
+    factor = real(1) / real(n_rows)
     for t in range(n_rows):
         d_source = at(d_sources, t * width)
         for j in range(width):
-            d_source[j] = d_source[j] + d_target[j] * share if adds else d_target[j] * share
+            d_source[j] = d_source[j] + d_target[j] * factor if adds else d_target[j] * factor
 
 
 MEAN = Kind("pool_mean", mean_forward, mean_backward, _Row)
@@ -126,23 +126,23 @@ def attention_forward(row: _AttentionRow, call: Call):
     if call.last == 0:
         return
     width, n_rows = row.width, ints(call.rows)[row.source]
-    query, shares, sources = at(reals(call.weights), row.query), slot(call, row.shares), slot(call, row.source)
+    query, weights, sources = at(reals(call.weights), row.query), slot(call, row.weights), slot(call, row.source)
     scale = real(1) / math.sqrt(real(width))
     largest = real(-1e38)
     for t in range(n_rows):
-        shares[t] = dot(at(sources, t * width), query, width) * scale
-        largest = shares[t] if shares[t] > largest else largest
+        weights[t] = dot(at(sources, t * width), query, width) * scale
+        largest = weights[t] if weights[t] > largest else largest
     for t in range(n_rows):
-        shares[t] = math.exp(shares[t] - largest)
-    total = add_up(shares, n_rows)
+        weights[t] = math.exp(weights[t] - largest)
+    total = add_up(weights, n_rows)
     target = at(slot(call, row.target), row.column)
     for j in range(width):
         target[j] = real(0)
     for t in range(n_rows):
         source = at(sources, t * width)
-        shares[t] /= total
+        weights[t] /= total
         for j in range(width):
-            target[j] += shares[t] * source[j]
+            target[j] += weights[t] * source[j]
 
 
 @kernel
@@ -151,7 +151,7 @@ def attention_backward(row: _AttentionRow, call: Call):
     if call.last == 0:
         return
     width, n_rows, adds = row.width, ints(call.rows)[row.source], row.adds
-    query, shares = at(reals(call.weights), row.query), slot(call, row.shares)
+    query, weights = at(reals(call.weights), row.query), slot(call, row.weights)
     # What is frozen has a gradient that nobody reads.
     d_query = at(reals(call.d_weights), row.query) if row.query < call.n_learned else reals(call.scratch)
     target, d_target = at(slot(call, row.target), row.column), at(d_slot(call, row.target), row.column)
@@ -160,10 +160,10 @@ def attention_backward(row: _AttentionRow, call: Call):
     expected = dot(d_target, target, width)
     for t in range(n_rows):
         source, d_source = at(sources, t * width), at(d_sources, t * width)
-        d_score = shares[t] * (dot(d_target, source, width) - expected) * scale
+        d_score = weights[t] * (dot(d_target, source, width) - expected) * scale
         for j in range(width):
             d_query[j] += d_score * source[j]
-            passed = shares[t] * d_target[j] + d_score * query[j]
+            passed = weights[t] * d_target[j] + d_score * query[j]
             d_source[j] = d_source[j] + passed if adds else passed
 
 

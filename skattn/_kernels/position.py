@@ -9,8 +9,8 @@ from .simd import at
 # `table` numbers a constant of the tape.
 _FixedRow = Record("target", "width", "table")
 _LearnedRow = Record("target", "width", "table", "n_table")
-# `share` of the steps that are hidden, in PROBABILITY_UNIT parts.
-_HiddenRow = Record("target", "width", "token", "share")
+# `fraction` of the steps that are hidden, in PROBABILITY_UNIT parts.
+_HiddenRow = Record("target", "width", "token", "fraction")
 
 
 @kernel
@@ -59,9 +59,10 @@ LEARNED = Kind("position_learned", learned_forward, learned_backward, _LearnedRo
 @kernel
 def hidden_forward(row: _HiddenRow, call: Call):
     """Put one learned vector in the place of each hidden step."""
-    width, share, targets, token = row.width, row.share, slot(call, row.target), at(reals(call.weights), row.token)
+    width, fraction, targets = row.width, row.fraction, slot(call, row.target)
+    token = at(reals(call.weights), row.token)
     for t in range(call.first, call.last):
-        if hides(call, t, share):
+        if hides(call, t, fraction):
             target = at(targets, t * width)
             for j in range(width):
                 target[j] = token[j]
@@ -70,11 +71,11 @@ def hidden_forward(row: _HiddenRow, call: Call):
 @kernel
 def hidden_backward(row: _HiddenRow, call: Call):
     """Give a hidden step's gradient to the learned vector, and none to what it hides."""
-    width, share, d_targets = row.width, row.share, d_slot(call, row.target)
+    width, fraction, d_targets = row.width, row.fraction, d_slot(call, row.target)
     # What is frozen has a gradient that nobody reads.
     d_token = at(reals(call.d_weights), row.token) if row.token < call.n_learned else reals(call.scratch)
     for t in range(call.first, call.last):
-        if hides(call, t, share):
+        if hides(call, t, fraction):
             d_target = at(d_targets, t * width)
             for j in range(width):
                 d_token[j] += d_target[j]

@@ -42,10 +42,10 @@ def drawing_of(seed: Int, update: Int, sample: Int, site: Int) -> Int:
 
 
 @kernel
-def hides(call: Call, step: Int, share: Int) -> Int:
+def hides(call: Call, step: Int, fraction: Int) -> Int:
     """Give 1 for a step that is hidden for reconstruction, 0 for others; each sequence has at least one such step."""
     if call.purpose == TRANSFORM:
         return 0
     begin = drawing(call, HIDE_SITE)
     forced = (mix(begin - 1) & (PROBABILITY_UNIT - 1)) % call.n_steps
-    return 1 if step == forced or (mix(begin + step) & (PROBABILITY_UNIT - 1)) < share else 0
+    return 1 if step == forced or (mix(begin + step) & (PROBABILITY_UNIT - 1)) < fraction else 0

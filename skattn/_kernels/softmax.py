@@ -153,10 +153,10 @@ def settle(typing_context, highest, total, top, inverse, n_queries, reach):
         zeros, start, live = emit.constant(0.0), emit.index(0), emit.first(n_queries)
         reached = emit.first(reach)
         kept = builder.select(reached, emit.load(highest, start), zeros)
-        share = builder.select(reached, builder.fdiv(emit.constant(1.0), emit.load(total, start)), zeros)
+        inverse_total = builder.select(reached, builder.fdiv(emit.constant(1.0), emit.load(total, start)), zeros)
         emit.masked_store(kept, top, start, live)
-        emit.masked_store(share, inverse, start, live)
-        emit.store(share, total, start)
+        emit.masked_store(inverse_total, inverse, start, live)
+        emit.store(inverse_total, total, start)
         return context.get_dummy_value()
 
     return signature, generate
@@ -180,13 +180,13 @@ def _recall(masked):
 def _emit_recall(builder, masked, scores, d_scores, row, n_keys, top, inverse, expected, scale):
     emit = Emitter(builder, scores.type)
     zero = emit.index(0)
-    highest, share, mean = emit.load(top, zero), emit.load(inverse, zero), emit.load(expected, zero)
+    highest, over_total, mean = emit.load(top, zero), emit.load(inverse, zero), emit.load(expected, zero)
     factor = emit.splat(scale)
 
     def turn(places):
         powers = [builder.fsub(emit.load(scores, place), highest) for place in places]
         powers = emit.exp2(powers, exact_zero=masked)
-        weights = [builder.fmul(power, share) for power in powers]
+        weights = [builder.fmul(power, over_total) for power in powers]
         slopes = [builder.fsub(emit.load(d_scores, place), mean) for place in places]
         for place, weight, slope in zip(places, weights, slopes, strict=True):
             emit.store(weight, scores, place)

@@ -93,9 +93,9 @@ def dropout(tape, source, rate):
     return target
 
 
-def probability(share):
+def probability(fraction):
     """Write a probability as the tape keeps it."""
-    return round(share * PROBABILITY_UNIT)
+    return round(fraction * PROBABILITY_UNIT)
 
 
 def position_none(tape, stream, architecture):
@@ -135,10 +135,10 @@ def position_learned(tape, stream, architecture):
 POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned": position_learned}
 
 
-def hidden_steps(tape, stream, share):
+def hidden_steps(tape, stream, fraction):
     """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
     token = tape.parameter("hidden_step", (stream.width,), Normal(0))
-    tape.operation(position.HIDDEN, target=stream, token=token, width=stream.width, share=probability(share))
+    tape.operation(position.HIDDEN, target=stream, token=token, width=stream.width, fraction=probability(fraction))
 
 
 def attention(tape, stream, name, architecture):
@@ -196,7 +196,7 @@ def _pool_attention(tape, source, target, column):
     query = tape.parameter("pooling.query", (source.width,), Normal(0))
     tape.operation(
         poolings.ATTENTION, source=source, target=target, column=column, width=source.width, query=query,
-        shares=tape.slot(1, axis=source.axis),
+        weights=tape.slot(1, axis=source.axis),
     )  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def loss(tape, architecture, outputs, source):
     """Compare `outputs` with what is wanted of them, or with the hidden steps of `source`."""
     entry, fields = LOSSES[architecture.loss], {}
     if entry.reconstructs:
-        fields = {"input": source, "share": probability(architecture.hidden_fraction)}
+        fields = {"input": source, "fraction": probability(architecture.hidden_fraction)}
     elif entry.n_spread != 0:
         fields = {"smoothing": probability(architecture.label_smoothing)}
     target = tape.slot(1, axis=tape.once, name="loss")

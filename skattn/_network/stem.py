@@ -364,7 +364,7 @@ def _measure_features(stem, data, weight, scaling, n_jobs):
     return mean.astype(stem.dtype), scale.astype(stem.dtype)
 
 
-def measure_columns(table, weight, shares, n_jobs=None):
+def measure_columns(table, weight, levels, n_jobs=None):
     """Give the deviation of every column, and its smallest value that a share of the weight does not exceed.
 
     Repeating a row is weighting it.
@@ -373,7 +373,7 @@ def measure_columns(table, weight, shares, n_jobs=None):
     ----------
     table : ndarray of shape (n_rows, n_columns)
     weight : ndarray of shape (n_rows,), float64
-    shares : ndarray of shape (n_columns,)
+    levels : ndarray of shape (n_columns,)
         From 0 to 1.
     n_jobs : int, optional
 
@@ -387,7 +387,7 @@ def measure_columns(table, weight, shares, n_jobs=None):
     arguments.point(
         rows=table,
         weights=np.ascontiguousarray(weight, np.float64),
-        shares=np.ascontiguousarray(shares, np.float64),
+        levels=np.ascontiguousarray(levels, np.float64),
         deviations=deviations,
         quantiles=quantiles,
         scratch=np.empty(2 * n_rows * workers),

@@ -14,7 +14,7 @@ class Descent:
     Parameters
     ----------
     optimizer : Optimizer
-        Its ``n_steps`` are counted by `count`.
+        Its ``n_updates`` are counted by `count`.
     parameters : ndarray of shape (n_learned,)
     n_decayed : int
     clip_norm : float
@@ -52,7 +52,7 @@ class Descent:
     def count(self):
         """Let the optimiser know of updates that it has not counted yet, and give how many there are."""
         n_new = self.n_done - self._n_counted
-        self.optimizer.n_steps += n_new
+        self.optimizer.n_updates += n_new
         self._n_counted += n_new
         return n_new
 

@@ -22,8 +22,8 @@ class Optimizer:
         Of the parameters; vectors have the same.
     alpha : float
         Strength of the decay or penalty on the first `n_decayed` parameters.
-    n_steps : int
-        Steps taken so far.
+    n_updates : int
+        Updates taken so far.
     vectors : dict of str to ndarray of shape (n_parameters,)
         Running averages of gradients.
     """
@@ -31,7 +31,7 @@ class Optimizer:
     n_parameters: int
     dtype: np.dtype
     alpha: float = 0.0
-    n_steps: int = 0
+    n_updates: int = 0
     vectors: dict = field(default_factory=dict)
 
     vector_names = ()
@@ -41,8 +41,14 @@ class Optimizer:
         for name in self.vector_names:
             self.vectors[name] = np.zeros(self.n_parameters, dtype=self.dtype)
 
+    def __setstate__(self, state):
+        """Become what was pickled; version 0.1.0 counted steps."""
+        vars(self).update(state)
+        if "n_steps" in state:
+            self.n_updates = vars(self).pop("n_steps")
+
     def plan(self, parameters, gradient, factor, rates, n_decayed):
-        """Write what the kernel is told of the updates that follow; `n_steps` is the caller's to count.
+        """Write what the kernel is told of the updates that follow; `n_updates` is the caller's to count.
 
         Parameters
         ----------
@@ -68,12 +74,12 @@ class Optimizer:
         """Give what the kernel multiplies by, for each of the updates that follow or one for all of them."""
         raise NotImplementedError
 
-    def step(self, parameters, gradient, learning_rate, n_decayed):
+    def update(self, parameters, gradient, learning_rate, n_decayed):
         """Move `parameters` in place; `gradient` may be used as scratch; see `plan`."""
         factor = np.ones(1)
         (record,) = self.plan(parameters, gradient, factor, [learning_rate], n_decayed)
         parallel.run(self.kernel, self.dtype.name, record, self.n_blocks, 1)
-        self.n_steps += 1
+        self.n_updates += 1
 
     @property
     def n_blocks(self):
@@ -129,7 +135,7 @@ class Adam(Optimizer):
 
     def _numbers(self, rates):
         """Both corrections of averages are moved to where they cost one number instead of a vector each."""
-        counts = range(self.n_steps + 1, self.n_steps + 1 + len(rates))
+        counts = range(self.n_updates + 1, self.n_updates + 1 + len(rates))
         corrections = np.array([math.sqrt(1 - self.beta_2**n) for n in counts])
         return {
             "keep_mean": self.beta_1,

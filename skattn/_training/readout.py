@@ -31,32 +31,32 @@ def refit_outputs(network, samples, n_jobs=None):
     features = network.forward(samples.data, "features", n_jobs).astype(np.float64)
     if len(features) < FEWEST or not np.isfinite(features).all():
         return
-    share, target = samples.weight / samples.weight.sum(), samples.target.astype(np.float64)
-    centre, level = np.einsum("n,nj->j", share, features), np.einsum("n,nk->k", share, target)
+    weight, target = samples.weight / samples.weight.sum(), samples.target.astype(np.float64)
+    centre, level = np.einsum("n,nj->j", weight, features), np.einsum("n,nk->k", weight, target)
     features -= centre
-    scale = np.sqrt(np.einsum("n,nj->j", share, np.square(features)))
+    scale = np.sqrt(np.einsum("n,nj->j", weight, np.square(features)))
     # What is all but constant tells nothing, and would be stretched to something.
     scale = np.where(scale > 1e-9 * (np.abs(centre) + 1), scale, np.inf)
     features /= scale
-    products = np.einsum("n,ni,nj->ij", share, features, features)
-    along = np.einsum("n,ni,nk->ik", share, features, target - level)
+    products = np.einsum("n,ni,nj->ij", weight, features, features)
+    along = np.einsum("n,ni,nk->ik", weight, features, target - level)
     some = np.linspace(0, len(features) - 1, min(len(features), MOST)).astype(np.int64)
-    judged = features[some], (target - level)[some], share[some]
+    judged = features[some], (target - level)[some], weight[some]
     found = [_solve(products, along, penalty, *judged) for penalty in SHRINKAGE]
     slopes = min(found, key=lambda pair: pair[0])[1] / scale[:, np.newaxis]
     network.weights["head.weight"][...] = slopes
     network.weights["head.bias"][...] = level - np.einsum("j,jk->k", centre, slopes)
 
 
-def _solve(products, along, penalty, features, target, share):
+def _solve(products, along, penalty, features, target, weight):
     """Error of a penalty at samples that are left out, one at a time, and its slopes."""
     inverse = _inverse(products + penalty * np.eye(len(products)))
     slopes = np.einsum("ij,jk->ik", inverse, along)
     # How much of what is said of a sample it says itself.
-    own = share * (1 + np.sum(np.einsum("ni,ij->nj", features, inverse) * features, axis=1))
+    own = weight * (1 + np.sum(np.einsum("ni,ij->nj", features, inverse) * features, axis=1))
     error = target - np.einsum("ni,ik->nk", features, slopes)
     error /= np.maximum(1 - own, 1e-6)[:, np.newaxis]
-    return float(np.einsum("n,nk,nk->", share, error, error)), slopes
+    return float(np.einsum("n,nk,nk->", weight, error, error)), slopes
 
 
 def _inverse(matrix):

@@ -49,7 +49,7 @@ def median_and_spread(columns, weight=None):
     order = np.argsort(columns, axis=0, kind="stable")
     reached = np.cumsum(weight[order], axis=0)
     # Rounding must not tell a weighted sample from a repeated one.
-    quartiles = [(reached >= share * (1 - 1e-9) * reached[-1]).argmax(axis=0) for share in (0.25, 0.5, 0.75)]
+    quartiles = [(reached >= level * (1 - 1e-9) * reached[-1]).argmax(axis=0) for level in (0.25, 0.5, 0.75)]
     each = np.arange(columns.shape[1])
     low, median, high = (columns[order[rows, each], each] for rows in quartiles)
     distance = (high * 0.5 - low * 0.5) * (2 / _QUARTILES)
