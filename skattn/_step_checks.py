@@ -1,7 +1,7 @@
 """Check the steps of sequences: tell padding from mistakes, and say where a mistake is."""
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any, NoReturn
 
@@ -16,7 +16,12 @@ _BLOCK = 1 << 18
 
 
 def valid_lengths(
-    values: NDArray[Any], starts: NDArray[np.int64], n_steps: NDArray[np.int64], *, in_columns: bool = False
+    values: NDArray[Any],
+    starts: NDArray[np.int64],
+    n_steps: NDArray[np.int64],
+    *,
+    in_columns: bool = False,
+    allows_missing: bool = False,
 ) -> NDArray[np.int64]:
     """Count each sequence's steps up to its trailing all-NaN ones, and refuse any other NaN or infinity.
 
@@ -29,6 +34,8 @@ def valid_lengths(
         where the next one's begin.
     in_columns : bool, default=False
         Whether X had a sequence's steps side by side, so that an error can name the column.
+    allows_missing : bool, default=False
+        Whether NaN elsewhere is a value that is missing, and no mistake.
 
     Returns
     -------
@@ -60,16 +67,22 @@ def valid_lengths(
     if not lengths.all():
         _refuse_empty(int(np.argmin(lengths)))
     if n_odd > len(values) - lengths.sum():
-        _refuse_first(values, starts, lengths, in_columns)
+        _refuse_first(values, starts, lengths, in_columns, np.isinf if allows_missing else _is_not_finite)
     return lengths
 
 
-def _odd_rows(values: NDArray[Any]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+def _is_not_finite(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    return ~np.isfinite(rows)
+
+
+def _odd_rows(
+    values: NDArray[Any], is_odd: Callable[[NDArray[Any]], Any] = _is_not_finite
+) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
     """Give rows some at a time: the number of the first, how many, and which of them hold NaN or infinity."""
     most = max(1, _BLOCK // values.shape[1])
     for first in range(0, len(values), most):
         rows = values[first : first + most]
-        yield first, len(rows), np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        yield first, len(rows), np.flatnonzero(is_odd(rows).any(axis=1))
 
 
 def _owners(rows: Any, starts: NDArray[np.int64]) -> Any:
@@ -125,6 +138,14 @@ def _refuse_at(entry: Any, place: str) -> None:
         raise kind(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first.") from None
     except OverflowError as reason:
         raise ValueError(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first.") from None
+
+
+def unmasked(X: Any, who: str, allows_missing: bool) -> Any:
+    """Give NaN where an array is masked, if values may be missing; else refuse it, for its mask would be lost."""
+    if np.ma.is_masked(X) and allows_missing and X.dtype.kind in "fiub":
+        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+    refuse_masked(X, who)
+    return X
 
 
 def refuse_masked(X: Any, who: str) -> None:
@@ -183,30 +204,31 @@ def _refuse_empty(sample: int) -> NoReturn:
 
 
 def _refuse_first(
-    values: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64], in_columns: bool
-) -> NoReturn:
-    """Name the first valid step that holds NaN or infinity, of which there is one."""
-    wrong: NDArray[np.int64] = np.empty(0, np.int64)
-    rows = _odd_rows(values)
-    while not len(wrong):
-        first, _, odd = next(rows)
+    values: NDArray[Any],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    in_columns: bool,
+    is_odd: Callable[[NDArray[Any]], Any],
+) -> None:
+    """Name the first valid step that holds an odd value, if there is one."""
+    for first, _, odd in _odd_rows(values, is_odd):
         owners = _owners(first + odd, starts)
         wrong = first + odd[first + odd - starts[owners] < lengths[owners]]
-    row = int(wrong[0])
-    owner = int(_owners(wrong, starts)[0])
-    _refuse_value(values[row], owner, row - int(starts[owner]), in_columns)
+        if len(wrong):
+            owner = int(_owners(wrong, starts)[0])
+            odd_ones = is_odd(values[wrong[0]])
+            _refuse_value(values[wrong[0]], int(np.argmax(odd_ones)), owner, int(wrong[0] - starts[owner]), in_columns)
 
 
-def _refuse_value(step: NDArray[Any], sample: int, number: int, in_columns: bool) -> NoReturn:
+def _refuse_value(step: NDArray[Any], feature: int, sample: int, number: int, in_columns: bool) -> NoReturn:
     """Refuse a step that holds NaN or infinity, and is not padding."""
-    feature = int(np.argmin(np.isfinite(step)))
     place = f"at sample {sample}, step {number}, feature {feature}"
     if in_columns:
         place += f" (column {number * len(step) + feature})"
     if np.isnan(step[feature]):
         raise ValueError(
             f"Input X contains NaN {place}. Only whole steps at the end of a sequence may be NaN, which "
-            "means padding; fill the missing value or drop the sample."
+            'means padding; set handle_missing="mask" for values that are missing, fill this one, or drop the sample.'
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {step.dtype} {place}. Values must be finite; "

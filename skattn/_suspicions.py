@@ -84,7 +84,7 @@ def _are_alike(block: NDArray[Any]) -> bool:
 
 def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
     """Whole numbers from 0 on, one a step, few of them different, in no smooth order."""
-    if data.n_features > 1:
+    if data.n_features > 1 or data.categorical:
         return None
     rows = [np.trim_zeros(steps[:, 0], "b") for steps in sequences]
     rows = [row for row in rows if len(row) > 1]
@@ -98,12 +98,9 @@ def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
     variance = float(values.var(dtype=np.float64))
     if n_different < 4 or 2 * n_different > len(values) or np.mean(steps**2) < _BY_CHANCE * variance:
         return None
-    most = int(values.max())
-    pick = f"np.eye({most + 1}, dtype='float32')"
-    line = f"[{pick}[x] for x in X]" if data.kind == "ragged" else f"{pick}[X]"
     return (
-        f"X holds whole numbers from {int(values.min())} to {most}, many of them repeated, which look like codes of "
-        f"tokens or categories; their size is read as a value. Pass one feature for each code, X = {line}, if they are."
+        f"X holds whole numbers from {int(values.min())} to {int(values.max())}, many of them repeated, which look "
+        'like codes of tokens or categories; their size is read as a value. Set categorical_features="all" if they are.'
     )
 
 

@@ -264,8 +264,9 @@ class SelfAttentionEstimator(
         """Read X as the fitted network takes it."""
         architecture = self._fitted.network.architecture
         longest = architecture.max_steps * architecture.stride
+        categorical = tuple(column for column, _ in architecture.categories)
         with np.errstate(under="ignore"):
-            return read_sequences(X, self, reset=False, longest=longest)
+            return read_sequences(X, self, reset=False, longest=longest, categorical=categorical)
 
     def _derive(self, name: str, data: Sequences, *arguments: Any) -> NDArray[Any]:
         """What a function of the objective makes of what the networks together make of each sequence."""

@@ -49,11 +49,14 @@ class Choice:
         Steps of a token; 1 without a stem.
     max_steps : int
         Steps, or tokens, of the longest sequence that positions are learned for.
+    categories : tuple of (int, int)
+        Columns of features that are categories, and how many codes each has.
     """
 
     n_kernels: int
     stride: int
     max_steps: int
+    categories: tuple[tuple[int, int], ...] = ()
 
 
 def chosen(estimator: Any, architecture: Architecture) -> Choice:
@@ -70,7 +73,7 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
         n_kernels = 0
     elif estimator.n_kernels != "auto" and (n_kernels or estimator.embedding == "random_convolution"):
         n_kernels = whole_groups(estimator.n_kernels)
-    return Choice(n_kernels, a.stride, a.max_steps)
+    return Choice(n_kernels, a.stride, a.max_steps, a.categories)
 
 
 def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
@@ -180,6 +183,11 @@ def choose(
         If a stem is asked for where every step is to have a row of its own, or to be told from the others.
     """
     embedding = estimator.embedding
+    if embedding == "random_convolution" and data.categorical:
+        raise ValueError(
+            f'embedding="random_convolution" takes numbers only, and {len(data.categorical)} of {data.n_features} '
+            'features are categories by categorical_features: set embedding="auto", or leave them out.'
+        )
     if embedding == "auto":
         embedding = "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
     if embedding == "linear":
@@ -220,16 +228,15 @@ def whole_groups(n_kernels: int) -> int:
 
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
-    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs
+    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs and not data.categorical
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 
 def _is_binary(data: Sequences) -> bool:
-    """Whether steps hold nothing but 0 and 1, as far as a look at some tells."""
-    n_each = max(1, _MOST_VALUES // (data.n_features * data.n_samples))
-    some = np.linspace(0, data.n_samples - 1, min(data.n_samples, _MOST_VALUES)).astype(np.int64)
-    for start, length in zip(data.starts[some].tolist(), data.lengths[some].tolist(), strict=True):
-        values: NDArray[Any] = data.values[start : start + min(length, n_each)]
-        if not ((values == 0) | (values == 1)).all():
-            return False
-    return True
+    """Whether steps hold nothing but 0 and 1, as far as a look at some from all over the data tells."""
+    ends = np.cumsum(data.lengths)
+    n_looks = min(int(ends[-1]), max(1, _MOST_VALUES // data.n_features))
+    steps = np.linspace(0, ends[-1] - 1, n_looks).astype(np.int64)
+    owners = np.searchsorted(ends, steps, side="right")
+    values = data.values[steps - (ends - data.lengths)[owners] + data.starts[owners]]
+    return bool(((values == 0) | (values == 1)).all())

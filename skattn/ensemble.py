@@ -123,5 +123,5 @@ def _encode(samples: Samples, model: Model, network: Network, n_jobs: int | None
     data, target = samples.data, samples.target
     if model.target.features is not None:
         target = relative(target, data, model.target)
-    tokens: Any = network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else data
+    tokens: Any = network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else network.whole(data)
     return replace(samples, data=tokens, target=OBJECTIVES[model.objective].encode(target, model.target))

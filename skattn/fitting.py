@@ -11,12 +11,14 @@ from sklearn.utils import check_random_state
 
 from skattn._network.architecture import Architecture
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
+from skattn._network.missing import filled
 from skattn._network.network import Network
 from skattn._network.stem import learn_stem
 from skattn._training.objectives import OBJECTIVES, Objective, Target
 from skattn._training.seen import assume_seen, look, supported_length
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
+from skattn.categories import learn_codes, pairs_of
 from skattn.defaults import choose, chosen, describe
 from skattn.ensemble import train_all
 from skattn.levels import counted_from, learn_levels, relative
@@ -133,7 +135,8 @@ def _read_samples(
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     architecture = model.network.architecture if model else None
     longest = architecture.max_steps * architecture.stride if architecture else None
-    data = read_sequences(X, estimator, reset=model is None, longest=longest)
+    known_categories = tuple(column for column, _ in architecture.categories) if architecture else ()
+    data = read_sequences(X, estimator, reset=model is None, longest=longest, categorical=known_categories)
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
@@ -190,7 +193,8 @@ def _choose_validation(
 def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
-        data = read_sequences(X_val, estimator, reset=False, longest=samples.data.max_length)
+        known = {"longest": samples.data.max_length, "categorical": samples.data.categorical}
+        data = read_sequences(X_val, estimator, reset=False, **known)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {shortened(error, 480)}") from error
     target, _ = read_target(
@@ -211,11 +215,17 @@ def _n_columns(target: NDArray[Any]) -> int:
 def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     """A new network for these samples, its weights drawn."""
     data, objective = samples.data, OBJECTIVES[samples.objective]
-    n_outputs = data.n_features if samples.classes is None else len(samples.classes)
+    codes = learn_codes(data)
+    categories = pairs_of(data.categorical, codes)
+    # Outputs that tell a step: one for each number, one for each code.
+    n_of_step = data.n_features - len(codes) + sum(map(len, codes))
+    n_outputs = n_of_step if samples.classes is None else len(samples.classes)
     target = _learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
+    mean[list(data.categorical)], scale[list(data.categorical)] = 0.0, 1.0
     supported = supported_length(seen, data.max_length)
     choice = choose(estimator, data, samples.weight, objective.loss, supported, is_open=is_open)
+    choice = replace(choice, categories=categories)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
@@ -228,7 +238,10 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)
     members = [
-        Member(_begin_network(architecture, dtype, samples, (mean, scale), each, estimator.n_jobs), TrainingState(each))
+        Member(
+            _begin_network(architecture, dtype, samples, (mean, scale, codes), each, estimator.n_jobs),
+            TrainingState(each),
+        )
         for each in _seeds(seed, estimator.n_estimators)
     ]
     return Model(members, samples.objective, target, samples.classes, seen)
@@ -250,15 +263,15 @@ def _seeds(seed: int, n: int) -> list[int]:
 
 
 def _begin_network(
-    architecture: Architecture, dtype: Any, samples: Samples, scaling: Any, seed: int, n_jobs: int | None
+    architecture: Architecture, dtype: Any, samples: Samples, inputs: Any, seed: int, n_jobs: int | None
 ) -> Network:
     """A network with its weights drawn, and its stem calibrated."""
     network = Network(architecture, dtype)
     network.initialise(np.random.default_rng(seed))
-    network.mean[:], network.scale[:] = scaling
+    network.mean[:], network.scale[:], network.codes = inputs
     if architecture.n_kernels:
         network.stem = learn_stem(
-            samples.data,
+            filled(samples.data, network.mean),
             samples.weight,
             network.mean,
             network.scale,
@@ -281,6 +294,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     _refuse_change({"normalise_target": origin}, {"normalise_target": getattr(estimator, "normalise_target", origin)})
     known = model.seen or assume_seen(data, samples.weight, before)
     seen, mean, scale = look(data, samples.weight, known)
+    mean[list(data.categorical)], scale[list(data.categorical)] = 0.0, 1.0
     supported = -(-supported_length(seen, data.max_length) // before.architecture.stride)
     max_steps = max(before.architecture.max_steps, supported)
     architecture = resolve_architecture(

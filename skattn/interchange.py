@@ -26,6 +26,7 @@ from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
+from skattn.categories import resolve_categorical
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
 from skattn.levels import counted_from
@@ -73,6 +74,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     library = _safetensors()
     network, target = model.network, model.target
     tensors = {**named_weights(model), **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
+    tensors |= dict(zip(_code_names(network.architecture), network.codes, strict=True))
     for i, member in enumerate(model.members):
         if member.network.stem is not None:
             tensors |= {prefix_of(i) + f"stem.{name}": part for name, part in member.network.stem.parts.items()}
@@ -178,6 +180,11 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     return read_state(state, type(estimator))
 
 
+def _code_names(architecture: Architecture) -> list[str]:
+    """Names of the tensors that hold the codes of each category."""
+    return [f"input.codes.{number}" for number in range(len(architecture.categories))]
+
+
 def _stem_part(tensor: NDArray[Any]) -> Any:
     """A part of a stem as it was before it was written: a vector, or a whole number."""
     return int(tensor[0]) if tensor.dtype == np.int64 and tensor.shape == (1,) else tensor
@@ -197,7 +204,8 @@ def _read_members(
         {name: prefix_of(i) + f"stem.{name}" for name in STEM_PARTS} if architecture.n_kernels else {}
         for i in range(len(members))
     ]
-    check_fields("tensors", tensors, (*weights, *others, *(name for stem in stems for name in stem.values())))
+    codes = _code_names(architecture)
+    check_fields("tensors", tensors, (*weights, *others, *codes, *(name for stem in stems for name in stem.values())))
     for name, weight in weights.items():
         if tensors[name].dtype != weight.dtype or tensors[name].shape != weight.shape:
             raise damaged(name, tensors[name], f"numbers in {weight.dtype} of shape {weight.shape}")
@@ -207,6 +215,7 @@ def _read_members(
         {
             "network": member.network.__getstate__()
             | scaling
+            | ({"codes": [tensors[name] for name in codes]} if codes else {})
             | ({"stem": {name: _stem_part(tensors[full]) for name, full in stem.items()}} if stem else {}),
             "training": check_fields("training", state, _TRAINING),
         }
@@ -264,6 +273,10 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
     asked = resolve_architecture(estimator, **sizes, choice=chosen(estimator, Architecture(**values)))
     there, wanted = ({k: v for k, v in a.items() if k not in _FREE} for a in (values, asdict(asked)))
     there["n_estimators"], wanted["n_estimators"] = n_members, estimator.n_estimators
+    # How many codes there are is learned, which features are categories is asked for.
+    n_features, names = values["n_features"], description["feature_names_in"]
+    wanted["categories"] = resolve_categorical(estimator.categorical_features, n_features, names)
+    there["categories"] = tuple(column for column, _ in values["categories"])
     for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
         if getattr(estimator, name, "auto") != "auto":
             there[name], wanted[name] = found, getattr(estimator, name)

@@ -31,7 +31,7 @@ def measure_levels(data: Sequences) -> tuple[NDArray[np.float64], NDArray[np.flo
     """
     mean, deviation = np.empty((2, data.n_samples, data.n_features))
     for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
-        steps = np.asarray(data.values[start : start + length], np.float64)
+        steps, is_there = _present(np.asarray(data.values[start : start + length], np.float64))
         if (steps == steps[0]).all():
             # To the last bit: a rounding error is no deviation.
             mean[i], deviation[i] = steps[0], 0.0
@@ -40,8 +40,18 @@ def measure_levels(data: Sequences) -> tuple[NDArray[np.float64], NDArray[np.flo
         mean[i] = (steps / length).sum(axis=0)
         halves = np.abs(steps * 0.5 - mean[i] * 0.5)
         largest = np.maximum(halves.max(axis=0), np.finfo(np.float64).tiny)
-        deviation[i] = 2 * np.sqrt(np.square(halves / largest).mean(axis=0)) * largest
+        deviation[i] = 2 * np.sqrt(np.square(halves / largest).mean(axis=0) / is_there) * largest
     return mean, deviation
+
+
+def _present(steps: NDArray[np.float64]) -> tuple[NDArray[np.float64], Any]:
+    """Steps with the mean of the others where a value is missing, 0 where all are; and which share of each is there."""
+    is_missing = np.isnan(steps)
+    if not is_missing.any():
+        return steps, 1.0
+    n_there = np.maximum((~is_missing).sum(axis=0), 1)
+    mean = (np.where(is_missing, 0.0, steps) / n_there).sum(axis=0)
+    return np.where(is_missing, mean, steps), n_there / len(steps)
 
 
 def learn_levels(

@@ -75,6 +75,15 @@ class SelfAttentionParameters(BaseEstimator):
         pools by the mean where the target is one a sequence.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
+    categorical_features : "all", array-like of int, bool or str, or None, default=None
+        Features of a step that are categories: whole numbers from 0 on, each of which names one and gets a learned
+        vector. Their numbers, a mask, or their names where samples are data frames; "all" for tokens. A code that
+        `fit` has not seen takes a vector that stands for the unknown: one code in a hundred is taken for it while
+        learning.
+    handle_missing : {"error", "mask"}, default="error"
+        What NaN within a sequence is. "error": a mistake. "mask": a value that is missing. It counts as the mean of
+        its feature, to which a learned vector is added that says so; a stem takes the straight line between the
+        values around it; a missing category is unknown. Whole steps of NaN at the end are padding in either case.
     embedding : {"auto", "linear", "random_convolution"}, default="auto"
         What a step is turned into before attention. "linear": a linear map of its features.
         "random_convolution": a stem of fixed random convolutions, calibrated on the training sequences, turns a
@@ -184,6 +193,8 @@ class SelfAttentionParameters(BaseEstimator):
     window: int | tuple[int | None, int | None] | None = None
     pooling: str | None = "mean_max"
     n_step_features: int = 1
+    categorical_features: Any = None
+    handle_missing: str = "error"
     embedding: str = "auto"
     n_kernels: int | str = "auto"
     n_tokens: int = 64
@@ -222,6 +233,8 @@ class SelfAttentionParameters(BaseEstimator):
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_step_features": [AT_LEAST_1],
+        "categorical_features": ["array-like", StrOptions({"all"}), None],
+        "handle_missing": [StrOptions({"error", "mask"})],
         "embedding": [StrOptions({"auto", "linear", "random_convolution"})],
         "n_kernels": NUMBER_OF_KERNELS,
         "n_tokens": NUMBER_OF_TOKENS,

@@ -16,12 +16,13 @@ from skattn._step_checks import (
     count_steps,
     refuse_empty_axes,
     refuse_entry,
-    refuse_masked,
     step_width,
+    unmasked,
     valid_lengths,
     wrong_dtype,
 )
 from skattn._suspicions import warn_of_suspicions
+from skattn.categories import check_codes, resolve_categorical
 
 _ONE_AXIS = (
     "Expected 2D array, got 1D array instead: X holds one number a sample. Reshape your data: one sequence of one "
@@ -46,6 +47,8 @@ class Sequences:
         Whether X was 2-D, 3-D or ragged.
     n_steps : int
         Steps of the padded array that came in; those of the longest sequence for ragged X.
+    categorical : tuple of int
+        Features whose numbers name a category.
     """
 
     values: NDArray[Any]
@@ -53,6 +56,7 @@ class Sequences:
     lengths: NDArray[np.int64]
     kind: str
     n_steps: int
+    categorical: tuple[int, ...] = ()
 
     @property
     def n_samples(self) -> int:
@@ -72,7 +76,9 @@ class Sequences:
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices])
 
 
-def read_sequences(X: Any, estimator: Any, *, reset: bool, longest: int | None = None) -> Sequences:
+def read_sequences(
+    X: Any, estimator: Any, *, reset: bool, longest: int | None = None, categorical: tuple[int, ...] = ()
+) -> Sequences:
     """Check X and bring it into one form.
 
     Parameters
@@ -99,6 +105,8 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool, longest: int | None =
         Set these attributes (in `fit`), rather than check X against them.
     longest : int, optional
         Steps of the longest sequence in `fit`, where known, to tell one sequence from sequences of one step.
+    categorical : tuple of int
+        Features that are categories, as found in fit. With `reset` the estimator's ``categorical_features`` tell.
 
     Returns
     -------
@@ -115,15 +123,36 @@ def read_sequences(X: Any, estimator: Any, *, reset: bool, longest: int | None =
     TypeError
         If X is sparse, is a dict, a set or an iterator, or holds something that is no number.
     """
-    X = plain_container(X)
+    X, before = plain_container(X), dict(vars(estimator))
     samples = samples_of(X, lists_are_rows=reset)
     if samples is None:
         data = _read_array(X, estimator, reset, longest)
     else:
         data = _read_ragged(samples, X, estimator, reset)
+    try:
+        data = _with_categories(data, estimator, reset, categorical)
+    except ValueError:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
     if reset:
         warn_of_suspicions(data, X)
     return data
+
+
+def _with_categories(data: Sequences, estimator: Any, reset: bool, categorical: tuple[int, ...]) -> Sequences:
+    """Say which features are categories, of which all numbers must be codes."""
+    if reset:
+        names = None if data.kind == "rows" else getattr(estimator, "feature_names_in_", None)
+        categorical = resolve_categorical(getattr(estimator, "categorical_features", None), data.n_features, names)
+    data = replace(data, categorical=categorical)
+    check_codes(data, allows_missing=takes_missing(estimator))
+    return data
+
+
+def takes_missing(estimator: Any) -> bool:
+    """Whether an estimator takes values that are missing."""
+    return bool(getattr(estimator, "handle_missing", "error") == "mask")
 
 
 def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Sequences:
@@ -142,7 +171,8 @@ def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Seq
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         values = np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"]).reshape(n_samples * n_steps, width)
     starts = np.arange(n_samples, dtype=np.int64) * n_steps
-    lengths = valid_lengths(values, starts, np.full(n_samples, n_steps, dtype=np.int64), in_columns=is_rows)
+    n_each = np.full(n_samples, n_steps, dtype=np.int64)
+    lengths = valid_lengths(values, starts, n_each, in_columns=is_rows, allows_missing=takes_missing(estimator))
     data = Sequences(values, starts, lengths, "rows" if is_rows else "array", n_steps)
     if reset:
         record_features(estimator, named, width, is_rows)
@@ -154,7 +184,7 @@ def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
     if type(X) is np.ndarray and X.ndim == 3 and X.dtype in (np.float32, np.float64) and 0 not in X.shape:
         # Nothing is left to check, and one sequence at a time should cost little more than its arithmetic.
         return X
-    refuse_masked(X, "X")
+    X = unmasked(X, "X", takes_missing(estimator))
     if hasattr(X, "columns") and len(X.columns) == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: X.")
     if count_axes(X) == 1 and not issparse(X):
@@ -193,7 +223,7 @@ def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool) ->
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
     # Where each of several columns holds a feature, X itself has the names.
     named = X if len(getattr(X, "columns", ())) > 1 else named_sample(samples)
-    arrays = [_read_sample(sample, i, estimator.n_step_features) for i, sample in enumerate(samples)]
+    arrays = [_read_sample(sample, i, estimator) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
         if steps.shape[1] != width:
@@ -210,16 +240,16 @@ def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool) ->
     values = np.empty((n_steps.sum(), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         np.concatenate(arrays, out=values)
-    lengths = valid_lengths(values, starts, n_steps)
+    lengths = valid_lengths(values, starts, n_steps, allows_missing=takes_missing(estimator))
     if reset:
         record_features(estimator, named, width, False)
     return Sequences(values, starts, lengths, "ragged", int(lengths.max()))
 
 
-def _read_sample(sample: Any, number: int, n_step_features: Any) -> NDArray[Any]:
+def _read_sample(sample: Any, number: int, estimator: Any) -> NDArray[Any]:
     """Make one ragged sample an array of shape (n_steps, n_features)."""
     who = f"Sample {number} of X"
-    refuse_masked(sample, who)
+    sample = unmasked(sample, who, takes_missing(estimator))
     if issparse(sample):
         raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
     try:
@@ -235,7 +265,7 @@ def _read_sample(sample: Any, number: int, n_step_features: Any) -> NDArray[Any]
         )
     refuse_empty_axes(steps.shape, who)
     if steps.ndim == 1:
-        width = step_width(n_step_features)
+        width = step_width(estimator.n_step_features)
         steps = steps.reshape(count_steps(len(steps), width, who), width)
     return steps
 

@@ -58,6 +58,8 @@ def resolve_architecture(
         stride=choice.stride,
         embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
         label_smoothing=resolve_label_smoothing(parameters, loss, n_outputs),
+        categories=choice.categories,
+        handles_missing=parameters.handle_missing == "mask",
     )
 
 

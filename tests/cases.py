@@ -59,6 +59,21 @@ ARCHITECTURES = {
     "several values": {"loss": "squared_error"},
     "several labels": {"loss": "binary_cross_entropy"},
     "reconstruction": {"loss": "reconstruction", "n_outputs": 3},
+    "a category beside numbers": {"categories": ((1, 4),)},
+    "categories alone": {"categories": ((0, 5), (1, 1), (2, 3))},
+    "numbers that are missing": {"handles_missing": True},
+    "a number that is missing beside categories": {"categories": ((0, 2), (2, 3)), "handles_missing": True},
+    "reconstruction of categories and numbers": {
+        "loss": "reconstruction",
+        "n_outputs": 6,
+        "categories": ((1, 4),),
+        "handles_missing": True,
+    },
+    "reconstruction of categories alone": {
+        "loss": "reconstruction",
+        "n_outputs": 9,
+        "categories": ((0, 5), (1, 1), (2, 3)),
+    },
     "all at once": {
         "n_layers": 2,
         "n_heads": 6,
@@ -96,6 +111,19 @@ def make_stem(network, seed=0):
         stride=network.architecture.stride, is_causal=network.architecture.is_causal,
         seed=seed, dtype=network.dtype,
     )  # fmt: skip
+
+
+def make_batch_for(architecture, lengths=LENGTHS, dtype=np.float64, **options):
+    """Sequences with codes where the architecture has categories, some of them unknown, and NaN where it may be."""
+    batch = make_batch(lengths, architecture.n_features, dtype, **options)
+    generator = np.random.default_rng(7)
+    for steps in sequences(batch):
+        if architecture.handles_missing:
+            is_missing = generator.random(steps.shape) < 0.3
+            steps[is_missing] = np.nan
+        for column, n_codes in architecture.categories:
+            steps[:, column] = generator.integers(n_codes + 1, size=len(steps))
+    return batch
 
 
 class Batch(SimpleNamespace):

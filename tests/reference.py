@@ -237,12 +237,6 @@ def binary_cross_entropy(outputs, target):
     return (np.maximum(outputs, 0) + np.log1p(np.exp(-np.abs(outputs))) - outputs * target).mean()
 
 
-def reconstruction(outputs, standardised, hidden):
-    """Half the mean squared difference over hidden steps: (n_steps, n_features) both -> number."""
-    hidden = list(hidden)
-    return 0.5 * ((outputs[hidden] - standardised[hidden]) ** 2).mean()
-
-
 LOSSES = {
     "cross_entropy": cross_entropy,
     "squared_error": squared_error,
@@ -274,6 +268,45 @@ def feedforward_block(h, weights, layer):
     return h + (product(expanded, weights[at + "contract.weight"]) + weights[at + "contract.bias"])
 
 
+def embedding(result, sequence, weights, architecture):
+    """What steps begin with: (n_steps, d_model); numbers are (n_steps, n_numbers) of `result` from here on.
+
+    Codes are 0, 1, 2, ..., and those past the known ones are unknown, which is row 0 of a table.
+    """
+    columns = {column for column, _ in architecture.categories}
+    numbers = [column for column in range(architecture.n_features) if column not in columns]
+    h = 0.0
+    if architecture.n_kernels or numbers:
+        told = result["standardised"] if architecture.n_kernels else result["standardised"][:, numbers]
+        result["standardised"] = np.where(np.isnan(told), converted(0.0, told.dtype), told)
+        h = product(result["standardised"], weights["embedding.weight"]) + weights["embedding.bias"]
+    if architecture.handles_missing and numbers:
+        for row, step in zip(h, sequence[:, numbers], strict=True):
+            for number in np.flatnonzero(np.isnan(step)):
+                row += weights["missing.weight"][number]
+    for i, (column, n_codes) in enumerate(architecture.categories):
+        codes = sequence[:, column].astype(np.int64)
+        h = h + weights[f"categories.{i}.weight"][np.where(codes < n_codes, codes + 1, 0)]
+    return h
+
+
+def reconstruction_of_steps(outputs, standardised, sequence, hidden, architecture):
+    """Mean over hidden steps and features: half the squared difference of numbers, cross-entropy of known codes."""
+    columns = {column for column, _ in architecture.categories}
+    numbers = [column for column in range(architecture.n_features) if column not in columns]
+    total = 0.0
+    for step in hidden:
+        for i, column in enumerate(numbers):
+            if not np.isnan(sequence[step, column]):
+                total += 0.5 * (outputs[step, i] - standardised[step, i]) ** 2
+        first = len(numbers)
+        for column, n_codes in architecture.categories:
+            if sequence[step, column] < n_codes:
+                total += cross_entropy(outputs[step, first : first + n_codes], [sequence[step, column]])
+            first += n_codes
+    return total / (len(hidden) * architecture.n_features)
+
+
 def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
     """Carry one sequence (n_steps, n_features) through the network; every result by its name.
 
@@ -284,7 +317,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     weights = {name: converted(weight, dtype) for name, weight in weights.items()}
     taken = sequence if mean is None else standardise(*map(np.float64, (sequence, mean, scale)))
     result = {"standardised": converted(taken, dtype)}
-    h = product(result["standardised"], weights["embedding.weight"]) + weights["embedding.bias"]
+    h = embedding(result, sequence, weights, architecture)
     for step in hidden:
         h[step] = weights["hidden_step"]
     h = h + converted(position(architecture.position, *h.shape, weights.get("position.weight")), dtype)
@@ -305,5 +338,5 @@ def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden
     """Loss of one sequence (n_steps, n_features) with its target, a number."""
     result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype)
     if architecture.loss == "reconstruction":
-        return reconstruction(result["outputs"], result["standardised"], hidden)
+        return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
     return LOSSES[architecture.loss](result["outputs"], converted(target, dtype))

@@ -1,7 +1,7 @@
 """Gradients beside differences of the loss."""
 
 import numpy as np
-from cases import make_batch, make_network, make_target, make_weight, take
+from cases import make_batch_for, make_network, make_target, make_weight, take
 
 LENGTHS = (1, 2, 5, 17, 37)
 COUNTERS = {"seed": 11, "n_update": 3}
@@ -13,7 +13,7 @@ class Problem:
     def __init__(self, lengths=LENGTHS, dtype=np.float64, **changes):
         self.network = make_network(dtype, **changes)
         architecture = self.network.architecture
-        self.batch = make_batch(lengths, n_features=architecture.n_features, dtype=dtype)
+        self.batch = make_batch_for(architecture, lengths, dtype)
         self.target = make_target(architecture, len(lengths), dtype)
         self.weight = make_weight(len(lengths), dtype)
         self.ids = np.arange(len(lengths), dtype=np.int64) * 7 + 101

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-from skattn.defaults import resolve_batch_size, resolve_max_iter, resolve_n_kernels, resolve_stride
+from skattn.defaults import _is_binary, resolve_batch_size, resolve_max_iter, resolve_n_kernels, resolve_stride
+from skattn.sequences import read_sequences
 
 TINY = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "d_model": 8, "n_heads": 2}
 
@@ -13,6 +14,11 @@ def fitted(X, estimator=SelfAttentionClassifier, **parameters):
     """The architecture that a fit on X decides on."""
     y = np.arange(len(X)) % 2
     return estimator(**TINY | parameters).fit(X, y)._model.network.architecture
+
+
+def read(X):
+    """X as networks take it."""
+    return read_sequences(X, SelfAttentionClassifier(), reset=True)
 
 
 def numbers(n_samples=20, n_steps=30, n_features=2):
@@ -35,6 +41,14 @@ def test_numbers_get_a_stem(estimator):
 )
 def test_marks_single_steps_and_very_wide_ones_do_not(X, parameters):
     assert fitted(X, **parameters).n_kernels == 0
+
+
+def test_steps_from_all_over_the_data_tell_whether_they_are_marks():
+    """Of very many sequences a step each is looked at, and rows of images begin blank."""
+    X = np.zeros((3000, 28, 28), np.float32)
+    assert _is_binary(read(X))
+    X[:, 9, 3:7] = 0.5
+    assert not _is_binary(read(X))
 
 
 def test_hidden_steps_are_told_without_a_stem():

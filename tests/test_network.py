@@ -9,6 +9,7 @@ from cases import (
     ARCHITECTURES,
     LENGTHS,
     make_batch,
+    make_batch_for,
     make_network,
     make_target,
     sequences,
@@ -69,7 +70,7 @@ def assert_as_exact_as_plain_float32(*pairs):
 
 def test_forward_agrees_with_the_reference(changes):
     network = make_network(**changes)
-    batch = make_batch(n_features=network.architecture.n_features)
+    batch = make_batch_for(network.architecture)
     expected = reference_results(network, batch)
     for name in result_names(network.architecture):
         np.testing.assert_allclose(network.forward(batch, name), expected[name], rtol=1e-10, atol=1e-10, err_msg=name)
@@ -78,8 +79,8 @@ def test_forward_agrees_with_the_reference(changes):
 def test_float32_errs_at_most_twice_plain_float32(changes):
     """The largest error of each over a few networks: of one alone, luck decides."""
     networks = [make_network(np.float32, seed=seed, **changes) for seed in range(5)]
-    n_features = networks[0].architecture.n_features
-    batches = [make_batch((1, 7, 17, 37), n_features, np.float32, seed=seed) for seed in range(50, 55)]
+    architecture = networks[0].architecture
+    batches = [make_batch_for(architecture, (1, 7, 17, 37), np.float32, seed=seed) for seed in range(50, 55)]
     assert_as_exact_as_plain_float32(*zip(networks, batches, strict=True))
 
 
@@ -186,9 +187,8 @@ def test_losses_of_extreme_outputs_are_finite_and_exact(loss):
 def test_padding_is_never_read(changes, garbage):
     """Garbage before, between and after the sequences cannot reach any result, not by one bit."""
     network = make_network(np.float32, **changes)
-    n_features = network.architecture.n_features
-    alone = make_batch(n_features=n_features, dtype=np.float32)
-    padded = make_batch(n_features=n_features, dtype=np.float32, gap=3, garbage=garbage)
+    alone = make_batch_for(network.architecture, dtype=np.float32)
+    padded = make_batch_for(network.architecture, dtype=np.float32, gap=3, garbage=garbage)
     target = make_target(network.architecture, len(LENGTHS), np.float32)
     for name in result_names(network.architecture):
         np.testing.assert_array_equal(network.forward(padded, name), network.forward(alone, name))
@@ -198,7 +198,7 @@ def test_padding_is_never_read(changes, garbage):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_a_sample_gets_does_not_depend_on_the_batch(changes, dtype):
     network = make_network(dtype, **changes)
-    batch = make_batch(n_features=network.architecture.n_features, dtype=dtype)
+    batch = make_batch_for(network.architecture, dtype=dtype)
     together = {name: network.forward(batch, name) for name in ("features", "outputs", "steps")}
     ends = np.cumsum(batch.lengths)
     for sample, end in enumerate(ends):

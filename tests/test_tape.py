@@ -22,7 +22,7 @@ from skattn._training.loop import Settings, TrainingState, train
 def begun(width=4):
     """A tape with its input."""
     tape = Tape()
-    return tape, layers.standardised(tape, width)
+    return tape, layers.standardised(tape, range(width), width)
 
 
 def test_fields_that_are_missing_misspelt_or_superfluous_are_refused():

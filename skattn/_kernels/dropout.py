@@ -2,11 +2,11 @@
 
 from .jit import kernel, real
 from .operation import LEARN, PROBABILITY_UNIT, Call, Kind, d_slot, slot
-from .random import DROPOUT_SITE, drawing, mix
+from .random import OPERATION_SITE, drawing, mix
 from .record import Record
 from .simd import at
 
-# `rate` in PROBABILITY_UNIT parts; `site` numbers the dropouts of a network.
+# `rate` in PROBABILITY_UNIT parts; `site` numbers what draws in a network.
 _Row = Record("source", "target", "width", "rate", "site", "adds")
 
 
@@ -15,7 +15,7 @@ def dropout_forward(row: _Row, call: Call):
     """Zero a share of the numbers, and stretch the others so that their expectation stays."""
     first, n = call.first * row.width, (call.last - call.first) * row.width
     source, target = at(slot(call, row.source), first), at(slot(call, row.target), first)
-    begin, rate = drawing(call, DROPOUT_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
+    begin, rate = drawing(call, OPERATION_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
     stretch = real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - rate)
     for i in range(n):
         kept = (mix(begin + i) & (PROBABILITY_UNIT - 1)) >= rate
@@ -27,7 +27,7 @@ def dropout_backward(row: _Row, call: Call):
     """Give the source's gradient: what was zeroed gets none."""
     first, n, adds = call.first * row.width, (call.last - call.first) * row.width, row.adds
     d_source, d_target = at(d_slot(call, row.source), first), at(d_slot(call, row.target), first)
-    begin, rate = drawing(call, DROPOUT_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
+    begin, rate = drawing(call, OPERATION_SITE + row.site) + first, row.rate if call.purpose == LEARN else 0
     stretch = real(PROBABILITY_UNIT) / real(PROBABILITY_UNIT - rate)
     for i in range(n):
         kept = (mix(begin + i) & (PROBABILITY_UNIT - 1)) >= rate

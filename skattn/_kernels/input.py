@@ -1,4 +1,6 @@
-"""What stands at the head of a tape: the sequence, standardised, or its embedded tokens as they come."""
+"""What stands at the head of a tape: numbers of a sequence, standardised, or its embedded tokens as they come."""
+
+import math
 
 from .jit import doubles, ints, kernel, real, reals
 from .operation import Call, Kind, d_slot, slot
@@ -6,25 +8,27 @@ from .record import Record
 from .scaling import standard
 from .simd import at
 
-# `mean` and `scale` number constants of the tape.
-_StandardiseRow = Record("target", "width", "mean", "scale")
+# `mean`, `scale` and `columns` number constants of the tape: of each number its column among the `n_columns` of a step.
+_StandardiseRow = Record("target", "width", "mean", "scale", "columns", "n_columns")
 _TakeRow = Record("target", "width")
 
 
 @kernel
 def standardise_forward(row: _StandardiseRow, call: Call):
-    """Give ``(x - mean) / scale`` of every feature of every step.
+    """Give ``(x - mean) / scale`` of every number of every step, and 0 where it is missing.
 
     Steps have the precision that they came in. They are centred and scaled in double precision, and rounded after that:
     a large offset, such as the time of day in seconds, would take all digits of float32.
     """
-    width, begin, source, is_double = row.width, call.begin * row.width, call.source, call.is_double
+    width, n_columns, source, is_double = row.width, row.n_columns, call.source, call.is_double
     mean, scale = doubles(ints(call.constants)[row.mean]), doubles(ints(call.constants)[row.scale])
-    target = slot(call, row.target)
+    columns, target = ints(ints(call.constants)[row.columns]), slot(call, row.target)
     for t in range(call.first, call.last):
+        begin, into = (call.begin + t) * n_columns, at(target, t * width)
         for j in range(width):
-            i = t * width + j
-            target[i] = real(standard(source, is_double, begin + i, mean[j], scale[j]))
+            column = columns[j]
+            number = standard(source, is_double, begin + column, mean[column], scale[column])
+            into[j] = real(0) if math.isnan(number) else real(number)
 
 
 @kernel

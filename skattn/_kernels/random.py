@@ -7,8 +7,8 @@ from numba.extending import intrinsic
 from .jit import Int, kernel
 from .operation import PROBABILITY_UNIT, TRANSFORM, Call
 
-# Sites of random numbers, so that no two draws of one update coincide.
-FEATURE_SITE, HIDE_SITE, DROPOUT_SITE = 0, 1, 2
+# Sites of random numbers, so that no two draws of one update coincide; operations that draw are numbered behind.
+FEATURE_SITE, HIDE_SITE, OPERATION_SITE = 0, 1, 2
 
 
 @intrinsic

@@ -15,7 +15,8 @@ class Architecture:
     ``loss`` is a key of `losses.LOSSES`; `window` is a pair of steps that a query sees to its left and right, None for
     all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is the length of the learned table of
     positions; `hidden_fraction` the share of steps hidden for reconstruction; `label_smoothing` that of a label which
-    is spread over all of them.
+    is spread over all of them; `categories` has a pair for each feature that is one, its column and how many codes are
+    known of it; `handles_missing` says whether numbers may be missing.
     """
 
     n_features: int
@@ -38,11 +39,24 @@ class Architecture:
     stride: int = 1
     embedding_dropout: float = 0.0
     label_smoothing: float = 0.0
+    categories: tuple = ()
+    handles_missing: bool = False
 
     @property
     def is_causal(self):
         """Whether no step may see later ones."""
         return self.window[1] == 0
+
+    @property
+    def numbers(self):
+        """Columns of the features that are numbers."""
+        categories = {column for column, _ in self.categories}
+        return tuple(column for column in range(self.n_features) if column not in categories)
+
+    @property
+    def n_reconstructed(self):
+        """Outputs that tell a step: one for each number, one for each code of a category."""
+        return len(self.numbers) + sum(n_codes for _, n_codes in self.categories)
 
     @property
     def d_input(self):
@@ -57,8 +71,7 @@ def write_tape(architecture):
     if a.n_kernels:
         source = stream = layers.embedded(tape, a.d_input, a.d_model)
     else:
-        source = layers.standardised(tape, a.d_input)
-        stream = layers.linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+        source, stream = layers.steps(tape, a)
     if reconstructs:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     layers.POSITIONS[a.position](tape, stream, a)
@@ -67,7 +80,7 @@ def write_tape(architecture):
         layers.feedforward(tape, stream, f"layers.{i}", a)
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:
-        outputs = layers.linear(tape, steps, "head", a.n_features, slot="outputs")
+        outputs = layers.linear(tape, steps, "head", a.n_reconstructed, slot="outputs")
     else:
         features = layers.pooling(tape, steps, a.pooling or "mean")
         features = layers.dropout(tape, features, a.dropout)

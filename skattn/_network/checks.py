@@ -25,6 +25,11 @@ _SIZES = (
     "n_layers",
     "max_steps",
 )
+# What versions before this one had not.
+_OPTIONAL = (
+    *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
+    *("categories", "handles_missing"),
+)
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
 _DTYPES = ("float32", "float64")
@@ -96,7 +101,7 @@ def check_network(state):
     ValueError
         If something is missing, unknown, of the wrong kind, out of range, or does not fit the rest.
     """
-    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"), ("stem",))
+    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"), ("stem", "codes"))
     dtype = check_choice("dtype", state["dtype"], _DTYPES)
     size = np.size(state["parameters"])
     parameters = check_vector("parameters", state["parameters"], size, dtype)
@@ -110,7 +115,21 @@ def check_network(state):
     return {
         **{"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters},
         "stem": None if stem is None else _check_stem_of(architecture, stem, dtype),
+        "codes": _check_codes(state.get("codes", []), architecture["categories"]),
     }
+
+
+def _check_codes(codes, categories):
+    """Give the codes of each category: whole numbers in rising order."""
+    if not isinstance(codes, list) or len(codes) != len(categories):
+        raise damaged("codes", codes, f"a list of {len(categories)} arrays, one for each category")
+    codes = [
+        check_vector("codes", known, n_codes, np.float64) for known, (_, n_codes) in zip(codes, categories, strict=True)
+    ]
+    for known in codes:
+        if known.min() < 0 or (np.diff(known) <= 0).any() or (known != np.rint(known)).any():
+            raise damaged("codes", known.tolist(), "whole numbers in rising order")
+    return codes
 
 
 def _check_stem_of(architecture, arrays, dtype):
@@ -152,7 +171,7 @@ def check_architecture(values, n_parameters):
         "architecture",
         values,
         (*_SIZES, "d_feedforward", "loss", "position", "window", "pooling"),
-        ("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
+        _OPTIONAL,
     )
     for name in _SIZES:
         values[name] = check_whole(name, values[name], least=1)
@@ -168,6 +187,9 @@ def check_architecture(values, n_parameters):
     for name in {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
+    values["categories"] = _check_categories(values.get("categories", ()), values["n_features"])
+    if not isinstance(values.setdefault("handles_missing", False), bool):
+        raise damaged("handles_missing", values["handles_missing"], "True or False")
     _check_sizes(values, n_parameters)
     return values
 
@@ -179,13 +201,31 @@ def _check_window(window):
     return tuple(None if side is None else check_whole("window", side, most=math.inf) for side in window)
 
 
+def _check_categories(categories, n_features):
+    """Pairs of a column and a number of codes, in the order of the columns."""
+    if not isinstance(categories, tuple | list) or not all(
+        isinstance(pair, tuple | list) and len(pair) == 2 for pair in categories
+    ):
+        raise damaged("categories", categories, "pairs of a column and how many codes it has")
+    pairs = tuple(
+        (check_whole("categories", column, 0, n_features - 1), check_whole("categories", n_codes, 1))
+        for column, n_codes in categories
+    )
+    columns = [column for column, _ in pairs]
+    if columns != sorted(set(columns)):
+        raise damaged("categories", columns, "different columns in rising order")
+    return pairs
+
+
 def _check_sizes(values, n_parameters):
     """Heads and outputs fit each other, and the parameters that sizes ask for are there."""
     if values["n_heads"] % values["n_kv_heads"]:
         raise damaged("n_heads", values["n_heads"], f"a multiple of n_kv_heads={values['n_kv_heads']}")
     reconstructs = LOSSES[values["loss"]].reconstructs
-    if reconstructs and values["n_outputs"] != values["n_features"]:
-        raise damaged("n_outputs", values["n_outputs"], f"{values['n_features']}, the features to reconstruct")
+    if reconstructs and values["n_outputs"] != (n_wanted := Architecture(**values).n_reconstructed):
+        raise damaged("n_outputs", values["n_outputs"], f"{n_wanted}, what tells the features to reconstruct")
+    if values["categories"] and values["n_kernels"]:
+        raise damaged("n_kernels", values["n_kernels"], "0, for convolutions take numbers only")
     if reconstructs and values["n_kernels"]:
         raise damaged("n_kernels", values["n_kernels"], "0, for hidden steps are told by steps")
     n_wanted = count_parameters(Architecture(**values))

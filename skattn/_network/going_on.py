@@ -29,6 +29,7 @@ def copy_network(network, architecture):
     """
     grown = Network(architecture, network.dtype)
     grown.mean[:], grown.scale[:], grown.stem = network.mean, network.scale, network.stem
+    grown.codes = network.codes
     grown.initialise()
     _lay_out(network, network.parameters, grown, grown.parameters)
     return grown
@@ -64,18 +65,23 @@ def standardise_anew(network, optimizer, mean, scale, is_new):
     old_mean, old_scale = network.mean.copy(), network.scale.copy()
     moves = (np.abs(scale - old_scale) > NEGLIGIBLE * old_scale) | (np.abs(mean - old_mean) > NEGLIGIBLE * old_scale)
     network.mean[moves], network.scale[moves] = mean[moves], scale[moves]
-    weights = network.weights
+    numbers, weights = list(network.architecture.numbers), network.weights
+    if not numbers:
+        return
     # x = old_mean + old_scale * z = new_mean + new_scale * (shift + z / factor), for old deviations z
     with np.errstate(all="ignore"):  # scales at both ends of their range
         factor = np.clip(network.scale / old_scale, 1 / MOST, MOST)
     shift = (old_mean * 0.5 - network.mean * 0.5) / (network.scale * 0.5)
-    of_weights = np.where(is_new, 1.0, factor)[:, np.newaxis]
+    factor, shift = factor[numbers], shift[numbers]
+    of_weights = np.where(is_new[numbers], 1.0, factor)[:, np.newaxis]
     embedding = weights["embedding.weight"].astype(np.float64) * of_weights
     weights["embedding.weight"][...] = embedding
     weights["embedding.bias"][...] -= shift @ embedding
     if LOSSES[network.architecture.loss].reconstructs:
-        weights["head.weight"][...] = weights["head.weight"] / factor
-        weights["head.bias"][...] = weights["head.bias"] / factor + shift
+        # What tells categories stands behind.
+        head_weight, head_bias = weights["head.weight"][:, : len(numbers)], weights["head.bias"][: len(numbers)]
+        head_weight[...] = head_weight / factor
+        head_bias[...] = head_bias / factor + shift
     if optimizer is not None:
         optimizer.rescale(lambda vector: network.views(vector)["embedding.weight"], of_weights)
 

@@ -12,6 +12,8 @@ from .._kernels.attention import ATTENTION
 from .._kernels.dropout import DROPOUT
 from .._kernels.input import STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
+from .._kernels.lookup import LOOKUP, MISSING
+from .._kernels.loss import CATEGORY
 from .._kernels.norm import NORM
 from .._kernels.operation import PROBABILITY_UNIT
 from .losses import LOSSES
@@ -20,14 +22,68 @@ from .tape import DECAYED
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
 _INNER, _HEAD = 0.7, 0.3
+UNKNOWN = 0.01
+"""Share of the codes that are taken for unknown while learning, so that what stands for these is learned too."""
 
 
-def standardised(tape, width):
-    """Begin with the sequence's steps, in deviations from the mean of each feature."""
+def standardised(tape, columns, n_columns):
+    """Begin with the numbers of the sequence's steps, in deviations from the mean of each feature."""
+    width = len(columns)
     source = tape.slot(width, name="input")
     mean, scale = (tape.constant(give) for give in (lambda network, _: network.mean, lambda network, _: network.scale))
-    tape.operation(STANDARDISE, target=source, width=width, mean=mean, scale=scale)
+    tape.operation(
+        STANDARDISE, target=source, width=width, mean=mean, scale=scale, columns=_numbers(tape, columns),
+        n_columns=n_columns,
+    )  # fmt: skip
     return source
+
+
+def _numbers(tape, columns):
+    """Name where numbers stand among the columns of a step."""
+    table = np.array(columns, np.int64)
+    return tape.constant(lambda network, _: table)
+
+
+def steps(tape, architecture):
+    """Begin with the sequence's steps, embedded: the numbers as they are told, if any, and what is embedded of them.
+
+    Each feature that is a category adds a vector of its own, and so does each number that is missing.
+    """
+    a, source, stream = architecture, None, None
+    if a.numbers:
+        source = standardised(tape, a.numbers, a.n_features)
+        stream = linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+        if a.handles_missing:
+            table = tape.parameter("missing.weight", (len(a.numbers), a.d_model), Normal(0), group=DECAYED)
+            tape.operation(
+                MISSING, target=stream, width=a.d_model, columns=_numbers(tape, a.numbers), n_columns=a.n_features,
+                n_numbers=len(a.numbers), table=table,
+            )  # fmt: skip
+    for number, (column, n_codes) in enumerate(a.categories):
+        stream = _lookup(tape, stream, number, column, n_codes, a)
+    return source, stream
+
+
+def _lookup(tape, stream, number, column, n_codes, architecture):
+    """Give, or add, the vectors of a category: as large as all that a step is told, divided among its features."""
+    a, target = architecture, stream or tape.slot(architecture.d_model)
+    rule = Normal(1 / math.sqrt(a.n_features))
+    table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=DECAYED)
+    tape.operation(
+        LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
+        n_codes=n_codes, table=table, onto=int(stream is not None), rate=probability(UNKNOWN), site=_site(tape),
+    )  # fmt: skip
+    return target
+
+
+def _codes(tape, number):
+    """Name the codes that are known of a category."""
+    return tape.constant(lambda network, _: network.codes[number])
+
+
+def _site(tape):
+    """Give the number of an operation that draws: draws of two must not coincide."""
+    return sum(kind in (DROPOUT, LOOKUP) for kind, _ in tape.operations)
 
 
 def embedded(tape, width, d_model):
@@ -87,9 +143,7 @@ def dropout(tape, source, rate):
     if rate == 0:
         return source
     target = tape.slot(source.width, axis=source.axis)
-    # Draws of different dropouts must not coincide.
-    site = sum(kind is DROPOUT for kind, _ in tape.operations)
-    tape.operation(DROPOUT, source=source, target=target, width=source.width, rate=probability(rate), site=site)
+    tape.operation(DROPOUT, source=source, target=target, width=source.width, rate=probability(rate), site=_site(tape))
     return target
 
 
@@ -231,8 +285,22 @@ def loss(tape, architecture, outputs, source):
     """Compare `outputs` with what is wanted of them, or with the hidden steps of `source`."""
     entry, fields = LOSSES[architecture.loss], {}
     if entry.reconstructs:
-        fields = {"input": source, "fraction": probability(architecture.hidden_fraction)}
-    elif entry.n_spread != 0:
+        return _reconstruction(tape, architecture, outputs, source, entry.kind)
+    if entry.n_spread != 0:
         fields = {"smoothing": probability(architecture.label_smoothing)}
     target = tape.slot(1, axis=tape.once, name="loss")
-    tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)
+    return tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)
+
+
+def _reconstruction(tape, architecture, outputs, source, kind):
+    """Compare hidden steps with what was hidden: numbers by their difference, categories by cross-entropy."""
+    a, target = architecture, tape.slot(1, axis=tape.once, name="loss")
+    alike = {
+        **{"source": outputs, "target": target, "n_outputs": outputs.width, "n_columns": a.n_features},
+        **{"n_features": a.n_features, "fraction": probability(a.hidden_fraction)},
+    }
+    tape.operation(kind, input=source or outputs, width=len(a.numbers), columns=_numbers(tape, a.numbers), **alike)
+    first = len(a.numbers)
+    for number, (column, n_codes) in enumerate(a.categories):
+        tape.operation(CATEGORY, first=first, column=column, codes=_codes(tape, number), n_codes=n_codes, **alike)
+        first += n_codes

@@ -7,6 +7,7 @@ import numpy as np
 from .architecture import Architecture, write_tape
 from .checks import check_network, damaged
 from .learner import Learner
+from .missing import filled
 from .projector import Projector
 from .runner import Runner
 from .stem import Stem, Tokens
@@ -25,7 +26,10 @@ class Network:
     parameters : ndarray of shape (n_parameters,)
         All parameters, those that decay first; `weights` are views of it.
     mean, scale : ndarray of shape (n_features,), float64
-        The network standardises its input: ``(x - mean) / scale``, in double precision whatever its own.
+        The network standardises its input: ``(x - mean) / scale``, in double precision whatever its own. What is a
+        category is not looked at there.
+    codes : list of float64 arrays
+        Of each category the codes that are known, in rising order.
     """
 
     def __init__(self, architecture, dtype):
@@ -33,6 +37,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.mean = np.zeros(architecture.n_features)
         self.scale = np.ones(architecture.n_features)
+        self.codes = [np.arange(n_codes, dtype=np.float64) for _, n_codes in architecture.categories]
         self.stem = None
         self._write()
         self.parameters = np.zeros(self._layout.size, self.dtype)
@@ -64,6 +69,8 @@ class Network:
         """Give all that the network is made of, as plain values and arrays."""
         arrays = {name: getattr(self, name) for name in ("mean", "scale", "parameters")}
         state = {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
+        if self.codes:
+            state["codes"] = self.codes
         return state if self.stem is None else {**state, "stem": self.stem.parts}
 
     def __setstate__(self, state):
@@ -140,7 +147,11 @@ class Network:
         """Give what the stem makes of sequences; without a stem, and where it is made already, `data` itself."""
         if self.stem is None or isinstance(data, Tokens):
             return data
-        return self.stem.tokens(data, self.mean, self.scale, n_jobs)
+        return self.stem.tokens(self.whole(data), self.mean, self.scale, n_jobs)
+
+    def whole(self, data):
+        """Give sequences as a stem takes them: what is missing is filled in; without a stem as they are."""
+        return filled(data, self.mean) if self.stem is not None and self.architecture.handles_missing else data
 
     def count_rows(self, lengths):
         """Give how many steps, or tokens, the network sees of sequences of some lengths."""

@@ -87,8 +87,8 @@ def step_blocks(data, weight=None):
     Yields
     ------
     steps : ndarray of shape (n_rows, n_features), float64
-    step_weight : ndarray of shape (n_rows,) or None
-        Each step's is that of its sample.
+    step_weight : ndarray of shape (n_rows,) or (n_rows, n_features), or None
+        Each step's is that of its sample. What is missing is 0, and weighs nothing.
     """
     ends = np.cumsum(data.lengths)
     shifts = data.starts - (ends - data.lengths)
@@ -99,7 +99,12 @@ def step_blocks(data, weight=None):
         counts = np.minimum(ends[samples], last) - np.maximum(ends[samples] - data.lengths[samples], first)
         rows = np.arange(first, last) + np.repeat(shifts[samples], counts)
         steps = data.values[rows].astype(np.float64, copy=False)
-        yield steps, None if weight is None else np.repeat(weight[samples], counts)
+        row_weight = None if weight is None else np.repeat(weight[samples], counts)
+        is_missing = np.isnan(steps)
+        if is_missing.any():
+            steps[is_missing] = 0.0
+            row_weight = ~is_missing * (1.0 if row_weight is None else row_weight[:, np.newaxis])
+        yield steps, row_weight
 
 
 def measure(blocks, before=None):
@@ -122,6 +127,8 @@ def measure(blocks, before=None):
         lowest = np.minimum(lowest, columns.min(axis=0, where=counts, initial=np.inf))
         highest = np.maximum(highest, columns.max(axis=0, where=counts, initial=-np.inf))
         n_rows += len(columns)
+    is_empty = lowest > highest
+    lowest, highest = np.where(is_empty, 0.0, lowest), np.where(is_empty, 0.0, highest)
     # Numbers near 1 are squared, so that neither 1e200 nor 1e-200 leaves the range; powers of 2 are exact.
     _, exponent = np.frexp(np.maximum(-lowest, highest))
     weight, mean, deviation = _moments(blocks, exponent)
@@ -177,7 +184,7 @@ def _together(before, now):
     if before is None:
         return now
     weight = before.weight + now.weight
-    share = now.weight / weight
+    share = now.weight / np.maximum(weight, np.finfo(np.float64).tiny)
     # By halves: two numbers near the largest may differ by more than that.
     shift = np.where(now.weight > 0, now.mean * 0.5 - before.mean * 0.5, 0.0)
     mean = before.mean + shift * share + shift * share
@@ -195,14 +202,16 @@ def _moments(blocks, exponent):
         weight = _column(columns, weight)
         total = total + (columns * half * rest_half * weight).sum(axis=0)
         total_weight, n_blocks = total_weight + weight.sum(axis=0), n_blocks + 1
-    mean = total / total_weight
+    # Of a column of which nothing is there the mean is 0.
+    divisor = np.where(total_weight > 0, total_weight, 1.0)
+    mean = total / divisor
     square, rest = 0.0, 0.0
     for columns, weight in blocks():
         weight, difference = _column(columns, weight), columns * half * rest_half - mean
         square, rest = square + (difference**2 * weight).sum(axis=0), rest + (difference * weight).sum(axis=0)
     # What rounding left of the mean where many blocks were added up; one block is summed as it always was.
-    error = rest / total_weight if n_blocks > 1 else 0.0
-    return total_weight, mean + error, np.sqrt(np.maximum(square / total_weight - error**2, 0))
+    error = rest / divisor if n_blocks > 1 else 0.0
+    return total_weight, mean + error, np.sqrt(np.maximum(square / divisor - error**2, 0))
 
 
 def _column(columns, weight):
