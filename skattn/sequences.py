@@ -147,6 +147,9 @@ def _with_categories(data: Sequences, estimator: Any, reset: bool, categorical: 
         categorical = resolve_categorical(getattr(estimator, "categorical_features", None), data.n_features, names)
     data = replace(data, categorical=categorical)
     check_codes(data, allows_missing=takes_missing(estimator))
+    if len(categorical) == data.n_features:
+        # Names have no precision of their own, so what holds them must not matter.
+        data = replace(data, values=data.values.astype(np.float32, copy=False))
     return data
 
 
