@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from skattn.compilation import warm_up
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
+    from skattn.text import TokenSequencer
     from skattn.tokens import RandomConvolutionTokens
     from skattn.transformer import SelfAttentionTransformer
 
@@ -19,6 +20,7 @@ __all__ = [
     "SelfAttentionClassifier",
     "SelfAttentionRegressor",
     "SelfAttentionTransformer",
+    "TokenSequencer",
     "__version__",
     "attention",
     "attention_weights",
@@ -33,6 +35,7 @@ _HOMES = {
     "SelfAttentionClassifier": "skattn.classifier",
     "SelfAttentionRegressor": "skattn.regressor",
     "SelfAttentionTransformer": "skattn.transformer",
+    "TokenSequencer": "skattn.text",
     "attention": "skattn.functional",
     "attention_weights": "skattn.functional",
     "warm_up": "skattn.compilation",

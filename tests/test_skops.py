@@ -92,7 +92,7 @@ class TestSkops:
         assert place in TRUSTED_TYPES
 
     def test_the_list_names_the_public_estimators(self):
-        public = (*ESTIMATORS, skattn.RandomConvolutionTokens)
+        public = (*ESTIMATORS, skattn.RandomConvolutionTokens, skattn.TokenSequencer)
         names = {f"{estimator.__module__}.{estimator.__name__}" for estimator in public}
         assert names == set(TRUSTED_TYPES)
 

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -18,7 +19,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skattn.text import TokenSequencer
+from skattn import TokenSequencer
+from skattn.persistence import TRUSTED_TYPES
 
 TEXTS = [
     "The cat sat; the cat slept.",
@@ -286,3 +288,12 @@ def test_a_file_of_a_newer_version_or_a_damaged_one_is_refused():
             fresh.__setstate__(damaged)
     fresh.__setstate__(state)
     assert [[2, 1]] == lists(fresh.transform(["bb aa"]))
+
+
+def test_a_skops_file_names_the_sequencer_alone():
+    sequencer = TokenSequencer(min_df=2).fit(TEXTS)
+    content = skops.io.dumps(sequencer)
+    assert ["skattn.text.TokenSequencer"] == skops.io.get_untrusted_types(data=content)
+    loaded = skops.io.loads(content, trusted=TRUSTED_TYPES)
+    assert lists(sequencer.transform(TEXTS)) == lists(loaded.transform(TEXTS))
+    assert sequencer.vocabulary_ == loaded.vocabulary_
