@@ -1,6 +1,7 @@
 """What "auto" stands for, decided by the sequences to learn from; measured in docs/accuracy.rst."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
 
 MOST_TIMES = 4
 """Times as many tokens as `n_tokens` that the longest sequences may have, so that most have about as many."""
+
+N_TAPS = 3
+"""Steps that the learned convolution behind an embedding reads."""
 
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
@@ -51,12 +55,18 @@ class Choice:
         Steps, or tokens, of the longest sequence that positions are learned for.
     categories : tuple of (int, int)
         Columns of features that are categories, and how many codes each has.
+    n_taps : int
+        Steps that a learned convolution behind the embedding reads; 0 without one.
+    patch_size : int
+        Steps that are made one token; 0 where a step is one, or a stem makes them.
     """
 
     n_kernels: int
     stride: int
     max_steps: int
     categories: tuple[tuple[int, int], ...] = ()
+    n_taps: int = 0
+    patch_size: int = 0
 
 
 def chosen(estimator: Any, architecture: Architecture) -> Choice:
@@ -73,7 +83,9 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
         n_kernels = 0
     elif estimator.n_kernels != "auto" and (n_kernels or estimator.embedding == "random_convolution"):
         n_kernels = whole_groups(estimator.n_kernels)
-    return Choice(n_kernels, a.stride, a.max_steps, a.categories)
+    n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
+    patch_size, stride = resolve_patches(estimator)
+    return Choice(n_kernels, stride if patch_size else a.stride, a.max_steps, a.categories, n_taps, patch_size)
 
 
 def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
@@ -88,15 +100,22 @@ def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
     """
     a = architecture
     steps = f"up to {a.max_steps} steps of {a.n_features} features"
+    if a.patch_size:
+        steps = f"up to {a.max_steps} patches of {a.patch_size} steps of {a.n_features} features"
     if a.n_kernels:
         steps = f"up to {a.max_steps} tokens of {a.stride} steps, {a.d_input} features each ({a.n_kernels} kernels)"
     batch = resolve_batch_size(estimator.batch_size, a, n_samples)
     epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
     return (
-        f"{n_samples} sequences; embedding {'random_convolution' if a.n_kernels else 'linear'}: {steps}\n"
+        f"{n_samples} sequences; embedding {name_of_embedding(a)}: {steps}\n"
         f"{estimator.n_estimators} network(s) of width {a.d_model}, {a.n_layers} layer(s), {a.n_heads} heads; "
         f"at most {epochs} epochs in batches of {batch}"
     )
+
+
+def name_of_embedding(architecture: Architecture) -> str:
+    """What an architecture turns steps into, in the words of the parameter `embedding`."""
+    return "random_convolution" if architecture.n_kernels else "convolution" if architecture.n_taps else "linear"
 
 
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
@@ -182,16 +201,43 @@ def choose(
     ValueError
         If a stem is asked for where every step is to have a row of its own, or to be told from the others.
     """
-    embedding = estimator.embedding
-    if embedding == "random_convolution" and data.categorical:
-        raise ValueError(
-            f'embedding="random_convolution" takes numbers only, and {len(data.categorical)} of {data.n_features} '
-            'features are categories by categorical_features: set embedding="auto", or leave them out.'
-        )
+    embedding, (patch_size, stride) = estimator.embedding, resolve_patches(estimator)
     if embedding == "auto":
-        embedding = "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
-    if embedding == "linear":
-        return Choice(0, 1, longest)
+        embedding = _suited(estimator, data, loss, is_open=is_open)
+    if embedding == "random_convolution":
+        return _choose_stem(estimator, data, weight, loss, longest)
+    if LOSSES[loss].reconstructs and (embedding == "convolution" or patch_size):
+        raise ValueError(
+            'The objective reconstruction tells hidden steps from the others, and embedding="convolution" and patches '
+            'mix them: set embedding="linear" and patch_size=1, or give y and another objective.'
+        )
+    if patch_size and estimator.pooling is None:
+        raise ValueError(
+            f"patch_size={patch_size} makes {(longest - 1) // stride + 1} tokens of {longest} steps, and pooling=None "
+            "wants every step: set patch_size=1, or a pooling."
+        )
+    _warn_of_gaps(patch_size, stride)
+    n_taps = N_TAPS if embedding == "convolution" else 0
+    return Choice(0, stride, (longest - 1) // stride + 1, n_taps=n_taps, patch_size=patch_size)
+
+
+def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool) -> str:
+    """The embedding that suits the data: a stem for numbers, a convolution for categories."""
+    if data.categorical:
+        return "linear" if LOSSES[loss].reconstructs else "convolution"
+    return "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
+
+
+def _choose_stem(estimator: Any, data: Sequences, weight: NDArray[np.float64], loss: str, longest: int) -> Choice:
+    """How many kernels and tokens a stem has."""
+    if data.categorical or estimator.patch_size > 1:
+        found = f"patch_size={estimator.patch_size}"
+        if data.categorical:
+            found = f"{len(data.categorical)} of {data.n_features} features are categories by categorical_features"
+        raise ValueError(
+            f'embedding="random_convolution" takes numbers and makes tokens of its own, and {found}: set '
+            'embedding="auto", or leave that out.'
+        )
     if LOSSES[loss].reconstructs:
         raise ValueError(
             'The objective reconstruction tells hidden steps from the others, and embedding="random_convolution" mixes '
@@ -207,6 +253,23 @@ def choose(
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+
+
+def resolve_patches(estimator: Any) -> tuple[int, int]:
+    """Steps of a patch, 0 where a step is a token, and steps from one to the next."""
+    if estimator.patch_size == 1 and estimator.patch_stride in (None, 1):
+        return 0, 1
+    return int(estimator.patch_size), int(estimator.patch_stride or estimator.patch_size)
+
+
+def _warn_of_gaps(patch_size: int, stride: int) -> None:
+    if stride > max(patch_size, 1):
+        warnings.warn(
+            f"patch_stride={stride} is more than patch_size={patch_size}, so {stride - patch_size} of {stride} steps "
+            f"are read by no patch; set patch_stride to {patch_size} or less if they matter.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def resolve_stride(lengths: NDArray[np.int64], weight: NDArray[np.float64], longest: int, n_tokens: int) -> int:
@@ -228,7 +291,7 @@ def whole_groups(n_kernels: int) -> int:
 
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
-    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs and not data.categorical
+    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs and resolve_patches(estimator)[0] == 0
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 

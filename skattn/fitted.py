@@ -70,11 +70,12 @@ class FittedAttributes:
             For each sequence the first step of every token, and the one after its last. Without a stem a token is a
             step. With one a token also tells of steps around these: as far as its kernels reach.
         """
-        stride, data = self._fitted.network.architecture.stride, self._read_fitted(X)
+        architecture, data = self._fitted.network.architecture, self._read_fitted(X)
+        stride, size = architecture.stride, architecture.patch_size or architecture.stride
         firsts = [np.arange(0, length, stride) for length in data.lengths.tolist()]
         ends = data.lengths.tolist()
         return [
-            np.stack([first, np.minimum(first + stride, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
+            np.stack([first, np.minimum(first + size, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
         ]
 
     @property

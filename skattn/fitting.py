@@ -234,7 +234,7 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
         choice=choice,
     )
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    refuse_too_large(architecture, dtype, -(-data.max_length // choice.stride))
+    refuse_too_large(architecture, dtype, _rows_of_tape(architecture, data.max_length))
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)
     members = [
@@ -245,6 +245,11 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
         for each in _seeds(seed, estimator.n_estimators)
     ]
     return Model(members, samples.objective, target, samples.classes, seen)
+
+
+def _rows_of_tape(architecture: Architecture, longest: int) -> int:
+    """Rows that the tape begins with: the tokens of a stem, or the steps."""
+    return -(-longest // architecture.stride) if architecture.n_kernels else longest
 
 
 def _learn_target(estimator: Any, samples: Samples, objective: Objective, n_outputs: int) -> Target:
@@ -308,7 +313,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
     architecture = replace(architecture, max_steps=max_steps)
-    refuse_too_large(architecture, before.dtype, -(-data.max_length // architecture.stride))
+    refuse_too_large(architecture, before.dtype, _rows_of_tape(architecture, data.max_length))
     members = [_continue_member(member, architecture) for member in model.members]
     if not architecture.n_kernels:
         # A stem was calibrated by what it standardises, and stays as it is.

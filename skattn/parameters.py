@@ -84,12 +84,20 @@ class SelfAttentionParameters(BaseEstimator):
         What NaN within a sequence is. "error": a mistake. "mask": a value that is missing. It counts as the mean of
         its feature, to which a learned vector is added that says so; a stem takes the straight line between the
         values around it; a missing category is unknown. Whole steps of NaN at the end are padding in either case.
-    embedding : {"auto", "linear", "random_convolution"}, default="auto"
-        What a step is turned into before attention. "linear": a linear map of its features.
+    patch_size : int, default=1
+        Steps that are made one token, for long signals: attention is then between fewer tokens. The last ones of a
+        sequence are as long as what is left of it. 1: a step is a token.
+    patch_stride : int, default=None
+        Steps from one patch to the next. None: `patch_size`.
+    embedding : {"auto", "linear", "convolution", "random_convolution"}, default="auto"
+        What a step is turned into before attention. "linear": a linear map of its numbers, and the vectors of its
+        categories. "convolution": that, and a learned convolution of each step and its two neighbours, or with
+        `causal` the two before it.
         "random_convolution": a stem of fixed random convolutions, calibrated on the training sequences, turns a
         sequence into about `n_tokens` tokens that tell its local shapes; attention is then between tokens
-        (`token_spans` says which steps each stands for). "auto": the stem for numbers; "linear" for steps of 0
-        and 1 alone, more than 512 features a step, ``pooling=None``, reconstruction, and `partial_fit`.
+        (`token_spans` says which steps each stands for). "auto": the stem for numbers; "convolution" where there
+        are categories; "linear" for steps of 0 and 1 alone, more than 512 features a step, patches,
+        ``pooling=None``, reconstruction, and numbers in `partial_fit`.
     n_kernels : int or "auto", default="auto"
         Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64
         to 1920.
@@ -196,6 +204,8 @@ class SelfAttentionParameters(BaseEstimator):
     n_step_features: int = 1
     categorical_features: Any = None
     handle_missing: str = "error"
+    patch_size: int = 1
+    patch_stride: int | None = None
     embedding: str = "auto"
     n_kernels: int | str = "auto"
     n_tokens: int = 64
@@ -236,7 +246,9 @@ class SelfAttentionParameters(BaseEstimator):
         "n_step_features": [AT_LEAST_1],
         "categorical_features": ["array-like", StrOptions({"all"}), None],
         "handle_missing": [StrOptions({"error", "mask"})],
-        "embedding": [StrOptions({"auto", "linear", "random_convolution"})],
+        "patch_size": [Interval(Integral, 1, 1 << 20, closed="both")],
+        "patch_stride": [Interval(Integral, 1, 1 << 20, closed="both"), None],
+        "embedding": [StrOptions({"auto", "linear", "convolution", "random_convolution"})],
         "n_kernels": NUMBER_OF_KERNELS,
         "n_tokens": NUMBER_OF_TOKENS,
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],

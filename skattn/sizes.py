@@ -60,6 +60,8 @@ def resolve_architecture(
         label_smoothing=resolve_label_smoothing(parameters, loss, n_outputs),
         categories=choice.categories,
         handles_missing=parameters.handle_missing == "mask",
+        n_taps=choice.n_taps,
+        patch_size=choice.patch_size,
     )
 
 

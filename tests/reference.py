@@ -287,7 +287,20 @@ def embedding(result, sequence, weights, architecture):
     for i, (column, n_codes) in enumerate(architecture.categories):
         codes = sequence[:, column].astype(np.int64)
         h = h + weights[f"categories.{i}.weight"][np.where(codes < n_codes, codes + 1, 0)]
+    if architecture.n_taps:
+        left = architecture.n_taps - 1 if architecture.window[1] == 0 else architecture.n_taps // 2
+        h = gelu(convolution(h, weights["convolution.weight"], weights["convolution.bias"], left=left))
+    if architecture.patch_size:
+        h = convolution(h, weights["patch.weight"], weights["patch.bias"], stride=architecture.stride)
     return h
+
+
+def convolution(rows, weight, bias, stride=1, left=0):
+    """Every `stride` rows, those from `left` before on side by side, times the weight; zeros beyond both ends."""
+    n_taps = len(weight) // rows.shape[1]
+    padded = np.concatenate([np.zeros((left, rows.shape[1])), rows, np.zeros((n_taps + stride, rows.shape[1]))])
+    read = [padded[begin : begin + n_taps].ravel() for begin in range(0, len(rows), stride)]
+    return product(np.array(read, rows.dtype), weight) + bias
 
 
 def reconstruction_of_steps(outputs, standardised, sequence, hidden, architecture):

@@ -16,7 +16,9 @@ class Architecture:
     all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is the length of the learned table of
     positions; `hidden_fraction` the share of steps hidden for reconstruction; `label_smoothing` that of a label which
     is spread over all of them; `categories` has a pair for each feature that is one, its column and how many codes are
-    known of it; `handles_missing` says whether numbers may be missing.
+    known of it; `handles_missing` says whether numbers may be missing; `n_taps` is how
+    many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
+    made of, one every `stride`, 0 where a step is a token, or a stem makes them.
     """
 
     n_features: int
@@ -41,6 +43,8 @@ class Architecture:
     label_smoothing: float = 0.0
     categories: tuple = ()
     handles_missing: bool = False
+    n_taps: int = 0
+    patch_size: int = 0
 
     @property
     def is_causal(self):

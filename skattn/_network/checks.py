@@ -28,7 +28,7 @@ _SIZES = (
 # What versions before this one had not.
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
-    *("categories", "handles_missing"),
+    *("categories", "handles_missing", "n_taps", "patch_size"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -182,8 +182,13 @@ def check_architecture(values, n_parameters):
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
     if values["n_kernels"] % GROUP:
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")
-    # Without a stem a token is a step.
-    values["stride"] = check_whole("stride", values.get("stride", 1), 1, MOST if values["n_kernels"] else 1)
+    for name in ("n_taps", "patch_size"):
+        values[name] = check_whole(name, values.get(name, 0), most=n_parameters)
+        if values[name] and values["n_kernels"]:
+            raise damaged(name, values[name], "0, for the tokens of a stem are not convolved again")
+    # Without a stem or patches a token is a step.
+    has_tokens = values["n_kernels"] or values["patch_size"]
+    values["stride"] = check_whole("stride", values.get("stride", 1), 1, MOST if has_tokens else 1)
     for name in {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
@@ -226,8 +231,9 @@ def _check_sizes(values, n_parameters):
         raise damaged("n_outputs", values["n_outputs"], f"{n_wanted}, what tells the features to reconstruct")
     if values["categories"] and values["n_kernels"]:
         raise damaged("n_kernels", values["n_kernels"], "0, for convolutions take numbers only")
-    if reconstructs and values["n_kernels"]:
-        raise damaged("n_kernels", values["n_kernels"], "0, for hidden steps are told by steps")
+    for name in ("n_kernels", "n_taps", "patch_size"):
+        if reconstructs and values[name]:
+            raise damaged(name, values[name], "0, for hidden steps are told by steps")
     n_wanted = count_parameters(Architecture(**values))
     if n_wanted > n_parameters:
         raise damaged("architecture", f"for {n_wanted} parameters", f"one for {n_parameters}")

@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from .._kernels import attention as attention_kernels
+from .._kernels import convolve, position
 from .._kernels import pooling as poolings
-from .._kernels import position
 from .._kernels.activation import GELU
 from .._kernels.attention import ATTENTION
+from .._kernels.convolve import CONVOLVE
 from .._kernels.dropout import DROPOUT
 from .._kernels.input import STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
@@ -22,7 +23,9 @@ from .tape import DECAYED
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
 _INNER, _HEAD = 0.7, 0.3
-UNKNOWN = 0.01
+# Deviation of the first vectors that are looked up: from small ones they are learned sooner (docs/accuracy.rst).
+_TABLE = 0.1
+UNKNOWN = 0.05
 """Share of the codes that are taken for unknown while learning, so that what stands for these is learned too."""
 
 
@@ -36,6 +39,18 @@ def standardised(tape, columns, n_columns):
         n_columns=n_columns,
     )  # fmt: skip
     return source
+
+
+def convolution(tape, source, name, n_out, taps, *, stride=1, left=0, deviation=None):
+    """Convolve `source` into a new slot, with a row for so many of its own."""
+    weight, bias = linear_parameters(tape, name, taps * source.width, n_out, deviation=deviation)
+    target = tape.slot(n_out, axis=tape.axis(stride))
+    tape.want_scratch(convolve.scratch_size(source.width, n_out, taps))
+    tape.operation(
+        CONVOLVE, source=source, target=target, weight=weight, bias=bias, n_in=source.width, n_out=n_out, taps=taps,
+        stride=stride, left=left,
+    )  # fmt: skip
+    return target
 
 
 def _numbers(tape, columns):
@@ -61,13 +76,22 @@ def steps(tape, architecture):
             )  # fmt: skip
     for number, (column, n_codes) in enumerate(a.categories):
         stream = _lookup(tape, stream, number, column, n_codes, a)
+    if a.n_taps:
+        left = a.n_taps - 1 if a.is_causal else a.n_taps // 2
+        deviation = 1 / math.sqrt(a.n_taps * a.d_model)
+        # Vectors that were looked up begin small; what they are turned into does not.
+        deviation /= 1 if a.numbers else _TABLE
+        options = {"left": left, "deviation": deviation}
+        stream = gelu(tape, convolution(tape, stream, "convolution", a.d_model, a.n_taps, **options))
+    if a.patch_size:
+        stream = convolution(tape, stream, "patch", a.d_model, a.patch_size, stride=a.stride)
     return source, stream
 
 
 def _lookup(tape, stream, number, column, n_codes, architecture):
-    """Give, or add, the vectors of a category: as large as all that a step is told, divided among its features."""
+    """Give, or add, the vectors of a category."""
     a, target = architecture, stream or tape.slot(architecture.d_model)
-    rule = Normal(1 / math.sqrt(a.n_features))
+    rule = Normal(_TABLE / math.sqrt(a.n_features))
     table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=DECAYED)
     tape.operation(
         LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
@@ -209,7 +233,7 @@ def attention(tape, stream, name, architecture):
     query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
     key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
     value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
-    mixed, kept = tape.slot(a.n_heads * a.d_value), tape.slot(2 * a.n_heads)
+    mixed, kept = (tape.slot(width, axis=stream.axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
     left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
     tape.operation(
@@ -228,10 +252,15 @@ def feedforward(tape, stream, name, architecture):
     z = norm(tape, stream, f"{name}.feedforward_norm")
     deviation = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
     wide = linear(tape, z, f"{name}.expand", a.d_feedforward, deviation=deviation)
-    bent = tape.slot(a.d_feedforward)
-    tape.operation(GELU, source=wide, target=bent, width=a.d_feedforward)
-    bent = dropout(tape, bent, a.dropout)
+    bent = dropout(tape, gelu(tape, wide), a.dropout)
     linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, deviation=_branch(a.d_feedforward, a))
+
+
+def gelu(tape, source):
+    """Bend each number of `source` into a new slot."""
+    bent = tape.slot(source.width, axis=source.axis)
+    tape.operation(GELU, source=source, target=bent, width=source.width)
+    return bent
 
 
 def _branch(n_in, architecture):

@@ -155,7 +155,7 @@ class Network:
 
     def count_rows(self, lengths):
         """Give how many steps, or tokens, the network sees of sequences of some lengths."""
-        return lengths if self.stem is None else self.stem.count_tokens(lengths)
+        return (lengths - 1) // self.architecture.stride + 1
 
     def bytes_of_tokens(self, data):
         """Give how much room `tokens` would take; none without a stem."""
