@@ -24,6 +24,10 @@ BAD_PARAMETERS = [
     {"n_jobs": 0}, {"n_jobs": 1.5}, {"n_jobs": "all"}, {"verbose": -1}, {"verbose": "loud"}, {"n_step_features": 0},
     {"n_step_features": None}, {"n_step_features": 1.5}, {"class_weight": "fair"}, {"class_weight": {"alien": 2}},
     {"class_weight": [1, 2]}, {"class_weight": {0: -1, 1: 1}}, {"objective": "hinge"}, {"objective": None},
+    {"patch_size": 0}, {"patch_size": 2.5}, {"patch_size": None}, {"patch_stride": 0}, {"patch_stride": "half"},
+    {"handle_missing": "drop"}, {"handle_missing": None}, {"categorical_features": "some"},
+    {"categorical_features": [10**6]}, {"categorical_features": [-1]}, {"categorical_features": ["no such"]},
+    {"patch_size": 3, "embedding": "random_convolution"},
 ]  # fmt: skip
 ODD_PARAMETERS = [
     {"d_model": np.int8(64), "n_heads": 4}, {"d_model": np.uint8(8)}, {"n_heads": np.int64(2)}, {"n_heads": True},

@@ -57,7 +57,7 @@ def parameters(draw, estimator):
         "causal": draw(st.booleans()),
         "window": draw(pick(None, None, 0, 3, (2, None), [None, 1], (0, 0), (10**6, 2))),
         "pooling": draw(pick("mean", "max", "mean_max", "first", "last", "attention")),
-        "embedding": draw(pick("auto", "linear", "random_convolution")),
+        "embedding": draw(pick("auto", "linear", "random_convolution", "convolution")),
         "n_kernels": draw(pick(1, 16, 40)),
         "n_tokens": draw(pick(64, 64, 100)),
         "embedding_dropout": draw(pick(0.0, 0.3)),

@@ -17,6 +17,7 @@ from files.write import RESULTS, describe, name_columns, read, write
 from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, richly_fitted, target_of
 
 import skattn
+from skattn import SelfAttentionClassifier
 from skattn._network.architecture import Architecture
 from skattn._network.network import Network
 from skattn._training.settings import TrainingState
@@ -251,6 +252,23 @@ def no_vectors(vector):
     yield from (np.where(np.arange(len(vector)) == 0, bad, vector).astype(vector.dtype) for bad in (np.nan, np.inf))
 
 
+def no_codes(codes):
+    """What may stand where codes should, none of which fits."""
+    yield from (None, [], codes[0], [codes[0], codes[0]], [codes[0][::-1]], [codes[0] - 1], [codes[0] + 0.5])
+    yield from ([vector] for vector in no_vectors(codes[0]))
+
+
+def test_codes_that_do_not_fit_are_refused():
+    X = [[0, 3], [3], [7, 0, 0]]
+    model = SelfAttentionClassifier(**SMALL, categorical_features="all").fit(X, [0, 1, 1])
+    codes = model.__getstate__()["_model"]["network"]["codes"]
+    for wrong in no_codes(codes):
+        state = model.__getstate__()
+        state["_model"]["network"] = state["_model"]["network"] | {"codes": wrong}
+        with pytest.raises(ValueError, match="codes.*the file is damaged"):
+            SelfAttentionClassifier().__setstate__(state)
+
+
 def damages(model):
     """Where in the state, and what instead; each makes a state that does not fit together."""
     network, training = ("_model", "network"), ("_model", "training")
@@ -259,7 +277,9 @@ def damages(model):
     architecture |= {name: [-0.5, 1.0, *NO_NUMBERS] for name in ("dropout", "hidden_fraction")}
     architecture |= {
         "d_feedforward": NO_SIZES[1:],
-        "n_kernels": NO_SIZES[1:],
+        **dict.fromkeys(["n_kernels", "n_taps", "patch_size"], NO_SIZES[1:]),
+        "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
+        "handles_missing": [None, 0, 1, "yes", True],
         **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
     }
     for name in ARCHITECTURE:
