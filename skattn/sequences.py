@@ -77,7 +77,13 @@ class Sequences:
 
 
 def read_sequences(
-    X: Any, estimator: Any, *, reset: bool, longest: int | None = None, categorical: tuple[int, ...] = ()
+    X: Any,
+    estimator: Any,
+    *,
+    reset: bool,
+    longest: int | None = None,
+    categorical: tuple[int, ...] = (),
+    lists_are_rows: bool = False,
 ) -> Sequences:
     """Check X and bring it into one form.
 
@@ -107,6 +113,8 @@ def read_sequences(
         Steps of the longest sequence in `fit`, where known, to tell one sequence from sequences of one step.
     categorical : tuple of int
         Features that are categories, as found in fit. With `reset` the estimator's ``categorical_features`` tell.
+    lists_are_rows : bool, default=False
+        Whether equally long plain lists are the rows of a table afterwards too, for results that have the form of X.
 
     Returns
     -------
@@ -124,7 +132,7 @@ def read_sequences(
         If X is sparse, is a dict, a set or an iterator, or holds something that is no number.
     """
     X, before = plain_container(X), dict(vars(estimator))
-    samples = samples_of(X, lists_are_rows=reset)
+    samples = samples_of(X, lists_are_rows=reset or lists_are_rows)
     if samples is None:
         data = _read_array(X, estimator, reset, longest)
     else:

@@ -6,7 +6,7 @@ from cases import make_batch, sequences, take
 
 from skattn._training import seen, spread
 from skattn._training.seen import look
-from skattn._training.spread import step_blocks
+from skattn._training.spread import measure, step_blocks, with_ends_of
 from skattn._training.standardise import mean_and_scale
 
 
@@ -120,3 +120,11 @@ def test_heavy_tails_are_measured_whole():
     np.exp(batch.values, out=batch.values)
     batch.values[7] = 40.0
     np.testing.assert_array_equal(step_mean_and_scale(batch), mean_and_scale(batch.values))
+
+
+def test_measuring_call_by_call_is_measuring_at_once():
+    columns = np.random.default_rng(0).normal(size=(31, 3))
+    expected, before = measure(lambda: [(columns, None)]), measure(lambda: [(columns[:7], None)])
+    found = with_ends_of(measure(lambda: [(columns[7:], None)], before), before)
+    for name, value in vars(expected).items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-13)

@@ -1,6 +1,6 @@
 """Measure how numbers lie, some at a time: mean and deviation, without rare ones that are far from all others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -169,6 +169,18 @@ def measure_without_far(blocks, before=None):
         harmed = whole.deviation[suspects] > HARM * near.deviation
         spread = whole.replace(suspects[harmed], near.take(harmed))
     return spread, whole.weight - spread.weight
+
+
+def with_ends_of(spread, before):
+    """Give a spread that was measured together with one before, as if all had been measured at once.
+
+    Parameters
+    ----------
+    spread, before : Spread
+        What `measure` gave, and what it was given.
+    """
+    lowest, highest = np.minimum(before.lowest, spread.lowest), np.maximum(before.highest, spread.highest)
+    return replace(spread, lowest=lowest, highest=highest, noise=before.noise + spread.noise)
 
 
 def _near(blocks, chosen, centre, reach):

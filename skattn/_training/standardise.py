@@ -52,9 +52,18 @@ def median_and_spread(columns, weight=None):
     quartiles = [(reached >= level * (1 - 1e-9) * reached[-1]).argmax(axis=0) for level in (0.25, 0.5, 0.75)]
     each = np.arange(columns.shape[1])
     low, median, high = (columns[order[rows, each], each] for rows in quartiles)
-    distance = (high * 0.5 - low * 0.5) * (2 / _QUARTILES)
     _, scale = mean_and_scale(columns, weight)
-    return median, np.where(distance > 1e-9 * scale, distance, scale)
+    return median, quartile_scale(low, high, scale)
+
+
+def quartile_scale(low, high, scale):
+    """Distance of the quartiles in deviations of what is normal, and `scale` where they are the same.
+
+    Infinite where that exceeds float64.
+    """
+    with np.errstate(over="ignore"):
+        distance = (high * 0.5 - low * 0.5) * (2 / _QUARTILES)
+    return np.where(distance > 1e-9 * scale, distance, scale)
 
 
 def standardised(columns, mean, scale):

@@ -1,0 +1,87 @@
+"""Change the steps of sequences, some sequences at a time, and give them back in the form that X had."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn._training.spread import BLOCK, step_blocks
+from skattn.sequences import Sequences
+
+
+def whole_samples(data: Sequences) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.float64]]]:
+    """Give whole sequences some at a time, so that float64 copies take little memory beside X.
+
+    Parameters
+    ----------
+    data : Sequences
+
+    Yields
+    ------
+    samples : slice
+        Which they are.
+    lengths : ndarray of shape (n,)
+        Valid steps of each.
+    steps : ndarray of shape (n_rows, n_features), float64
+        Those steps, one sequence after another.
+    """
+    most = max(1, BLOCK // data.n_features)
+    cuts = np.flatnonzero(np.diff((np.cumsum(data.lengths) - 1) // most)) + 1
+    for first, last in pairwise([0, *cuts.tolist(), data.n_samples]):
+        part = data.take(slice(first, last))
+        yield slice(first, last), part.lengths, np.concatenate([steps for steps, _ in step_blocks(part)])
+
+
+def map_steps(
+    data: Sequences,
+    change: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]],
+    n_features: int,
+    dtype: np.dtype[Any],
+) -> Any:
+    """Change steps, and give them in the form that X had.
+
+    Parameters
+    ----------
+    data : Sequences
+    change : callable (steps, lengths) -> steps of shape (n_rows, n_features)
+        What is given to it is as from `whole_samples`; overflow in it does not warn.
+    n_features : int
+        Features of a step that come out.
+    dtype : dtype
+        Precision that these are rounded to.
+
+    Returns
+    -------
+    result : ndarray or list of ndarray
+        Of shape (n_samples, n_steps * n_features) or (n_samples, n_steps, n_features) where X was 2-D or 3-D, NaN
+        where padded; (n_steps_i, n_features) for the valid steps of each sequence of ragged X.
+
+    Raises
+    ------
+    ValueError
+        If a number that comes out exceeds `dtype`.
+    """
+    if data.kind == "ragged":
+        parts = [(lengths, steps) for _, lengths, steps in _changed(data, change, dtype)]
+        return [steps for lengths, part in parts for steps in np.split(part, np.cumsum(lengths)[:-1])]
+    result = np.full((data.n_samples, data.n_steps, n_features), np.nan, dtype)
+    for samples, lengths, steps in _changed(data, change, dtype):
+        result[samples][np.arange(data.n_steps) < lengths[:, np.newaxis]] = steps
+    return result.reshape(data.n_samples, -1) if data.kind == "rows" else result
+
+
+def _changed(data: Sequences, change: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Any, NDArray[Any]]]:
+    """What `whole_samples` gives, changed and rounded."""
+    for samples, lengths, steps in whole_samples(data):
+        with np.errstate(all="ignore"):  # what overflows is refused
+            changed = change(steps, lengths).astype(dtype, copy=False)
+        if not np.isfinite(changed).all():
+            row, feature = np.argwhere(~np.isfinite(changed))[0]
+            sample = samples.start + int(np.searchsorted(np.cumsum(lengths), row, side="right"))
+            raise ValueError(
+                f"What becomes of sample {sample} of X exceeds {dtype}, in feature {feature} of the result: X is too "
+                'large, or too far from what fit has seen. Scale or clip X first, or ask for dtype="float64".'
+            )
+        yield samples, lengths, changed
