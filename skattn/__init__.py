@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from skattn.compilation import warm_up
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
+    from skattn.scaler import SequenceScaler
     from skattn.text import TokenSequencer
     from skattn.tokens import RandomConvolutionTokens
     from skattn.transformer import SelfAttentionTransformer
@@ -20,6 +21,7 @@ __all__ = [
     "SelfAttentionClassifier",
     "SelfAttentionRegressor",
     "SelfAttentionTransformer",
+    "SequenceScaler",
     "TokenSequencer",
     "__version__",
     "attention",
@@ -35,6 +37,7 @@ _HOMES = {
     "SelfAttentionClassifier": "skattn.classifier",
     "SelfAttentionRegressor": "skattn.regressor",
     "SelfAttentionTransformer": "skattn.transformer",
+    "SequenceScaler": "skattn.scaler",
     "TokenSequencer": "skattn.text",
     "attention": "skattn.functional",
     "attention_weights": "skattn.functional",

@@ -35,6 +35,7 @@ from skattn.model import Member, Model
 TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
     "skattn.regressor.SelfAttentionRegressor",
+    "skattn.scaler.SequenceScaler",
     "skattn.text.TokenSequencer",
     "skattn.tokens.RandomConvolutionTokens",
     "skattn.transformer.SelfAttentionTransformer",

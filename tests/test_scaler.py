@@ -13,8 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skattn import SelfAttentionClassifier
-from skattn.scaler import SequenceScaler
+from skattn import SelfAttentionClassifier, SequenceScaler
 from skattn.scales import METHODS
 
 ALL = [

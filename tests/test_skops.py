@@ -92,9 +92,15 @@ class TestSkops:
         assert place in TRUSTED_TYPES
 
     def test_the_list_names_the_public_estimators(self):
-        public = (*ESTIMATORS, skattn.RandomConvolutionTokens, skattn.TokenSequencer)
+        public = (*ESTIMATORS, skattn.RandomConvolutionTokens, skattn.SequenceScaler, skattn.TokenSequencer)
         names = {f"{estimator.__module__}.{estimator.__name__}" for estimator in public}
         assert names == set(TRUSTED_TYPES)
+
+    def test_a_scaler_comes_back_and_goes_on(self):
+        scaler = skattn.SequenceScaler(differences=True).fit(X[:7])
+        loaded = by_skops(scaler)
+        np.testing.assert_array_equal(np.concatenate(loaded.transform(X)), np.concatenate(scaler.transform(X)))
+        np.testing.assert_array_equal(loaded.partial_fit(X[7:]).scale_, scaler.partial_fit(X[7:]).scale_)
 
     def test_a_file_of_a_newer_version_is_refused(self, model):
         content = rewrite(skops.io.dumps(model), lambda text: text.replace(skattn.__version__, "99.1.0"))
