@@ -37,6 +37,9 @@ of few samples become."""
 BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 """Samples an update behind a stem, and that many from so many samples on."""
 
+RATE, RATE_OF_CODES = 0.001, 0.003
+"""Highest learning rate, and where there is nothing but categories: each of their vectors learns from few steps."""
+
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
 
@@ -130,6 +133,19 @@ def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samp
     if batch_size == "auto" and architecture.n_kernels:
         batch_size = BATCH if n_samples < LARGE else LARGE_BATCH
     return settings.resolve_batch_size(batch_size, n_samples)
+
+
+def resolve_learning_rate(learning_rate_init: float | str, architecture: Architecture) -> float:
+    """Highest learning rate: `RATE`, or `RATE_OF_CODES` where there are no numbers.
+
+    Parameters
+    ----------
+    learning_rate_init : float or "auto"
+    architecture : Architecture
+    """
+    if learning_rate_init != "auto":
+        return float(learning_rate_init)
+    return RATE if architecture.numbers else RATE_OF_CODES
 
 
 def resolve_max_iter(max_iter: int | str, architecture: Architecture, n_samples: int, batch_size: int) -> int:

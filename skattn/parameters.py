@@ -17,7 +17,7 @@ from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings
 from skattn._wording import shortened
-from skattn.defaults import resolve_batch_size, resolve_max_iter
+from skattn.defaults import resolve_batch_size, resolve_learning_rate, resolve_max_iter
 
 HIDDEN_FRACTION = 0.3
 """Share of a sequence's steps that reconstruction hides and predicts from the rest."""
@@ -110,8 +110,8 @@ class SelfAttentionParameters(BaseEstimator):
         same time, each on its share of the cores, or one after another with `checkpoint`.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
-    learning_rate_init : float, default=0.001
-        Highest learning rate.
+    learning_rate_init : float or "auto", default="auto"
+        Highest learning rate. "auto": 0.001, and 0.003 where all features are categories.
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.
@@ -211,7 +211,7 @@ class SelfAttentionParameters(BaseEstimator):
     n_tokens: int = 64
     n_estimators: int = 3
     optimizer: str = "adamw"
-    learning_rate_init: float = 0.001
+    learning_rate_init: float | str = "auto"
     learning_rate: str = "cosine"
     alpha: float = 0.01
     dropout: float = 0.1
@@ -253,7 +253,7 @@ class SelfAttentionParameters(BaseEstimator):
         "n_tokens": NUMBER_OF_TOKENS,
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -305,6 +305,7 @@ def resolve_settings(parameters: SelfAttentionParameters, architecture: Architec
     """
     known = set(parameters.get_params(deep=False))
     given = {f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known}
+    given["learning_rate_init"] = resolve_learning_rate(given["learning_rate_init"], architecture)
     given["batch_size"] = resolve_batch_size(given["batch_size"], architecture, n_samples)
     given["max_iter"] = resolve_max_iter(given["max_iter"], architecture, n_samples, given["batch_size"])
     return Settings(**given)

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from cases import make_network
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-from skattn.defaults import _is_binary, resolve_batch_size, resolve_max_iter, resolve_n_kernels, resolve_stride
+from skattn.defaults import (
+    _is_binary,
+    resolve_batch_size,
+    resolve_learning_rate,
+    resolve_max_iter,
+    resolve_n_kernels,
+    resolve_stride,
+)
 from skattn.sequences import read_sequences
 
 TINY = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "d_model": 8, "n_heads": 2}
@@ -142,3 +150,66 @@ def test_what_was_decided_is_told(capsys):
     assert "embedding random_convolution" in told
     assert "up to 30 tokens of 1 steps" in told
     assert "network 2 of 2" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "rate"),
+    [({}, "auto", 0.001), ({"categories": ((1, 4),)}, "auto", 0.001), ({}, 0.1, 0.1)]
+    + [({"categories": ((0, 5), (1, 1), (2, 3))}, given, rate) for given, rate in (("auto", 0.003), (0.001, 0.001))],
+)
+def test_codes_alone_are_learned_at_a_higher_rate(changes, given, rate):
+    assert resolve_learning_rate(given, make_network(**changes).architecture) == rate
+
+
+def patched(**parameters):
+    """A small classifier of patches."""
+    return SelfAttentionClassifier(**TINY | {"max_iter": 3} | parameters)
+
+
+@pytest.mark.parametrize(("size", "stride", "n_tokens", "last"), [(7, None, 5, [28, 30]), (5, 2, 15, [28, 30])])
+def test_patches_make_tokens_of_steps(size, stride, n_tokens, last):
+    X = [steps[: 30 - i] for i, steps in enumerate(numbers())]
+    model = patched(patch_size=size, patch_stride=stride).fit(X, np.arange(20) % 2)
+    assert model._model.network.architecture.max_steps == n_tokens
+    assert model.attention_weights(X)[0].shape == (2, n_tokens, n_tokens)
+    np.testing.assert_array_equal(model.token_spans(X)[0][-1], last)
+    alone = np.concatenate([model.predict_proba([steps]) for steps in X])
+    np.testing.assert_array_equal(alone, model.predict_proba(X))
+
+
+def test_patches_of_one_step_are_steps():
+    y = np.arange(20) % 2
+    assert patched(patch_size=1).fit(numbers(), y)._model.network.architecture.patch_size == 0
+    assert patched(patch_size=1, patch_stride=2).fit(numbers(), y)._model.network.architecture.stride == 2
+
+
+def test_steps_that_no_patch_reads_are_warned_of():
+    with pytest.warns(UserWarning, match="patch_stride=5 is more than patch_size=3, so 2 of 5 steps are read by no"):
+        patched(patch_size=3, patch_stride=5).fit(numbers(), np.arange(20) % 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"patch_size": 3, "embedding": "random_convolution"}, "makes tokens of its own, and patch_size=3"),
+        ({"patch_size": 3, "pooling": None}, "makes 10 tokens of 30 steps, and pooling=None"),
+        ({"patch_size": 3, "objective": "reconstruction"}, 'set embedding="linear" and patch_size=1'),
+        ({"embedding": "convolution", "objective": "reconstruction"}, "reconstruction tells hidden steps"),
+    ],
+)
+def test_patches_that_cannot_be_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        SelfAttentionTransformer(**TINY | parameters).fit(numbers(), np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("embedding", ["linear", "convolution"])
+def test_going_on_keeps_patches_and_convolutions(embedding):
+    y = np.arange(20) % 2
+    model = patched(patch_size=4, embedding=embedding).partial_fit(numbers(), y, classes=[0, 1])
+    before = model.weights_["patch.weight"].copy()
+    model.partial_fit(numbers(), y)
+    assert (model.weights_["patch.weight"] != before).any()
+    with pytest.raises(ValueError, match="n_taps" if embedding == "linear" else "n_taps"):
+        model.set_params(embedding="convolution" if embedding == "linear" else "linear").partial_fit(numbers(), y)
+    with pytest.raises(ValueError, match="patch_size|stride"):
+        model.set_params(embedding=embedding, patch_size=5).partial_fit(numbers(), y)

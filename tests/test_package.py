@@ -35,7 +35,7 @@ OUTSIDE = {
 # Tested by way of another module: the pairs, for one, by walking tapes made of them.
 PAIRS = [
     *["activation", "attention", "dropout", "heads", "input", "linear", "loss", "norm", "pooling", "position"],
-    *["operation", "random", "softmax", "update"],
+    *["convolve", "lookup", "operation", "random", "softmax", "update"],
 ]
 TESTED_ELSEWHERE = {
     **dict.fromkeys(PAIRS, "walk"),
