@@ -84,7 +84,7 @@ def _are_alike(block: NDArray[Any]) -> bool:
 
 def _codes(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
     """Whole numbers from 0 on, one a step, few of them different, in no smooth order."""
-    if data.n_features > 1 or data.categorical:
+    if data.n_features > 1 or data.roles.categorical:
         return None
     rows = [np.trim_zeros(steps[:, 0], "b") for steps in sequences]
     rows = [row for row in rows if len(row) > 1]

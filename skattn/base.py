@@ -17,7 +17,7 @@ from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
 from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
-from skattn.fitting import fit_model
+from skattn.fitting import fit_model, roles_of
 from skattn.interchange import load_weights, save_weights
 from skattn.model import Model
 from skattn.parameters import SelfAttentionParameters
@@ -264,9 +264,8 @@ class SelfAttentionEstimator(
         """Read X as the fitted network takes it."""
         architecture = self._fitted.network.architecture
         longest = architecture.max_steps * architecture.stride
-        categorical = tuple(column for column, _ in architecture.categories)
         with np.errstate(under="ignore"):
-            return read_sequences(X, self, reset=False, longest=longest, categorical=categorical)
+            return read_sequences(X, self, reset=False, longest=longest, roles=roles_of(architecture))
 
     def _derive(self, name: str, data: Sequences, *arguments: Any) -> NDArray[Any]:
         """What a function of the objective makes of what the networks together make of each sequence."""

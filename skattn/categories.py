@@ -13,8 +13,10 @@ MOST = 1 << 24
 """Codes are below this: float32 holds them all."""
 
 
-def resolve_categorical(wanted: Any, n_features: int, names: Any = None) -> tuple[int, ...]:
-    """Tell which features of a step are categories.
+def resolve_categorical(
+    wanted: Any, n_features: int, names: Any = None, *, parameter: str = "categorical_features"
+) -> tuple[int, ...]:
+    """Tell which features of a step are categories, or what else a parameter says.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ def resolve_categorical(wanted: Any, n_features: int, names: Any = None) -> tupl
         Features of a step.
     names : array-like of str, optional
         Their names, where they have some.
+    parameter : str, default="categorical_features"
+        What errors call it.
 
     Returns
     -------
@@ -47,31 +51,30 @@ def resolve_categorical(wanted: Any, n_features: int, names: Any = None) -> tupl
                 "one for each."
             )
         return tuple(np.flatnonzero(entries).tolist())
-    return tuple(sorted({_column_of(entry, n_features, names) for entry in entries}))
+    return tuple(sorted({_column_of(entry, n_features, names, parameter) for entry in entries}))
 
 
-def _column_of(entry: Any, n_features: int, names: Any) -> int:
+def _column_of(entry: Any, n_features: int, names: Any, parameter: str) -> int:
     """The column of one feature, by its number or its name."""
     if isinstance(entry, Integral) and not isinstance(entry, (bool, np.bool_)):
         if not 0 <= entry < n_features:
             raise ValueError(
-                f"categorical_features has {entry}, and a step has the features 0 to {n_features - 1}; give numbers of "
-                "these."
+                f"{parameter} has {entry}, and a step has the features 0 to {n_features - 1}; give numbers of these."
             )
         return int(entry)
     if not isinstance(entry, str):
         raise ValueError(
-            f"categorical_features has {shortened(entry, 60)}; give numbers or names of features, a mask, or 'all'."
+            f"{parameter} has {shortened(entry, 60)}; give numbers or names of features, a mask, or 'all'."
         )
     if names is None:
         raise ValueError(
-            f"categorical_features has the name {entry!r}, and the features of X have no names; pass sequences that "
+            f"{parameter} has the name {entry!r}, and the features of X have no names; pass sequences that "
             "are data frames, or give numbers of features."
         )
     known = [str(name) for name in names]
     if entry not in known:
         raise ValueError(
-            f"categorical_features has {entry!r}, which is no feature of X: it has {shortened(', '.join(known), 200)}."
+            f"{parameter} has {entry!r}, which is no feature of X: it has {shortened(', '.join(known), 200)}."
         )
     return known.index(entry)
 
@@ -82,7 +85,7 @@ def check_codes(data: Any, *, allows_missing: bool) -> None:
     Parameters
     ----------
     data : Sequences
-        With its `categorical` columns.
+        With its `roles`.
     allows_missing : bool
         Whether NaN is a category that nobody knows.
 
@@ -91,7 +94,7 @@ def check_codes(data: Any, *, allows_missing: bool) -> None:
     ValueError
         With its place.
     """
-    for column in data.categorical:
+    for column in data.roles.categorical:
         codes = data.values[:, column]
         with np.errstate(invalid="ignore"):
             is_code = (codes >= 0) & (codes < MOST) & (codes == np.rint(codes))
@@ -124,9 +127,9 @@ def learn_codes(data: Any) -> list[NDArray[np.float64]]:
     Parameters
     ----------
     data : Sequences
-        With its `categorical` columns.
+        With its `roles`.
     """
-    return [_different(data, column) for column in data.categorical]
+    return [_different(data, column) for column in data.roles.categorical]
 
 
 def _different(data: Any, column: int) -> NDArray[np.float64]:

@@ -270,7 +270,7 @@ def _digest_model(model: Model) -> str:
         vectors = training["optimizer"].pop("vectors").values() if training["optimizer"] else ()
         values = np.frombuffer(json.dumps(training).encode(), np.uint8)
         arrays += [network.parameters, values, *vectors, network.mean, network.scale]
-        arrays += network.codes
+        arrays += [*network.codes, network.time_unit]
         arrays += map(np.asarray, network.stem.parts.values() if network.stem is not None else ())
     return _digest(*arrays, *(part for part in (target.mean, target.scale) if part is not None))
 

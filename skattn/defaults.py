@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
+from skattn._network.positions import OF_TIME
 from skattn._network.stem import GROUP, measure_columns
 from skattn._training import settings
 from skattn.sequences import Sequences
@@ -62,6 +63,8 @@ class Choice:
         Steps that a learned convolution behind the embedding reads; 0 without one.
     patch_size : int
         Steps that are made one token; 0 where a step is one, or a stem makes them.
+    time_feature : int or None
+        Column that says when a step was.
     """
 
     n_kernels: int
@@ -70,6 +73,7 @@ class Choice:
     categories: tuple[tuple[int, int], ...] = ()
     n_taps: int = 0
     patch_size: int = 0
+    time_feature: int | None = None
 
 
 def chosen(estimator: Any, architecture: Architecture) -> Choice:
@@ -88,7 +92,9 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
         n_kernels = whole_groups(estimator.n_kernels)
     n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
     patch_size, stride = resolve_patches(estimator)
-    return Choice(n_kernels, stride if patch_size else a.stride, a.max_steps, a.categories, n_taps, patch_size)
+    return Choice(
+        n_kernels, stride if patch_size else a.stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature
+    )
 
 
 def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
@@ -239,19 +245,22 @@ def choose(
 
 def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool) -> str:
     """The embedding that suits the data: a stem for numbers, a convolution for categories."""
-    if data.categorical:
+    if data.roles.categorical:
         return "linear" if LOSSES[loss].reconstructs else "convolution"
-    return "random_convolution" if not is_open and _suits(estimator, data, loss) else "linear"
+    suits = not is_open and data.roles.time is None and _suits(estimator, data, loss)
+    return "random_convolution" if suits else "linear"
 
 
 def _choose_stem(estimator: Any, data: Sequences, weight: NDArray[np.float64], loss: str, longest: int) -> Choice:
     """How many kernels and tokens a stem has."""
-    if data.categorical or estimator.patch_size > 1:
-        found = f"patch_size={estimator.patch_size}"
-        if data.categorical:
-            found = f"{len(data.categorical)} of {data.n_features} features are categories by categorical_features"
+    found = f"patch_size={estimator.patch_size}" if estimator.patch_size > 1 else None
+    if data.roles.time is not None:
+        found = f"feature {data.roles.time} is a time"
+    if data.roles.categorical:
+        found = f"{len(data.roles.categorical)} of {data.n_features} features are categories by categorical_features"
+    if found:
         raise ValueError(
-            f'embedding="random_convolution" takes numbers and makes tokens of its own, and {found}: set '
+            f'embedding="random_convolution" takes numbers at even times and makes tokens of its own, and {found}: set '
             'embedding="auto", or leave that out.'
         )
     if LOSSES[loss].reconstructs:
@@ -269,6 +278,25 @@ def _choose_stem(estimator: Any, data: Sequences, weight: NDArray[np.float64], l
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+
+
+def resolve_position(estimator: Any, time_feature: int | None) -> str:
+    """How places are told: by learned vectors, or by angles that grow with the time where there are times.
+
+    Raises
+    ------
+    ValueError
+        If there are times, and the position that is asked for counts steps.
+    """
+    position = str(estimator.position)
+    if position == "auto":
+        return "learned" if time_feature is None else "rotary"
+    if time_feature is not None and position not in OF_TIME:
+        raise ValueError(
+            f'position="{position}" counts steps, and time_feature={estimator.time_feature!r} says when they were: set '
+            f"position to {', '.join(map(repr, OF_TIME))} or 'auto', or leave time_feature out."
+        )
+    return position
 
 
 def resolve_patches(estimator: Any) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
-from skattn.functional import attention_weights
+from skattn.functional import biased_weights
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
 
@@ -48,10 +48,15 @@ class FittedAttributes:
         chosen = members[network].network
         queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
         bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
-        options = {"window": chosen.architecture.window, "n_jobs": self.n_jobs}
         weights = [
-            attention_weights(self._split_heads(query), self._split_heads(key), **options)[0]
-            for query, key in zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)
+            biased_weights(
+                self._split_heads(query),
+                self._split_heads(key),
+                chosen.architecture.window,
+                chosen.bias(data.take([number]), layer % n_layers, self.n_jobs),
+                self.n_jobs,
+            )[0]
+            for number, (query, key) in enumerate(zip(np.split(queries, bounds), np.split(keys, bounds), strict=True))
         ]
         for of_sample in weights:
             refuse_overflow(of_sample, chosen)

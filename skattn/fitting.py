@@ -23,7 +23,8 @@ from skattn.defaults import choose, chosen, describe
 from skattn.ensemble import train_all
 from skattn.levels import counted_from, learn_levels, relative
 from skattn.model import Member, Model, Samples
-from skattn.sequences import read_sequences
+from skattn.roles import Roles, usual_interval
+from skattn.sequences import Sequences, read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.targets import keep_present, read_target, sorted_classes
 from skattn.validation import find_scorer, rarest_labels, read_groups, split_validation
@@ -135,8 +136,8 @@ def _read_samples(
     """Check all that there is to learn from; samples that weigh nothing are left out."""
     architecture = model.network.architecture if model else None
     longest = architecture.max_steps * architecture.stride if architecture else None
-    known_categories = tuple(column for column, _ in architecture.categories) if architecture else ()
-    data = read_sequences(X, estimator, reset=model is None, longest=longest, categorical=known_categories)
+    roles = roles_of(architecture) if architecture else None
+    data = read_sequences(X, estimator, reset=model is None, longest=longest, roles=roles)
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
@@ -193,7 +194,7 @@ def _choose_validation(
 def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -> Samples:
     """Check the user's own validation samples against those to train on."""
     try:
-        known = {"longest": samples.data.max_length, "categorical": samples.data.categorical}
+        known = {"longest": samples.data.max_length, "roles": samples.data.roles}
         data = read_sequences(X_val, estimator, reset=False, **known)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {shortened(error, 480)}") from error
@@ -216,16 +217,16 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     """A new network for these samples, its weights drawn."""
     data, objective = samples.data, OBJECTIVES[samples.objective]
     codes = learn_codes(data)
-    categories = pairs_of(data.categorical, codes)
+    categories = pairs_of(data.roles.categorical, codes)
     # Outputs that tell a step: one for each number, one for each code.
-    n_of_step = data.n_features - len(codes) + sum(map(len, codes))
+    n_of_step = data.n_features - len(_no_numbers(data)) + sum(map(len, codes))
     n_outputs = n_of_step if samples.classes is None else len(samples.classes)
     target = _learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
-    mean[list(data.categorical)], scale[list(data.categorical)] = 0.0, 1.0
+    mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
     supported = supported_length(seen, data.max_length)
     choice = choose(estimator, data, samples.weight, objective.loss, supported, is_open=is_open)
-    choice = replace(choice, categories=categories)
+    choice = replace(choice, categories=categories, time_feature=data.roles.time)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
@@ -235,16 +236,27 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     )
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     refuse_too_large(architecture, dtype, _rows_of_tape(architecture, data.max_length))
+    unit = 1.0 if data.roles.time is None else usual_interval(data)
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)
     members = [
         Member(
-            _begin_network(architecture, dtype, samples, (mean, scale, codes), each, estimator.n_jobs),
+            _begin_network(architecture, dtype, samples, (mean, scale, codes, unit), each, estimator.n_jobs),
             TrainingState(each),
         )
         for each in _seeds(seed, estimator.n_estimators)
     ]
     return Model(members, samples.objective, target, samples.classes, seen)
+
+
+def roles_of(architecture: Architecture) -> Roles:
+    """What the features are that a network takes."""
+    return Roles(tuple(column for column, _ in architecture.categories), architecture.time_feature)
+
+
+def _no_numbers(data: Sequences) -> list[int]:
+    """Columns that are not standardised."""
+    return [*data.roles.categorical, *([] if data.roles.time is None else [data.roles.time])]
 
 
 def _rows_of_tape(architecture: Architecture, longest: int) -> int:
@@ -273,7 +285,7 @@ def _begin_network(
     """A network with its weights drawn, and its stem calibrated."""
     network = Network(architecture, dtype)
     network.initialise(np.random.default_rng(seed))
-    network.mean[:], network.scale[:], network.codes = inputs
+    network.mean[:], network.scale[:], network.codes, network.time_unit[:] = inputs
     if architecture.n_kernels:
         network.stem = learn_stem(
             filled(samples.data, network.mean),
@@ -299,7 +311,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     _refuse_change({"normalise_target": origin}, {"normalise_target": getattr(estimator, "normalise_target", origin)})
     known = model.seen or assume_seen(data, samples.weight, before)
     seen, mean, scale = look(data, samples.weight, known)
-    mean[list(data.categorical)], scale[list(data.categorical)] = 0.0, 1.0
+    mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
     supported = -(-supported_length(seen, data.max_length) // before.architecture.stride)
     max_steps = max(before.architecture.max_steps, supported)
     architecture = resolve_architecture(

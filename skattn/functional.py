@@ -125,6 +125,22 @@ def attention_weights(
     return call.weights()
 
 
+def biased_weights(query, key, window, bias, n_jobs=None):
+    """Give attention weights where distances count too.
+
+    Parameters
+    ----------
+    query, key, window, n_jobs :
+        As in :func:`attention_weights`.
+    bias : dict
+        ``times`` (n_steps,) and ``slopes`` (n_heads,), or ``table`` (n_heads, 2 * reach + 1).
+    """
+    call = _Call(query, key, key, None, False, window, None, n_jobs)
+    call.add(**bias)
+    call.forward()
+    return call.weights()
+
+
 def attention_backward(
     query: ArrayLike,
     key: ArrayLike,
@@ -320,6 +336,16 @@ class _Call:
         for name, array in arrays.items():
             strides = [stride // array.itemsize for stride in array.strides[:3]]
             self._arrays[getattr(heads, name.upper())] = parallel.address(array), *strides
+
+    def add(self, times=None, slopes=None, table=None):
+        """Say what distances count."""
+        if times is not None:
+            # Read a vector of queries at a time, beyond the last one as well.
+            padded = np.append(times, np.zeros(attention_kernels.QUERIES)).astype(self.dtype)
+            self._run.point(times=padded, slopes=np.ascontiguousarray(slopes, np.float64))
+        if table is not None:
+            self._run.point(table=np.ascontiguousarray(table, self.dtype))
+            self._run.set(reach=table.shape[1] // 2)
 
     def forward(self):
         n_heads = self.n_samples * self.n_heads

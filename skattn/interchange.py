@@ -26,13 +26,13 @@ from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
-from skattn.categories import resolve_categorical
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
 from skattn.levels import counted_from
 from skattn.model import Member, Model, named_weights, prefix_of
 from skattn.parameters import name_of
 from skattn.persistence import VERSION, read_state
+from skattn.roles import resolve_roles
 from skattn.sizes import resolve_architecture
 
 _DESCRIPTION = "skattn"
@@ -75,6 +75,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     network, target = model.network, model.target
     tensors = {**named_weights(model), **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
     tensors |= dict(zip(_code_names(network.architecture), network.codes, strict=True))
+    tensors |= dict(zip(_time_names(network.architecture), [network.time_unit], strict=False))
     for i, member in enumerate(model.members):
         if member.network.stem is not None:
             tensors |= {prefix_of(i) + f"stem.{name}": part for name, part in member.network.stem.parts.items()}
@@ -185,6 +186,11 @@ def _code_names(architecture: Architecture) -> list[str]:
     return [f"input.codes.{number}" for number in range(len(architecture.categories))]
 
 
+def _time_names(architecture: Architecture) -> list[str]:
+    """Name of the tensor that holds what times are counted in, where there are times."""
+    return [] if architecture.time_feature is None else ["input.time_unit"]
+
+
 def _stem_part(tensor: NDArray[Any]) -> Any:
     """A part of a stem as it was before it was written: a vector, or a whole number."""
     return int(tensor[0]) if tensor.dtype == np.int64 and tensor.shape == (1,) else tensor
@@ -204,8 +210,9 @@ def _read_members(
         {name: prefix_of(i) + f"stem.{name}" for name in STEM_PARTS} if architecture.n_kernels else {}
         for i in range(len(members))
     ]
-    codes = _code_names(architecture)
-    check_fields("tensors", tensors, (*weights, *others, *codes, *(name for stem in stems for name in stem.values())))
+    codes, times = _code_names(architecture), _time_names(architecture)
+    others = (*others, *codes, *times)
+    check_fields("tensors", tensors, (*weights, *others, *(name for stem in stems for name in stem.values())))
     for name, weight in weights.items():
         if tensors[name].dtype != weight.dtype or tensors[name].shape != weight.shape:
             raise damaged(name, tensors[name], f"numbers in {weight.dtype} of shape {weight.shape}")
@@ -216,6 +223,7 @@ def _read_members(
             "network": member.network.__getstate__()
             | scaling
             | ({"codes": [tensors[name] for name in codes]} if codes else {})
+            | dict(zip(["time_unit"], [tensors[name] for name in times], strict=False))
             | ({"stem": {name: _stem_part(tensors[full]) for name, full in stem.items()}} if stem else {}),
             "training": check_fields("training", state, _TRAINING),
         }
@@ -275,7 +283,8 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
     there["n_estimators"], wanted["n_estimators"] = n_members, estimator.n_estimators
     # How many codes there are is learned, which features are categories is asked for.
     n_features, names = values["n_features"], description["feature_names_in"]
-    wanted["categories"] = resolve_categorical(estimator.categorical_features, n_features, names)
+    roles = resolve_roles(estimator, n_features, names)
+    wanted["categories"], wanted["time_feature"] = roles.categorical, roles.time
     there["categories"] = tuple(column for column, _ in values["categories"])
     for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
         if getattr(estimator, name, "auto") != "auto":

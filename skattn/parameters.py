@@ -11,8 +11,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skattn._network.layers import POOLINGS, POSITIONS
+from skattn._network.layers import POOLINGS
 from skattn._network.network import Architecture
+from skattn._network.positions import POSITIONS
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings
@@ -59,11 +60,15 @@ class SelfAttentionParameters(BaseEstimator):
     d_feedforward : int, "auto" or None, default="auto"
         Hidden width of the feed-forward part of a layer. "auto": ``2 * d_model``. None or 0: layers
         of attention alone.
-    position : {"learned", "sinusoidal", "none"}, default="learned"
-        How a step's place in the sequence is told: a learned vector for every place up to the end of
-        the longest sequence at fit, the last one standing for later places too; fixed waves; or not at
-        all, so that order does not count. Where less than one in twenty sequences is longer than 64 steps, say,
-        there are vectors for at most 256: few exceptions cannot teach more.
+    position : {"auto", "learned", "sinusoidal", "rotary", "alibi", "relative", "none"}, default="auto"
+        How a step's place in the sequence is told. "learned": a learned vector for every place up to the end of the
+        longest sequence at fit, the last one standing for later places too; where less than one in twenty sequences
+        is longer than 64 steps, say, there are vectors for at most 256, for few exceptions cannot teach more.
+        "sinusoidal": fixed waves. "rotary": queries and keys are turned by angles that grow with the place, so that
+        only distances count. "alibi": each head takes off scores what grows with the distance, at a rate of its own.
+        "relative": each head adds a learned number for each distance up to 64 steps, and one for all beyond. "none":
+        order does not count. All but "learned" mean the same for sequences longer than those of fit. "auto":
+        "learned", and "rotary" with a `time_feature`.
     causal : bool, default=False
         Whether a step attends only to itself and to earlier steps.
     window : int or tuple (left, right), default=None
@@ -84,6 +89,10 @@ class SelfAttentionParameters(BaseEstimator):
         What NaN within a sequence is. "error": a mistake. "mask": a value that is missing. It counts as the mean of
         its feature, to which a learned vector is added that says so; a stem takes the straight line between the
         values around it; a missing category is unknown. Whole steps of NaN at the end are padding in either case.
+    time_feature : int or str, default=None
+        Feature that says when a step was, in any unit, by its number, or its name where samples are data frames.
+        Position is then told by true differences, in units of the median interval of fit: steps need not be even, and
+        several may be at once. It is not learned from otherwise. None: steps are even.
     patch_size : int, default=1
         Steps that are made one token, for long signals: attention is then between fewer tokens. The last ones of a
         sequence are as long as what is left of it. 1: a step is a token.
@@ -197,13 +206,14 @@ class SelfAttentionParameters(BaseEstimator):
     d_value: int | None = None
     n_layers: int = 1
     d_feedforward: int | str | None = "auto"
-    position: str = "learned"
+    position: str = "auto"
     causal: bool = False
     window: int | tuple[int | None, int | None] | None = None
     pooling: str | None = "mean_max"
     n_step_features: int = 1
     categorical_features: Any = None
     handle_missing: str = "error"
+    time_feature: int | str | None = None
     patch_size: int = 1
     patch_stride: int | None = None
     embedding: str = "auto"
@@ -239,13 +249,14 @@ class SelfAttentionParameters(BaseEstimator):
         "d_value": [_WIDTH, None],
         "n_layers": [_DEPTH],
         "d_feedforward": [Interval(Integral, 0, 1 << 24, closed="both"), StrOptions({"auto"}), None],
-        "position": [StrOptions(set(POSITIONS))],
+        "position": [StrOptions({"auto", *POSITIONS})],
         "causal": ["boolean"],
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_step_features": [AT_LEAST_1],
         "categorical_features": ["array-like", StrOptions({"all"}), None],
         "handle_missing": [StrOptions({"error", "mask"})],
+        "time_feature": [Interval(Integral, 0, None, closed="left"), str, None],
         "patch_size": [Interval(Integral, 1, 1 << 20, closed="both")],
         "patch_stride": [Interval(Integral, 1, 1 << 20, closed="both"), None],
         "embedding": [StrOptions({"auto", "linear", "convolution", "random_convolution"})],

@@ -22,7 +22,8 @@ from skattn._step_checks import (
     wrong_dtype,
 )
 from skattn._suspicions import warn_of_suspicions
-from skattn.categories import check_codes, resolve_categorical
+from skattn.categories import check_codes
+from skattn.roles import Roles, check_times, resolve_roles
 
 _ONE_AXIS = (
     "Expected 2D array, got 1D array instead: X holds one number a sample. Reshape your data: one sequence of one "
@@ -47,8 +48,8 @@ class Sequences:
         Whether X was 2-D, 3-D or ragged.
     n_steps : int
         Steps of the padded array that came in; those of the longest sequence for ragged X.
-    categorical : tuple of int
-        Features whose numbers name a category.
+    roles : Roles
+        Which features are no numbers.
     """
 
     values: NDArray[Any]
@@ -56,7 +57,7 @@ class Sequences:
     lengths: NDArray[np.int64]
     kind: str
     n_steps: int
-    categorical: tuple[int, ...] = ()
+    roles: Roles = Roles()
 
     @property
     def n_samples(self) -> int:
@@ -82,7 +83,7 @@ def read_sequences(
     *,
     reset: bool,
     longest: int | None = None,
-    categorical: tuple[int, ...] = (),
+    roles: Roles | None = None,
     lists_are_rows: bool = False,
 ) -> Sequences:
     """Check X and bring it into one form.
@@ -111,8 +112,9 @@ def read_sequences(
         Set these attributes (in `fit`), rather than check X against them.
     longest : int, optional
         Steps of the longest sequence in `fit`, where known, to tell one sequence from sequences of one step.
-    categorical : tuple of int
-        Features that are categories, as found in fit. With `reset` the estimator's ``categorical_features`` tell.
+    roles : Roles, optional
+        What features are, as found in fit. With `reset` the estimator's ``categorical_features`` and ``time_feature``
+        tell.
     lists_are_rows : bool, default=False
         Whether equally long plain lists are the rows of a table afterwards too, for results that have the form of X.
 
@@ -138,7 +140,7 @@ def read_sequences(
     else:
         data = _read_ragged(samples, X, estimator, reset)
     try:
-        data = _with_categories(data, estimator, reset, categorical)
+        data = _with_roles(data, estimator, reset, roles or Roles())
     except ValueError:
         vars(estimator).clear()
         vars(estimator).update(before)
@@ -148,14 +150,15 @@ def read_sequences(
     return data
 
 
-def _with_categories(data: Sequences, estimator: Any, reset: bool, categorical: tuple[int, ...]) -> Sequences:
-    """Say which features are categories, of which all numbers must be codes."""
+def _with_roles(data: Sequences, estimator: Any, reset: bool, roles: Roles) -> Sequences:
+    """Say what features are: all numbers of a category must be codes, and times must not go backwards."""
     if reset:
         names = None if data.kind == "rows" else getattr(estimator, "feature_names_in_", None)
-        categorical = resolve_categorical(getattr(estimator, "categorical_features", None), data.n_features, names)
-    data = replace(data, categorical=categorical)
+        roles = resolve_roles(estimator, data.n_features, names)
+    data = replace(data, roles=roles)
     check_codes(data, allows_missing=takes_missing(estimator))
-    if len(categorical) == data.n_features:
+    check_times(data)
+    if len(roles.categorical) == data.n_features:
         # Names have no precision of their own, so what holds them must not matter.
         data = replace(data, values=data.values.astype(np.float32, copy=False))
     return data

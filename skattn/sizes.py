@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skattn._network.architecture import Architecture, count_parameters, count_workspace
-from skattn.defaults import Choice, resolve_label_smoothing
+from skattn.defaults import Choice, resolve_label_smoothing, resolve_position
 from skattn.functional import bounds
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
 
@@ -48,7 +48,7 @@ def resolve_architecture(
         d_value=int(parameters.d_value or d_head),
         n_layers=int(parameters.n_layers),
         d_feedforward=int(d_feedforward or 0),
-        position=parameters.position,
+        position=resolve_position(parameters, choice.time_feature),
         max_steps=choice.max_steps,
         window=resolve_window(parameters.window, parameters.causal),
         pooling=parameters.pooling,
@@ -62,6 +62,7 @@ def resolve_architecture(
         handles_missing=parameters.handle_missing == "mask",
         n_taps=choice.n_taps,
         patch_size=choice.patch_size,
+        time_feature=choice.time_feature,
     )
 
 

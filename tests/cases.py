@@ -43,6 +43,15 @@ ARCHITECTURES = {
     "two layers with feed-forward": {"n_layers": 2, "d_feedforward": 13},
     "no position": {"position": "none"},
     "sinusoidal position": {"position": "sinusoidal"},
+    "rotary position": {"position": "rotary", "n_layers": 2},
+    "rotary position, shared keys": {"position": "rotary", "n_heads": 4, "n_kv_heads": 2, "d_head": 6},
+    "position by distance": {"position": "alibi", "n_layers": 2},
+    "position by distance within a window": {"position": "alibi", "n_heads": 6, "n_kv_heads": 2, "window": (5, 3)},
+    "learned distances": {"position": "relative", "n_layers": 2},
+    "learned distances of patches": {"position": "relative", "patch_size": 2, "stride": 2, "window": (None, 0)},
+    "waves of time": {"position": "sinusoidal", "time_feature": 1},
+    "rotation by time": {"position": "rotary", "time_feature": 0, "categories": ((1, 4),)},
+    "distances of time": {"position": "alibi", "time_feature": 2, "patch_size": 3, "stride": 2},
     "sinusoidal position, odd width": {"position": "sinusoidal", "d_model": 23},
     "maximum pooling": {"pooling": "max"},
     "mean and maximum pooling": {"pooling": "mean_max"},
@@ -104,6 +113,7 @@ def make_network(dtype=np.float64, seed=0, **changes):
     network.parameters += generator.normal(scale=0.2, size=network.parameters.shape).astype(dtype)
     network.mean[:] = generator.normal(size=architecture.n_features)
     network.scale[:] = generator.uniform(0.5, 2.0, size=architecture.n_features)
+    network.time_unit[:] = 0.7
     if architecture.n_kernels:
         network.stem = make_stem(network, seed)
     return network
@@ -129,6 +139,8 @@ def make_batch_for(architecture, lengths=LENGTHS, dtype=np.float64, **options):
             steps[is_missing] = np.nan
         for column, n_codes in architecture.categories:
             steps[:, column] = generator.integers(n_codes + 1, size=len(steps))
+        if architecture.time_feature is not None:
+            steps[:, architecture.time_feature] = 7 + np.cumsum(generator.exponential(size=len(steps)))
     return batch
 
 

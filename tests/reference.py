@@ -84,12 +84,49 @@ def sinusoidal_table(n_steps, d_model):
     return table
 
 
-def position(kind, n_steps, d_model, learned=None):
+def times(sequence, n_rows, architecture, unit):
+    """When each row of the stream is: its number, or its time since the first step in units: (n_rows,)."""
+    if architecture.time_feature is None:
+        return np.arange(n_rows, dtype=float)
+    told = sequence[:: max(architecture.stride, 1), architecture.time_feature].astype(np.float64)
+    return (told - told[0]) / unit
+
+
+def rotated(heads, when):
+    """Turn neighbouring pairs of columns by when / 10000^(2 i / d_head) radians: (n_heads, n_steps, d_head)."""
+    result, d_head = heads.copy(), heads.shape[2]
+    for i in range(d_head // 2):
+        angle = when * 10000.0 ** (-2 * i / d_head)
+        cosine, sine = (part.astype(heads.dtype) for part in (np.cos(angle), np.sin(angle)))
+        x, y = heads[:, :, 2 * i], heads[:, :, 2 * i + 1]
+        result[:, :, 2 * i], result[:, :, 2 * i + 1] = x * cosine - y * sine, x * sine + y * cosine
+    return result
+
+
+def bias_of_scores(architecture, when, table=None):
+    """What is added to the scores of each head, or nothing: (n_heads, n_steps, n_steps)."""
+    if architecture.position == "alibi":
+        slopes = 2.0 ** (-8 * (1 + np.arange(architecture.n_heads)) / architecture.n_heads)
+        return -slopes[:, np.newaxis, np.newaxis] * np.abs(when[:, np.newaxis] - when)
+    if architecture.position == "relative":
+        reach = table.shape[1] // 2
+        steps = np.arange(len(when))
+        return table[:, np.clip(steps[:, np.newaxis] - steps, -reach, reach) + reach]
+    return 0.0
+
+
+def waves(when, d_model):
+    """Sines in even columns, cosines in odd ones, of times: (n_steps, d_model)."""
+    angles = [when / 10000 ** (2 * (column // 2) / d_model) for column in range(d_model)]
+    return np.stack([np.sin(a) if i % 2 == 0 else np.cos(a) for i, a in enumerate(angles)], axis=1)
+
+
+def position(kind, n_steps, d_model, learned=None, when=None):
     """What is added to each step: (n_steps, d_model); past its end, learned (max_steps, d_model) repeats."""
-    if kind == "none":
+    if kind in ("none", "rotary", "alibi", "relative"):
         return np.zeros((n_steps, d_model))
     if kind == "sinusoidal":
-        return sinusoidal_table(n_steps, d_model)
+        return sinusoidal_table(n_steps, d_model) if when is None else waves(when, d_model)
     return np.array([learned[min(step, len(learned) - 1)] for step in range(n_steps)])
 
 
@@ -141,9 +178,10 @@ def log_sum_exp(query, key, window=(None, None), scale=None):
     return result
 
 
-def attention_weights(query, key, window=(None, None), scale=None):
+def attention_weights(query, key, window=(None, None), scale=None, bias=0.0):
     """Softmax of the scores within the window, rows of 0 where it is empty: (n_heads, n_steps, n_keys)."""
     scores = scaled_scores(query, key, scale)
+    scores = (scores + bias).astype(scores.dtype)
     allowed = attends(*scores.shape[1:], window)
     weights = np.zeros_like(scores)
     for head, row in np.ndindex(scores.shape[:2]):
@@ -154,12 +192,12 @@ def attention_weights(query, key, window=(None, None), scale=None):
     return weights
 
 
-def attention(query, key, value, window=(None, None), scale=None):
+def attention(query, key, value, window=(None, None), scale=None, bias=0.0):
     """Mix the values of each head by its weights: (n_heads, n_steps, d_value).
 
     query is (n_heads, n_steps, d_head), key and value (n_kv_heads, n_keys, d_head) and (.., d_value).
     """
-    weights = attention_weights(query, key, window, scale)
+    weights = attention_weights(query, key, window, scale, bias)
     share = len(query) // len(value)
     return np.array([product(weights[head], value[head // share]) for head in range(len(query))])
 
@@ -246,17 +284,21 @@ LOSSES = {
 }
 
 
-def attention_block(result, h, weights, architecture, layer):
+def attention_block(result, h, weights, architecture, layer, when):
     """Add pre-norm attention to h, noting projections in `result`: (n_steps, d_model) -> the same."""
     at = f"layers.{layer}."
     z = layer_norm(h, weights[at + "attention_norm.scale"], weights[at + "attention_norm.bias"])
     query = product(z, weights[at + "query.weight"]) + weights[at + "query.bias"]
     # Softmax does not see a bias of the keys; that of the output does what a bias of the values would.
     key, value = (product(z, weights[f"{at}{name}.weight"]) for name in ("key", "value"))
-    result |= {at + "query": query, at + "key": key, at + "value": value}
+    value_rows = value
     query = split_heads(query, architecture.n_heads)
     key, value = (split_heads(rows, architecture.n_kv_heads) for rows in (key, value))
-    mixed = join_heads(attention(query, key, value, architecture.window))
+    if architecture.position == "rotary":
+        query, key = rotated(query, when), rotated(key, when)
+    result |= {at + "query": join_heads(query), at + "key": join_heads(key), at + "value": value_rows}
+    bias = bias_of_scores(architecture, when, weights.get(at + "distance"))
+    mixed = join_heads(attention(query, key, value, architecture.window, bias=bias))
     return h + (product(mixed, weights[at + "output.weight"]) + weights[at + "output.bias"])
 
 
@@ -273,7 +315,7 @@ def embedding(result, sequence, weights, architecture):
 
     Codes are 0, 1, 2, ..., and those past the known ones are unknown, which is row 0 of a table.
     """
-    columns = {column for column, _ in architecture.categories}
+    columns = {column for column, _ in architecture.categories} | {architecture.time_feature}
     numbers = [column for column in range(architecture.n_features) if column not in columns]
     h = 0.0
     if architecture.n_kernels or numbers:
@@ -305,7 +347,7 @@ def convolution(rows, weight, bias, stride=1, left=0):
 
 def reconstruction_of_steps(outputs, standardised, sequence, hidden, architecture):
     """Mean over hidden steps and features: half the squared difference of numbers, cross-entropy of known codes."""
-    columns = {column for column, _ in architecture.categories}
+    columns = {column for column, _ in architecture.categories} | {architecture.time_feature}
     numbers = [column for column in range(architecture.n_features) if column not in columns]
     total = 0.0
     for step in hidden:
@@ -320,7 +362,7 @@ def reconstruction_of_steps(outputs, standardised, sequence, hidden, architectur
     return total / (len(hidden) * architecture.n_features)
 
 
-def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
+def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64, unit=1.0):
     """Carry one sequence (n_steps, n_features) through the network; every result by its name.
 
     "standardised" (n_steps, n_features), "layers.i.query" (n_steps, n_heads * d_head), ".key", ".value",
@@ -333,9 +375,11 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     h = embedding(result, sequence, weights, architecture)
     for step in hidden:
         h[step] = weights["hidden_step"]
-    h = h + converted(position(architecture.position, *h.shape, weights.get("position.weight")), dtype)
+    when = times(sequence, len(h), architecture, unit)
+    told = None if architecture.time_feature is None else when
+    h = h + converted(position(architecture.position, *h.shape, weights.get("position.weight"), told), dtype)
     for layer in range(architecture.n_layers):
-        h = attention_block(result, h, weights, architecture, layer)
+        h = attention_block(result, h, weights, architecture, layer, when)
         if architecture.d_feedforward:
             h = feedforward_block(h, weights, layer)
     steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
@@ -347,9 +391,9 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     return result
 
 
-def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64):
+def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64, unit=1.0):
     """Loss of one sequence (n_steps, n_features) with its target, a number."""
-    result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype)
+    result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype, unit=unit)
     if architecture.loss == "reconstruction":
         return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
     return LOSSES[architecture.loss](result["outputs"], converted(target, dtype))

@@ -32,7 +32,9 @@ def result_names(architecture):
 def reference_results(network, batch, dtype=np.float64):
     """What the reference makes of a whole batch, rows of the samples one after another, by name."""
     results = [
-        reference.forward(network.weights, network.architecture, sequence, network.mean, network.scale, dtype=dtype)
+        reference.forward(
+            network.weights, network.architecture, sequence, network.mean, network.scale, dtype=dtype, unit=0.7
+        )
         for sequence in sequences(batch)
     ]
     return {name: np.concatenate([np.atleast_2d(r[name]) for r in results]) for name in results[0]}

@@ -39,7 +39,7 @@ PAIRS = [
 ]
 TESTED_ELSEWHERE = {
     **dict.fromkeys(PAIRS, "walk"),
-    **dict.fromkeys(["layers", "losses", "runner"], "network"),
+    **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
     **dict.fromkeys(["shares", "walking"], "learner"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",

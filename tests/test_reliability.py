@@ -10,7 +10,7 @@ import pytest
 from cases import make_network
 from joblib.externals.loky import get_reusable_executor
 
-from skattn._network.layers import GrowingWaves
+from skattn._network.positions import GrowingWaves
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

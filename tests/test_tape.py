@@ -11,7 +11,7 @@ from skattn._kernels.activation import GELU
 from skattn._kernels.linear import LINEAR
 from skattn._kernels.loss import SQUARED_ERROR
 from skattn._kernels.operation import GRANULE
-from skattn._network import layers
+from skattn._network import layers, positions
 from skattn._network.architecture import count_parameters, count_workspace, write_tape
 from skattn._network.losses import LOSSES
 from skattn._network.rules import Normal
@@ -109,7 +109,7 @@ def test_a_new_loss_is_its_pair_and_an_entry(monkeypatch):
 
 @pytest.mark.parametrize("group", toys.GROUPS)
 def test_a_new_kind_is_its_pair_and_the_part_that_writes_it(monkeypatch, group):
-    monkeypatch.setitem(layers.POSITIONS, "scaled", toys.position_scaled(group))
+    monkeypatch.setitem(positions.POSITIONS, "scaled", toys.position_scaled(group))
     problem = Problem((1, 2, 5, 2 * GRANULE + 3), position="scaled")
     network = problem.network
     if group == FREE:
@@ -133,7 +133,7 @@ def test_a_new_kind_is_its_pair_and_the_part_that_writes_it(monkeypatch, group):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
 def test_what_is_frozen_stays_and_takes_no_room(monkeypatch, optimizer):
-    monkeypatch.setitem(layers.POSITIONS, "scaled", toys.position_scaled(FROZEN))
+    monkeypatch.setitem(positions.POSITIONS, "scaled", toys.position_scaled(FROZEN))
     problem = Problem(position="scaled")
     network, state = problem.network, TrainingState(3)
     before = network.parameters.copy()

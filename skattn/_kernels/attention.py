@@ -11,20 +11,26 @@ import math
 import numpy as np
 
 from .ahead import fetch_some
-from .jit import Int, Reals, address_of, ints, kernel, real, reals
+from .jit import Int, Reals, address_of, doubles, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .operation import GRANULE, Call, Kind, d_slot, slot
 from .record import Record
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
 
+# What is added to scores, if anything (-1: nothing): `slopes` numbers the constant of what each head takes off for one
+# unit of the distance between two of the slot `times`; `table` is a parameter [n_heads, 2 * reach + 1], a number for
+# each distance in rows, farther ones counting as `reach`.
 _Row = Record(
     *("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right"),
+    *("times", "slopes", "table", "reach"),
 )
 # `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
 
 QUERIES = GRANULE
 KEYS = 128
+# Distances between the queries and the keys of a block.
+_MOST_DISTANCES = QUERIES + KEYS
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 
@@ -38,7 +44,7 @@ def bound(steps):
 
 def scratch_size(d_head, d_value):
     """Give how many numbers the backward kernel needs in `scratch`; the forward kernel needs fewer."""
-    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 4)
+    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 4) + 2 * _MOST_DISTANCES
 
 
 Head = Record(
@@ -48,8 +54,10 @@ Head = Record(
     *("begin", "end", "first_key", "end_key", "left", "right", "d_head", "d_value"),
     # Gradients, which lie as what they are of; whether those of keys and values are begun here, or added to.
     *("d_query", "d_key", "d_values", "d_target", "begins"),
+    # What is added to scores: addresses, 0 where there is nothing, and of the gradient of the table.
+    *("times", "table", "reach", "d_table"),
     *("scratch", "ahead"),
-    doubles=("scale",),
+    doubles=("scale", "slope"),
 )
 """One head of one sequence."""
 
@@ -74,7 +82,7 @@ def attend_forward(head: Head):
         head.end,
         real(head.scale),
     )
-    lanes, turned = lanes_of(query), reals(head.scratch)
+    lanes, turned, biased = lanes_of(query), reals(head.scratch), head.times or head.table
     mixed = at(turned, QUERIES * d_head)
     scores = at(mixed, QUERIES * d_value)
     highest = at(scores, QUERIES * KEYS)
@@ -92,6 +100,8 @@ def attend_forward(head: Head):
             n = min(stop - k, KEYS)
             fetch_some(ahead)
             matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n, d_head, width, True)
+            if biased:
+                add_bias(head, first, width, k, n, scores)
             masked = k < last - left or k + n - 1 > first + right
             for q in range(0, width, lanes):
                 fetch_some(ahead)
@@ -203,7 +213,7 @@ def _meet_keys(head: Head, block: _Block):
     scores, d_scores, highest = reals(block.scores), reals(block.d_scores), reals(block.highest)
     inverses, expected, scale, ahead = reals(block.inverses), reals(block.expected), real(head.scale), ints(head.ahead)
     left, right, last, lanes = head.left, head.right, first + n_queries - 1, lanes_of(rows)
-    first_key, end_key = head.first_key, head.end_key
+    first_key, end_key, biased = head.first_key, head.end_key, head.times or head.table
     start, stop = max(first_key, first - left), min(end_key, last + right + 1)
     begins = head.begins and first == head.begin
     if begins:
@@ -215,6 +225,8 @@ def _meet_keys(head: Head, block: _Block):
         keys, values = at(reals(head.key), k * key_row), at(reals(head.value), k * value_row)
         fetch_some(ahead)
         matmul(keys, key_row, 1, turned, width, scores, width, n, d_head, width, True)
+        if biased:
+            add_bias(head, first, width, k, n, scores)
         fetch_some(ahead)
         matmul(values, value_row, 1, d_mixed, width, d_scores, width, n, d_value, width, True)
         masked = k < last - left or k + n - 1 > first + right
@@ -226,6 +238,8 @@ def _meet_keys(head: Head, block: _Block):
                 recall_masked(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
             else:
                 recall(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
+        if head.d_table:
+            _learn_bias(head, first, n_queries, width, k, n, d_scores)
         fetch_some(ahead)
         d_values = at(reals(head.d_values), k * value_row)
         matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins)
@@ -237,6 +251,62 @@ def _meet_keys(head: Head, block: _Block):
     if start >= stop:
         for i in range(d_head * width):
             d_turned[i] = real(0)
+
+
+@kernel
+def add_bias(head: Head, first: Int, width: Int, k: Int, n: Int, scores: Reals):
+    """Add what distances count to the scores of a block, in units of log2."""
+    if head.times:
+        times, slope = reals(head.times), real(head.slope) * real(LOG2_E)
+        for key in range(n):
+            row, time = at(scores, key * width), times[k + key]
+            for q in range(width):
+                row[q] -= slope * abs(times[first + q] - time)
+        return
+    table, reach = at(reals(head.table), head.reach), head.reach
+    biases = _biases(head)
+    for i in range(n + width - 1):
+        distance = first - (k + n - 1) + i
+        biases[i] = table[min(max(distance, -reach), reach)] * real(LOG2_E)
+    for key in range(n):
+        row, of_key = at(scores, key * width), at(biases, n - 1 - key)
+        for q in range(width):
+            row[q] += of_key[q]
+
+
+@kernel
+def _learn_bias(head: Head, first: Int, n_queries: Int, width: Int, k: Int, n: Int, d_scores: Reals):
+    """Add the gradients of a block of scores, which are of those before scaling, to those of the distances."""
+    d_table, reach, d_biases = at(reals(head.d_table), head.reach), head.reach, at(_biases(head), _MOST_DISTANCES)
+    for i in range(n + n_queries - 1):
+        d_biases[i] = real(0)
+    for key in range(n):
+        row, of_key = at(d_scores, key * width), at(d_biases, n - 1 - key)
+        for q in range(n_queries):
+            of_key[q] += row[q]
+    unscaled = real(1) / real(head.scale)
+    for i in range(n + n_queries - 1):
+        distance = first - (k + n - 1) + i
+        d_table[min(max(distance, -reach), reach)] += d_biases[i] * unscaled
+
+
+@kernel
+def _biases(head: Head) -> Reals:
+    """Give room for what the distances of a block count, and for the gradients of that."""
+    return at(reals(head.scratch), QUERIES * (2 * head.d_head + head.d_value + 2 * KEYS + 4))
+
+
+@kernel
+def _tell_bias(row: _Row, call: Call, head: Head, number: Int):
+    """Tell a head what is added to its scores."""
+    head.times = head.table = head.d_table = 0
+    if row.times >= 0:
+        head.times, head.slope = address_of(slot(call, row.times)), doubles(ints(call.constants)[row.slopes])[number]
+    if row.table >= 0:
+        head.reach, place = row.reach, row.table + number * (2 * row.reach + 1)
+        head.table = address_of(at(reals(call.weights), place))
+        if row.table < call.n_learned and call.d_weights:
+            head.d_table = address_of(at(reals(call.d_weights), place))
 
 
 @kernel
@@ -269,6 +339,7 @@ def attention_forward(row: _Row, call: Call):
         head.query, head.target = address_of(at(query, number * d_head)), address_of(at(target, number * d_value))
         head.key, head.value = address_of(at(key, shared * d_head)), address_of(at(value, shared * d_value))
         head.top, head.inverse = address_of(top), address_of(at(top, n_rows))
+        _tell_bias(row, call, head, number)
         attend_forward(head)
 
 
@@ -296,6 +367,7 @@ def attention_backward(row: _Row, call: Call):
         head.target = address_of(at(target, number * d_value))
         head.d_target = address_of(at(d_target, number * d_value))
         head.top, head.inverse, head.begins = address_of(top), address_of(at(top, n_rows)), number % group == 0
+        _tell_bias(row, call, head, number)
         attend_backward(head)
 
 

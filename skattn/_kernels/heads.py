@@ -1,8 +1,8 @@
 """Attention on plain arrays: one head of one sample an item, its queries cut into parts."""
 
 from .ahead import N_AHEAD, begin_list, enlist
-from .attention import KEYS, LOG2_E, QUERIES, Head, attend_backward, attend_forward
-from .jit import Int, Ints, address_of, ints, kernel, real, reals
+from .attention import KEYS, LOG2_E, QUERIES, Head, add_bias, attend_backward, attend_forward
+from .jit import Int, Ints, address_of, doubles, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .record import Record
 from .simd import at, lanes_of
@@ -22,6 +22,8 @@ Heads = Record(
     *("run", "n_parts", "part_size"),
     # Each worker's room, and its list of what to fetch ahead, so many lines at a time.
     *("scratch", "scratch_size", "ahead", "dose", "itemsize"),
+    # What is added to scores of every sample, if anything: see `Head`; slopes and tables lie one head after another.
+    *("times", "slopes", "table", "reach"),
     doubles=("scale",),
 )
 """What kernels of many heads are told."""
@@ -101,6 +103,8 @@ def heads_weights_item(heads: Heads, item: Int, worker: Int):
         for k in range(max(0, first - left), min(n_keys, first + n + right), KEYS):
             n_block = min(min(n_keys, first + n + right) - k, KEYS)
             matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n_block, d_head, width, True)
+            if heads.times or heads.table:
+                add_bias(head, first, width, k, n_block, scores)
             for q in range(0, width, lanes):
                 column, of_column = at(scores, q), at(inverses, q)
                 mask_columns(column, width, n_block, k, first + q, left, right)
@@ -117,7 +121,7 @@ def _begin_head(heads: Heads, worker: Int, head: Head) -> Head:
     head.left, head.right, head.d_head, head.d_value = heads.left, heads.right, heads.d_head, heads.width
     head.scratch = address_of(at(reals(heads.scratch), worker * heads.scratch_size))
     head.ahead = address_of(at(ints(heads.ahead), worker * N_AHEAD))
-    head.scale = heads.scale
+    head.scale, head.times, head.reach, head.table, head.d_table = heads.scale, heads.times, heads.reach, 0, 0
     return head
 
 
@@ -129,6 +133,10 @@ def _choose_head(heads: Heads, head: Head, sample: Int, number: Int):
     head.key, head.value = _begin(heads, KEY, sample, shared), _begin(heads, VALUE, sample, shared)
     kept = (sample * heads.n_heads + number) * heads.n_queries
     head.top, head.inverse = address_of(at(reals(heads.top), kept)), address_of(at(reals(heads.inverse), kept))
+    if heads.times:
+        head.slope = doubles(heads.slopes)[number]
+    if heads.table:
+        head.table = address_of(at(reals(heads.table), number * (2 * heads.reach + 1)))
 
 
 @kernel

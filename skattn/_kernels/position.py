@@ -1,6 +1,11 @@
-"""Operations that act on the embedded sequence in place: positions and hidden steps, forward and backward."""
+"""Where steps are in their sequence, and hidden steps: operations on the sequence in place, forward and backward."""
 
-from .jit import ints, kernel, real, reals
+import math
+
+import numpy as np
+
+from .jit import Double, Int, doubles, ints, kernel, real, reals
+from .lookup import raw
 from .operation import Call, Kind, d_slot, slot
 from .random import hides
 from .record import Record
@@ -83,3 +88,113 @@ def hidden_backward(row: _HiddenRow, call: Call):
 
 
 HIDDEN = Kind("hidden", hidden_forward, hidden_backward, _HiddenRow, reads=())
+
+
+# `column` among the `n_columns` of a step holds its time, -1: a row's time is its number. A row stands for the first of
+# `stride` steps; `unit` numbers the constant that times are counted in.
+_TimesRow = Record("target", "column", "n_columns", "stride", "unit")
+# `frequencies` numbers a constant, radians a unit of time: of each pair of columns.
+_WavesRow = Record(*_TimesRow.names, "width", "frequencies")
+_AnglesRow = Record(*_TimesRow.names, "n_pairs", "frequencies")
+_RotateRow = Record("target", "angles", "n_heads", "d_head")
+
+
+@kernel
+def times_forward(row: _TimesRow, call: Call):
+    """Give when each row is, from the first one on; target [rows, 1]."""
+    target = slot(call, row.target)
+    for r in range(call.first, call.last):
+        target[r] = real(_time_of(call, row.column, row.n_columns, row.stride, row.unit, r))
+
+
+@kernel
+def _time_of(call: Call, column: Int, n_columns: Int, stride: Int, unit: Int, r: Int) -> Double:
+    """Give when a row is, in double precision: angles are far larger than what is left of them."""
+    if column < 0:
+        return np.float64(r)
+    origin, time = call.begin * n_columns + column, (call.begin + r * stride) * n_columns + column
+    return (raw(call, time) - raw(call, origin)) / doubles(ints(call.constants)[unit])[0]
+
+
+@kernel
+def times_backward(row: _TimesRow, call: Call):
+    """Give no gradient: times are given."""
+
+
+TIMES = Kind("times", times_forward, times_backward, _TimesRow, reads=())
+
+
+@kernel
+def waves_forward(row: _WavesRow, call: Call):
+    """Add sines and cosines of each row's time; target [rows, width]."""
+    width, targets = row.width, slot(call, row.target)
+    frequencies = doubles(ints(call.constants)[row.frequencies])
+    for r in range(call.first, call.last):
+        target, time = at(targets, r * width), _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
+        for j in range(width):
+            angle = time * frequencies[j // 2]
+            target[j] += real(math.sin(angle) if j % 2 == 0 else math.cos(angle))
+
+
+@kernel
+def waves_backward(row: _WavesRow, call: Call):
+    """Leave the gradient as it is: waves are fixed."""
+
+
+WAVES = Kind("waves", waves_forward, waves_backward, _WavesRow, reads=())
+
+
+@kernel
+def angles_forward(row: _AnglesRow, call: Call):
+    """Give the cosines and sines of what each pair of columns is turned by; target [rows, 2 * n_pairs]."""
+    n_pairs, targets = row.n_pairs, slot(call, row.target)
+    frequencies = doubles(ints(call.constants)[row.frequencies])
+    for r in range(call.first, call.last):
+        target = at(targets, 2 * r * n_pairs)
+        time = _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
+        for pair in range(n_pairs):
+            angle = time * frequencies[pair]
+            target[pair], target[n_pairs + pair] = real(math.cos(angle)), real(math.sin(angle))
+
+
+@kernel
+def angles_backward(row: _AnglesRow, call: Call):
+    """Give no gradient: angles are fixed."""
+
+
+ANGLES = Kind("angles", angles_forward, angles_backward, _AnglesRow, reads=())
+
+
+@kernel
+def rotate_forward(row: _RotateRow, call: Call):
+    """Turn each pair of neighbouring columns of each head by the angle of its row; target [rows, n_heads * d_head]."""
+    n_heads, d_head, n_pairs = row.n_heads, row.d_head, row.d_head // 2
+    angles, targets = slot(call, row.angles), slot(call, row.target)
+    for r in range(call.first, call.last):
+        cosines = at(angles, 2 * r * n_pairs)
+        sines = at(cosines, n_pairs)
+        for head in range(n_heads):
+            target = at(targets, (r * n_heads + head) * d_head)
+            for pair in range(n_pairs):
+                x, y = target[2 * pair], target[2 * pair + 1]
+                target[2 * pair] = x * cosines[pair] - y * sines[pair]
+                target[2 * pair + 1] = x * sines[pair] + y * cosines[pair]
+
+
+@kernel
+def rotate_backward(row: _RotateRow, call: Call):
+    """Turn the gradient back."""
+    n_heads, d_head, n_pairs = row.n_heads, row.d_head, row.d_head // 2
+    angles, d_targets = slot(call, row.angles), d_slot(call, row.target)
+    for r in range(call.first, call.last):
+        cosines = at(angles, 2 * r * n_pairs)
+        sines = at(cosines, n_pairs)
+        for head in range(n_heads):
+            d_target = at(d_targets, (r * n_heads + head) * d_head)
+            for pair in range(n_pairs):
+                x, y = d_target[2 * pair], d_target[2 * pair + 1]
+                d_target[2 * pair] = x * cosines[pair] + y * sines[pair]
+                d_target[2 * pair + 1] = y * cosines[pair] - x * sines[pair]
+
+
+ROTATE = Kind("rotate", rotate_forward, rotate_backward, _RotateRow, reads=())

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from . import layers
 from .losses import LOSSES
+from .positions import POSITIONS
 from .stem import stem_width
 from .tape import Tape
 
@@ -18,7 +19,8 @@ class Architecture:
     is spread over all of them; `categories` has a pair for each feature that is one, its column and how many codes are
     known of it; `handles_missing` says whether numbers may be missing; `n_taps` is how
     many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
-    made of, one every `stride`, 0 where a step is a token, or a stem makes them.
+    made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
+    that tells when a step was, None where steps are even.
     """
 
     n_features: int
@@ -45,6 +47,7 @@ class Architecture:
     handles_missing: bool = False
     n_taps: int = 0
     patch_size: int = 0
+    time_feature: int | None = None
 
     @property
     def is_causal(self):
@@ -55,6 +58,7 @@ class Architecture:
     def numbers(self):
         """Columns of the features that are numbers."""
         categories = {column for column, _ in self.categories}
+        categories.add(self.time_feature)
         return tuple(column for column in range(self.n_features) if column not in categories)
 
     @property
@@ -78,9 +82,9 @@ def write_tape(architecture):
         source, stream = layers.steps(tape, a)
     if reconstructs:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
-    layers.POSITIONS[a.position](tape, stream, a)
+    places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):
-        layers.attention(tape, stream, f"layers.{i}", a)
+        layers.attention(tape, stream, f"layers.{i}", a, places)
         layers.feedforward(tape, stream, f"layers.{i}", a)
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:

@@ -7,8 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 
 from .architecture import Architecture, count_parameters
-from .layers import POOLINGS, POSITIONS
+from .layers import POOLINGS
 from .losses import LOSSES
+from .positions import OF_TIME, POSITIONS
 from .stem import GROUP, STEM_PARTS, stem_width
 
 MOST = 2**53
@@ -28,7 +29,7 @@ _SIZES = (
 # What versions before this one had not.
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
-    *("categories", "handles_missing", "n_taps", "patch_size"),
+    *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -101,7 +102,9 @@ def check_network(state):
     ValueError
         If something is missing, unknown, of the wrong kind, out of range, or does not fit the rest.
     """
-    state = check_fields("network", state, ("architecture", "dtype", "mean", "scale", "parameters"), ("stem", "codes"))
+    state = check_fields(
+        "network", state, ("architecture", "dtype", "mean", "scale", "parameters"), ("stem", "codes", "time_unit")
+    )
     dtype = check_choice("dtype", state["dtype"], _DTYPES)
     size = np.size(state["parameters"])
     parameters = check_vector("parameters", state["parameters"], size, dtype)
@@ -115,8 +118,19 @@ def check_network(state):
     return {
         **{"architecture": architecture, "dtype": dtype, "mean": mean, "scale": scale, "parameters": parameters},
         "stem": None if stem is None else _check_stem_of(architecture, stem, dtype),
+        "time_unit": _check_unit(state.get("time_unit"), architecture["time_feature"]),
         "codes": _check_codes(state.get("codes", []), architecture["categories"]),
     }
+
+
+def _check_unit(unit, time_feature):
+    """Give what times are counted in: a positive number, where there are times."""
+    if (unit is None) != (time_feature is None):
+        raise damaged("time_unit", unit, f"a number for time_feature={time_feature}")
+    unit = np.ones(1) if unit is None else check_vector("time_unit", unit, 1, np.float64)
+    if unit[0] <= 0:
+        raise damaged("time_unit", float(unit[0]), "a positive number")
+    return unit
 
 
 def _check_codes(codes, categories):
@@ -193,6 +207,11 @@ def check_architecture(values, n_parameters):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
     values["categories"] = _check_categories(values.get("categories", ()), values["n_features"])
+    if values.setdefault("time_feature", None) is not None:
+        values["time_feature"] = check_whole("time_feature", values["time_feature"], 0, values["n_features"] - 1)
+        if values["time_feature"] in dict(values["categories"]) or values["n_features"] == 1:
+            raise damaged("time_feature", values["time_feature"], "a feature of its own, beside others")
+        check_choice("position", values["position"], OF_TIME)
     if not isinstance(values.setdefault("handles_missing", False), bool):
         raise damaged("handles_missing", values["handles_missing"], "True or False")
     _check_sizes(values, n_parameters)

@@ -29,7 +29,7 @@ def copy_network(network, architecture):
     """
     grown = Network(architecture, network.dtype)
     grown.mean[:], grown.scale[:], grown.stem = network.mean, network.scale, network.stem
-    grown.codes = network.codes
+    grown.codes, grown.time_unit = network.codes, network.time_unit
     grown.initialise()
     _lay_out(network, network.parameters, grown, grown.parameters)
     return grown

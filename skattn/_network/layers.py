@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._kernels import attention as attention_kernels
-from .._kernels import convolve, position
+from .._kernels import convolve
 from .._kernels import pooling as poolings
 from .._kernels.activation import GELU
 from .._kernels.attention import ATTENTION
@@ -17,8 +17,10 @@ from .._kernels.lookup import LOOKUP, MISSING
 from .._kernels.loss import CATEGORY
 from .._kernels.norm import NORM
 from .._kernels.operation import PROBABILITY_UNIT
+from .._kernels.position import HIDDEN, ROTATE
 from .losses import LOSSES
-from .rules import Filled, Normal, Waves, sinusoids
+from .positions import Places
+from .rules import Filled, Normal
 from .tape import DECAYED
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
@@ -176,50 +178,13 @@ def probability(fraction):
     return round(fraction * PROBABILITY_UNIT)
 
 
-def position_none(tape, stream, architecture):
-    """Leave steps without their place in the sequence."""
-
-
-def position_sinusoidal(tape, stream, architecture):
-    """Add sines and cosines of each position (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
-    table = tape.constant(GrowingWaves(stream.width))
-    tape.operation(position.FIXED, target=stream, table=table, width=stream.width)
-
-
-class GrowingWaves:
-    """A constant of sines and cosines, kept from batch to batch and made longer where a longer sequence comes."""
-
-    def __init__(self, width):
-        self.width, self._table = width, np.zeros((0, width))
-
-    def __call__(self, network, n_rows):
-        """Give at least so many rows."""
-        table = self._table
-        if len(table) < n_rows or table.dtype != network.dtype:
-            # Another Python thread may keep a shorter table meanwhile, so what is kept is not read again.
-            table = self._table = sinusoids(n_rows, self.width).astype(network.dtype)
-        return table
-
-
-def position_learned(tape, stream, architecture):
-    """Add a learned vector of each position; later positions than any at fit take the last one's.
-
-    The vectors begin as half the sines and cosines, which learned better than random ones (docs/architecture.rst).
-    """
-    table = tape.parameter("position.weight", (architecture.max_steps, stream.width), Waves(0.5))
-    tape.operation(position.LEARNED, target=stream, table=table, width=stream.width, n_table=architecture.max_steps)
-
-
-POSITIONS = {"none": position_none, "sinusoidal": position_sinusoidal, "learned": position_learned}
-
-
 def hidden_steps(tape, stream, fraction):
     """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
     token = tape.parameter("hidden_step", (stream.width,), Normal(0))
-    tape.operation(position.HIDDEN, target=stream, token=token, width=stream.width, fraction=probability(fraction))
+    tape.operation(HIDDEN, target=stream, token=token, width=stream.width, fraction=probability(fraction))
 
 
-def attention(tape, stream, name, architecture):
+def attention(tape, stream, name, architecture, places=None):
     """Add to each step what it fetches from those within its window, by several heads.
 
     Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
@@ -227,18 +192,25 @@ def attention(tape, stream, name, architecture):
     saturated. Keys have no bias: softmax does not see it. What a branch adds at first is scaled by
     ``1 / sqrt(2 n_layers)`` (Radford et al. 2019, section 2.3).
     """
-    a = architecture
+    a, places = architecture, places or Places()
     z = norm(tape, stream, f"{name}.attention_norm")
     wide = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
     query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
     key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
     value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
     mixed, kept = (tape.slot(width, axis=stream.axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
+    if places.angles is not None:
+        for rows, n_heads in ((query, a.n_heads), (key, a.n_kv_heads)):
+            tape.operation(ROTATE, target=rows, angles=places.angles, n_heads=n_heads, d_head=a.d_head)
+    table = -1
+    if places.reach:
+        table = tape.parameter(f"{name}.distance", (a.n_heads, 2 * places.reach + 1), Normal(0))
     left, right = (attention_kernels.bound(steps) for steps in a.window)
     tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
     tape.operation(
         ATTENTION, query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
-        n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right,
+        n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right, times=places.times,
+        slopes=places.slopes, table=table, reach=places.reach,
     )  # fmt: skip
     mixed = dropout(tape, mixed, a.dropout)
     linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=_branch(mixed.width, a))

@@ -8,6 +8,7 @@ from .architecture import Architecture, write_tape
 from .checks import check_network, damaged
 from .learner import Learner
 from .missing import filled
+from .positions import slopes
 from .projector import Projector
 from .runner import Runner
 from .stem import Stem, Tokens
@@ -30,6 +31,8 @@ class Network:
         category is not looked at there.
     codes : list of float64 arrays
         Of each category the codes that are known, in rising order.
+    time_unit : ndarray of shape (1,), float64
+        What times are counted in.
     """
 
     def __init__(self, architecture, dtype):
@@ -38,6 +41,7 @@ class Network:
         self.mean = np.zeros(architecture.n_features)
         self.scale = np.ones(architecture.n_features)
         self.codes = [np.arange(n_codes, dtype=np.float64) for _, n_codes in architecture.categories]
+        self.time_unit = np.ones(1)
         self.stem = None
         self._write()
         self.parameters = np.zeros(self._layout.size, self.dtype)
@@ -71,6 +75,8 @@ class Network:
         state = {"architecture": asdict(self.architecture), "dtype": self.dtype.name, **arrays}
         if self.codes:
             state["codes"] = self.codes
+        if self.architecture.time_feature is not None:
+            state["time_unit"] = self.time_unit
         return state if self.stem is None else {**state, "stem": self.stem.parts}
 
     def __setstate__(self, state):
@@ -130,6 +136,14 @@ class Network:
         return np.concatenate(
             [self.runner.forward(self, block, name, n_jobs) for block, _ in self._embedded(data, n_jobs)]
         )
+
+    def bias(self, data, layer, n_jobs=None):
+        """Give what distances between steps count in a layer, for one sequence: see `functional.biased_weights`."""
+        if self.architecture.position == "alibi":
+            return {"times": self.forward(data, "times", n_jobs)[:, 0], "slopes": slopes(self.architecture.n_heads)}
+        if self.architecture.position == "relative":
+            return {"table": self.weights[f"layers.{layer}.distance"]}
+        return {}
 
     def release(self):
         """Give back the room that learning took; what comes next takes it anew."""
