@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from skattn._steps import Steps
 from skattn._wording import shortened
 
 _REAL = "fiub"
@@ -21,6 +22,9 @@ def plain_container(X: Any) -> Any:
     TypeError
         For a dict, a set, an iterator, a frame that is not computed yet, or one single thing.
     """
+    if isinstance(X, Steps) and (X.ndim != 3 or X.columns is None):
+        # The names of a step's features are not those of a table's columns.
+        X = np.asarray(X)
     if isinstance(X, (np.ndarray, list, tuple)) or issparse(X):
         if getattr(X, "shape", None) == ():
             _refuse_single(X[()])
@@ -58,7 +62,7 @@ def columns_of(X: Any) -> list[Any] | None:
 
     None as well for a frame of numbers, whose columns hold no sequences.
     """
-    if hasattr(X, "columns"):
+    if hasattr(X, "columns") and not isinstance(X, np.ndarray):
         dtypes = getattr(X, "dtypes", ())
         if len(dtypes) and all(_is_real(dtype) for dtype in dtypes):
             return None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from skattn._steps import Steps
 from skattn._wording import shortened
 
 
@@ -100,6 +101,9 @@ def _listed(names: Iterable[str]) -> str:
 
 def _validate(estimator: Any, named: Any, width: int, reset: bool) -> None:
     """Let scikit-learn set or compare the number of features and their names, in its words."""
+    if isinstance(named, Steps):
+        _validate_steps(estimator, named, width, reset)
+        return
     X = np.empty((1, width)) if named is None else named
     try:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -107,6 +111,19 @@ def _validate(estimator: Any, named: Any, width: int, reset: bool) -> None:
         if len(str(error)) < 400:
             raise
         raise type(error)(shortened(error, 400)) from None
+
+
+def _validate_steps(estimator: Any, named: Steps, width: int, reset: bool) -> None:
+    """Do the same for arrays with names, in which scikit-learn sees none."""
+    if reset:
+        _validate(estimator, None, width, reset=True)
+        estimator.feature_names_in_ = np.array(named.columns, dtype=object)
+    else:
+        warnings.warn(
+            f"X has feature names, but {type(estimator).__name__} was fitted without feature names",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def refuse_single_steps(estimator: Any, shape: tuple[int, ...], longest: int | None) -> None:

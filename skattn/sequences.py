@@ -174,7 +174,8 @@ def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Seq
     array = _check_array(X, estimator)
     is_rows = array.ndim == 2
     width = step_width(estimator.n_step_features) if is_rows else array.shape[2]
-    named = X if is_rows else None
+    # An array of three axes has names where it is `Steps`.
+    named = X if is_rows or hasattr(X, "columns") else None
     if not reset:
         match_features(estimator, named, width, is_rows)
     n_samples = len(array)
