@@ -7,6 +7,12 @@ if TYPE_CHECKING:
     from skattn import datasets
     from skattn.classifier import SelfAttentionClassifier
     from skattn.compilation import warm_up
+    from skattn.frames import (
+        frame_from_sequences,
+        sequences_from_array,
+        sequences_from_frame,
+        sequences_from_padded,
+    )
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
     from skattn.scaler import SequenceScaler
@@ -27,6 +33,10 @@ __all__ = [
     "attention",
     "attention_weights",
     "datasets",
+    "frame_from_sequences",
+    "sequences_from_array",
+    "sequences_from_frame",
+    "sequences_from_padded",
     "warm_up",
 ]
 
@@ -41,6 +51,10 @@ _HOMES = {
     "TokenSequencer": "skattn.text",
     "attention": "skattn.functional",
     "attention_weights": "skattn.functional",
+    "frame_from_sequences": "skattn.frames",
+    "sequences_from_array": "skattn.frames",
+    "sequences_from_frame": "skattn.frames",
+    "sequences_from_padded": "skattn.frames",
     "warm_up": "skattn.compilation",
 }
 

@@ -13,7 +13,10 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.rst"))
 README = ROOT / "README.md"
-MODULES = ["base", "classifier", "functional", "regressor", "scaler", "text", "transformer", "datasets._loaders"]
+MODULES = [
+    *["base", "classifier", "frames", "_array_layouts", "functional", "regressor", "scaler", "text", "transformer"],
+    "datasets._loaders",
+]
 
 pytestmark = pytest.mark.skipif(not README.exists() or not PAGES, reason="the documentation is not here")
 

@@ -47,6 +47,8 @@ TESTED_ELSEWHERE = {
     "_feature_names": "feature_names",
     "_containers": "containers",
     "_suspicions": "suspicions",
+    **dict.fromkeys(["_array_layouts", "_steps"], "frames"),
+    **dict.fromkeys(["_frame_building", "_frame_columns", "_frame_lists", "_frame_roles", "_frame_rows"], "frames"),
     "_wording": "wording",
     "_loaders": "datasets",
     "_storage": "storage",
