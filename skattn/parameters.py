@@ -80,9 +80,11 @@ class SelfAttentionParameters(BaseEstimator):
         pools by the mean where the target is one a sequence.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
-    categorical_features : "all", array-like of int, bool or str, or None, default=None
+    categorical_features : {"all", "from_dtype"}, array-like of int, bool or str, or None, default=None
         Features of a step that are categories: whole numbers from 0 on, each of which names one and gets a learned
-        vector. Their numbers, a mask, or their names where samples are data frames; "all" for tokens. A code that
+        vector. Their numbers, a mask, or their names where samples are data frames; "all" for tokens; "from_dtype"
+        for those that were words or categories in the frame that `sequences_from_frame` read, which then keep their
+        meaning where another frame numbers them otherwise. A code that
         `fit` has not seen takes a vector that stands for the unknown: one code in a hundred is taken for it while
         learning.
     handle_missing : {"error", "mask"}, default="error"
@@ -254,7 +256,7 @@ class SelfAttentionParameters(BaseEstimator):
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_step_features": [AT_LEAST_1],
-        "categorical_features": ["array-like", StrOptions({"all"}), None],
+        "categorical_features": ["array-like", StrOptions({"all", "from_dtype"}), None],
         "handle_missing": [StrOptions({"error", "mask"})],
         "time_feature": [Interval(Integral, 0, None, closed="left"), str, None],
         "patch_size": [Interval(Integral, 1, 1 << 20, closed="both")],

@@ -25,7 +25,7 @@ class Roles(NamedTuple):
     time: int | None = None
 
 
-def resolve_roles(estimator: Any, n_features: int, names: Any) -> Roles:
+def resolve_roles(estimator: Any, n_features: int, names: Any, held: Any = None) -> Roles:
     """Tell what an estimator says of the features of a step.
 
     Parameters
@@ -35,13 +35,18 @@ def resolve_roles(estimator: Any, n_features: int, names: Any) -> Roles:
     n_features : int
     names : array-like of str, or None
         Of the features.
+    held : sequence of (ndarray or None), optional
+        What sequences say themselves: for each feature the categories behind its codes, None for numbers.
 
     Raises
     ------
     ValueError
         If a feature is none of those that there are, is two things, or nothing is left but times.
     """
-    categorical = resolve_categorical(getattr(estimator, "categorical_features", None), n_features, names)
+    asked = getattr(estimator, "categorical_features", None)
+    if isinstance(asked, str) and asked == "from_dtype":
+        asked = [column for column, known in enumerate(held or ()) if known is not None]
+    categorical = resolve_categorical(asked, n_features, names)
     wanted = getattr(estimator, "time_feature", None)
     if wanted is None:
         return Roles(categorical)

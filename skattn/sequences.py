@@ -22,7 +22,7 @@ from skattn._step_checks import (
     wrong_dtype,
 )
 from skattn._suspicions import warn_of_suspicions
-from skattn.categories import check_codes
+from skattn.categories import check_codes, known_categories, recoded
 from skattn.roles import Roles, check_times, resolve_roles
 
 _ONE_AXIS = (
@@ -140,7 +140,7 @@ def read_sequences(
     else:
         data = _read_ragged(samples, X, estimator, reset)
     try:
-        data = _with_roles(data, estimator, reset, roles or Roles())
+        data = _with_roles(data, samples, estimator, reset, roles or Roles())
     except ValueError:
         vars(estimator).clear()
         vars(estimator).update(before)
@@ -150,12 +150,17 @@ def read_sequences(
     return data
 
 
-def _with_roles(data: Sequences, estimator: Any, reset: bool, roles: Roles) -> Sequences:
+def _with_roles(data: Sequences, samples: Any, estimator: Any, reset: bool, roles: Roles) -> Sequences:
     """Say what features are: all numbers of a category must be codes, and times must not go backwards."""
+    held = getattr(samples[0], "categories", None) if samples is not None else None
     if reset:
         names = None if data.kind == "rows" else getattr(estimator, "feature_names_in_", None)
-        roles = resolve_roles(estimator, data.n_features, names)
-    data = replace(data, roles=roles)
+        roles = resolve_roles(estimator, data.n_features, names, held)
+        vars(estimator).pop("_held_categories", None)
+        known = known_categories(held, roles)
+        if known is not None:
+            estimator._held_categories = known
+    data = recoded(replace(data, roles=roles), samples, getattr(estimator, "_held_categories", None))
     check_codes(data, allows_missing=takes_missing(estimator))
     check_times(data)
     if len(roles.categorical) == data.n_features:

@@ -10,6 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 from skattn import SelfAttentionClassifier, SelfAttentionTransformer
 from skattn.categories import MOST, learn_codes, resolve_categorical
+from skattn.frames import sequences_from_frame
 from skattn.sequences import read_sequences
 
 CODES = {"categorical_features": "all"}
@@ -183,3 +184,39 @@ def test_a_stem_of_convolutions_takes_no_categories():
 def test_a_category_of_one_code_is_fine():
     X = [np.zeros(n, np.int64) for n in (3, 1, 4, 2)]
     assert SelfAttentionClassifier(**SMALL | CODES).fit(X, [0, 1, 0, 1]).predict(X).shape == (4,)
+
+
+def wards(names, seed=0):
+    """Sequences of a long frame with a column of words, read alone."""
+    pandas = pytest.importorskip("pandas")
+    generator = np.random.default_rng(seed)
+    rows = [
+        (i, generator.normal(), generator.choice(names)) for i in range(30) for _ in range(generator.integers(2, 6))
+    ]
+    frame = pandas.DataFrame(rows, columns=["id", "pulse", "ward"])
+    return sequences_from_frame(frame, id="id")[0]
+
+
+def test_words_of_a_frame_are_categories_by_themselves():
+    X = wards(["east", "north", "west"])
+    y = np.arange(30) % 2
+    model = SelfAttentionClassifier(**SMALL, categorical_features="from_dtype").fit(X, y)
+    assert model._model.network.architecture.categories == ((1, 3),)
+    plain = SelfAttentionClassifier(**SMALL, categorical_features=[1]).fit([np.asarray(steps) for steps in X], y)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba([np.asarray(steps) for steps in X]))
+    # Numbers have no categories.
+    none = SelfAttentionClassifier(**SMALL, categorical_features="from_dtype").fit(mixed(), np.arange(31) % 2)
+    assert none._model.network.architecture.categories == ()
+
+
+def test_words_mean_the_same_in_a_frame_that_numbers_them_otherwise():
+    X, y = wards(["east", "north", "west"]), np.arange(30) % 2
+    model = pickle.loads(pickle.dumps(SelfAttentionClassifier(**SMALL, categorical_features="from_dtype").fit(X, y)))
+    later = wards(["north", "south", "west"], seed=1)
+    by_hand = [np.asarray(steps).copy() for steps in later]
+    for steps in by_hand:
+        steps[:, 1] = np.array([1, 99, 2])[steps[:, 1].astype(int)]
+    before = [np.asarray(steps).copy() for steps in later]
+    np.testing.assert_array_equal(model.predict_proba(later), model.predict_proba(by_hand))
+    for steps, was in zip(later, before, strict=True):
+        np.testing.assert_array_equal(steps, was)
