@@ -193,9 +193,10 @@ def _reference_results(estimator, network, steps, dtype):
         a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
         query = reference.split_heads(all_of_it[at + "query"], a.n_heads)
         key = reference.split_heads(all_of_it[at + "key"], a.n_kv_heads)
+        bias = reference.bias_of_scores(a, np.arange(query.shape[1]), weights.get(at + "distance"))
         result = {
             "transform": all_of_it["steps"] if a.pooling is None else all_of_it["features"],
-            "attention_weights": reference.attention_weights(query, key, a.window),
+            "attention_weights": reference.attention_weights(query, key, a.window, bias=bias),
         }
         outputs = all_of_it["outputs"]
         if isinstance(estimator, SelfAttentionRegressor):

@@ -8,7 +8,7 @@ BAD_PARAMETERS = [
     {"d_model": 7, "n_heads": 2, "d_head": None}, {"n_heads": 3, "d_head": None, "n_kv_heads": None, "d_model": 4},
     {"n_heads": 4, "n_kv_heads": 3}, {"n_heads": 2, "n_kv_heads": 4}, {"n_heads": 0}, {"n_heads": 10**30},
     {"d_head": 0}, {"d_head": 10**18}, {"d_value": -1}, {"d_value": 2**63}, {"n_layers": 0}, {"n_layers": 10**9},
-    {"d_feedforward": -1}, {"d_feedforward": "wide"}, {"d_feedforward": 10**15}, {"position": "relative"},
+    {"d_feedforward": -1}, {"d_feedforward": "wide"}, {"d_feedforward": 10**15}, {"position": "absolute"},
     {"position": None}, {"position": ["learned"]}, {"causal": "yes"}, {"causal": 3}, {"window": -1},
     {"window": (1,)}, {"window": (1, 2, 3)}, {"window": (1, -2)}, {"window": (1.5, 2)}, {"window": "12"},
     {"window": (True, 2)}, {"window": {}}, {"window": 2.5}, {"pooling": "median"}, {"pooling": 3}, {"pooling": []},

@@ -53,7 +53,7 @@ def parameters(draw, estimator):
         "d_value": draw(pick(None, None, 2)),
         "n_layers": draw(pick(1, 1, 2)),
         "d_feedforward": draw(pick("auto", None, 0, 5)),
-        "position": draw(pick("learned", "sinusoidal", "none")),
+        "position": draw(pick("auto", "learned", "sinusoidal", "rotary", "alibi", "relative", "none")),
         "causal": draw(st.booleans()),
         "window": draw(pick(None, None, 0, 3, (2, None), [None, 1], (0, 0), (10**6, 2))),
         "pooling": draw(pick("mean", "max", "mean_max", "first", "last", "attention")),

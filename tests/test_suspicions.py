@@ -88,8 +88,12 @@ CODES = {
 @pytest.mark.parametrize("form", CODES)
 def test_codes_are_suspected(generator, form):
     [word] = warnings_of(CODES[form](generator.integers(0, 20, size=(31, 17))))
-    line = "[np.eye(20, dtype='float32')[x] for x in X]" if form == "column" else "np.eye(20, dtype='float32')[X]"
-    assert "whole numbers from 0 to 19" in word and f"X = {line}, if they are" in word
+    assert "whole numbers from 0 to 19" in word and 'Set categorical_features="all" if they are.' in word
+
+
+def test_codes_that_are_said_to_be_are_not_suspected(generator):
+    codes, options = generator.integers(0, 20, size=(31, 17)), SMALL | {"categorical_features": "all"}
+    assert [] == warnings_of(codes, call=SelfAttentionClassifier(**options).fit, y=np.arange(31) % 2)
 
 
 def test_codes_may_come_as_floats_and_so_may_counts(generator):
@@ -102,7 +106,7 @@ def test_codes_may_come_as_floats_and_so_may_counts(generator):
 def test_codes_in_sequences_of_their_own_lengths_are_suspected(generator):
     X = [generator.integers(1, 9, size=n) for n in generator.integers(5, 30, size=31)]
     [word] = warnings_of(X)
-    assert "X = [np.eye(9, dtype='float32')[x] for x in X]" in word
+    assert "whole numbers from 1 to 8" in word
     assert [] == warnings_of([np.eye(9, dtype="float32")[x] for x in X])
 
 
