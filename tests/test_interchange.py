@@ -304,6 +304,7 @@ FINE = {
         "n_taps": [0],
         "patch_size": [0],
         "categories": [[]],
+        "time_feature": [None],
         "is_column": [True],
     },
     **dict.fromkeys(("loss_curve", "validation_scores"), [[], [-1, 9]]),

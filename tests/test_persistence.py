@@ -279,6 +279,7 @@ def damages(model):
         "d_feedforward": NO_SIZES[1:],
         **dict.fromkeys(["n_kernels", "n_taps", "patch_size"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
+        "time_feature": [1, -1, 97, 1.5, "7", True, [1]],
         "handles_missing": [None, 0, 1, "yes", True],
         **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
     }
@@ -368,7 +369,7 @@ def test_parameters_are_as_many_as_the_architecture_says(model, n_more):
 def test_a_reconstruction_has_as_many_outputs_as_features():
     state = state_of(skattn.SelfAttentionTransformer(**SMALL, objective="reconstruction").fit(X))
     state["_model"]["network"]["architecture"]["n_outputs"] = 2
-    with pytest.raises(ValueError, match="n_outputs is 2, expected 3, the features to reconstruct"):
+    with pytest.raises(ValueError, match="n_outputs is 2, expected 3, what tells the features to reconstruct"):
         restore(skattn.SelfAttentionTransformer(), state)
 
 

@@ -144,3 +144,50 @@ def test_maps_show_what_attention_is_whatever_places_count(position):
             bias = reference.bias_of_scores(network.architecture, np.arange(len(steps)), table)
             expected = reference.attention_weights(query, key, (5, 2), bias=bias)
             np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
+
+
+def test_a_file_of_weights_keeps_what_features_are(tmp_path):
+    pytest.importorskip("safetensors")
+    generator = np.random.default_rng(0)
+    X = [np.stack([np.cumsum(generator.random(n)), generator.integers(5, size=n)], axis=1) for n in (3, 7, 2, 5)]
+    parameters = TIMED | {"time_feature": 0, "categorical_features": [1]}
+    model = SelfAttentionClassifier(**parameters).fit(X, [0, 1, 0, 1])
+    model.save_weights(tmp_path / "weights")
+    read = SelfAttentionClassifier(**parameters).load_weights(tmp_path / "weights")
+    np.testing.assert_array_equal(read.predict_proba(X), model.predict_proba(X))
+    for changes, name in (({"categorical_features": None}, "categories"), ({"time_feature": None}, "time_feature")):
+        with pytest.raises(ValueError, match=name):
+            SelfAttentionClassifier(**parameters | changes).load_weights(tmp_path / "weights")
+
+
+def test_a_damaged_unit_of_time_is_refused():
+    model = fitted(SelfAttentionClassifier(**TIMED), timed())
+    for wrong in (None, 7.0, np.zeros(1), np.ones(2), np.array([np.nan])):
+        state = model.__getstate__()
+        state["_model"]["network"] = state["_model"]["network"] | {"time_unit": wrong}
+        with pytest.raises(ValueError, match="time_unit.*the file is damaged"):
+            SelfAttentionClassifier().__setstate__(state)
+    state = model.__getstate__()
+    architecture = state["_model"]["network"]["architecture"] | {"categories": ((1, 4),)}
+    state["_model"]["network"] = state["_model"]["network"] | {"architecture": architecture}
+    with pytest.raises(ValueError, match="time_feature is 1, expected a feature of its own"):
+        SelfAttentionClassifier().__setstate__(state)
+
+
+def test_stems_and_patches_do_not_go_together_in_a_file():
+    model = fitted(
+        SelfAttentionClassifier(**SMALL | {"embedding": "random_convolution", "n_kernels": 16}), make_ragged()
+    )
+    for change in ({"n_taps": 3}, {"patch_size": 2}, {"categories": ((0, 3),)}):
+        state = model.__getstate__()
+        architecture = state["_model"]["network"]["architecture"] | change
+        state["_model"]["network"] = state["_model"]["network"] | {"architecture": architecture}
+        with pytest.raises(ValueError, match="the file is damaged"):
+            SelfAttentionClassifier().__setstate__(state)
+    model = SelfAttentionTransformer(**SMALL).fit(make_ragged())
+    for change in ({"n_taps": 3}, {"patch_size": 2}):
+        state = model.__getstate__()
+        architecture = state["_model"]["network"]["architecture"] | change
+        state["_model"]["network"] = state["_model"]["network"] | {"architecture": architecture}
+        with pytest.raises(ValueError, match="hidden steps are told by steps"):
+            SelfAttentionClassifier().__setstate__(state)

@@ -188,7 +188,8 @@ def check_architecture(values, n_parameters):
         _OPTIONAL,
     )
     for name in _SIZES:
-        values[name] = check_whole(name, values[name], least=1)
+        # There is a parameter at least for each of anything, but for positions that are not learned and for times.
+        values[name] = check_whole(name, values[name], 1, MOST if name == "max_steps" else n_parameters + 1)
     values["d_feedforward"] = check_whole("d_feedforward", values["d_feedforward"])
     check_choice("loss", values["loss"], tuple(LOSSES))
     check_choice("position", values["position"], tuple(POSITIONS))
