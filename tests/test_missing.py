@@ -105,6 +105,18 @@ def test_scaling_is_learned_from_what_is_there():
     assert (scale[[0, 2]] == all_scale[[0, 2]]).all()
 
 
+@pytest.mark.parametrize("settings", [SMALL, STEMS], ids=["linear", "stem"])
+def test_outliers_are_left_out_where_values_are_missing(settings):
+    X = make_ragged(200)
+    for steps in X:
+        steps[:, 0] = np.where(steps[:, 0] < -1, np.nan, steps[:, 0])
+        steps[-1, 2] = 0.5
+    X[7][0, 1] = 1e9
+    model = SelfAttentionClassifier(**settings | MASK).fit(X, np.arange(200) % 2)
+    assert model._model.network.scale[1] < 2
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
 def test_a_feature_that_is_never_there_is_as_one_that_is_constant():
     X = make_ragged()
     for steps in X:

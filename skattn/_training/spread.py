@@ -187,6 +187,7 @@ def _near(blocks, chosen, centre, reach):
     """Some columns of the blocks, zeros that weigh nothing where they are farther than `reach` from `centre`."""
     for columns, weight in blocks():
         columns = columns[:, chosen]
+        weight = weight if weight is None or weight.ndim == 1 else weight[:, chosen]
         is_near = np.abs(columns - centre) <= reach
         yield np.where(is_near, columns, 0.0), _column(columns, weight) * is_near
 
