@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from linear_network import Samples
 
 from skattn._training.settings import Settings, TrainingState
 from skattn._training.stopping import MIN_PATIENCE, Watch
@@ -16,7 +17,12 @@ class ScriptedNetwork:
         self.parameters = np.zeros(1)
 
 
-VALIDATION = (None, None, None, lambda network: network.parameters[0])
+def weighted(weight):
+    """Samples of which nothing but their weights matters."""
+    return Samples(None, None, weight)
+
+
+VALIDATION = (None, lambda network: network.parameters[0])
 
 
 def count_epochs(settings, losses=None, scores=None, n_batches=N_BATCHES, plan_updates=None, state=None):
@@ -93,7 +99,7 @@ def test_nothing_is_kept_beyond_the_end():
 def test_of_equal_scores_the_later_parameters_are_kept():
     settings = Settings(early_stopping=True)
     network = ScriptedNetwork()
-    watch = Watch(network, settings, TrainingState(0), (None, None, None, lambda network: 0.5), N_BATCHES)
+    watch = Watch(network, settings, TrainingState(0), (None, lambda network: 0.5), N_BATCHES)
     for value in (1.0, 2.0):
         network.parameters[:] = value
         watch.is_done(1.0, watch.score(), 0)
@@ -129,13 +135,11 @@ class ScriptedLosses(ScriptedNetwork):
         return np.array([0.0, 0.0, 0.0, self.parameters[0]])
 
 
-@pytest.mark.parametrize(
-    "weight, doubt", [(None, 3**0.5 / 8), (np.ones(4), 3**0.5 / 8), (np.array([1, 1, 1, 3]), 3**0.5 / 6)]
-)
+@pytest.mark.parametrize("weight, doubt", [(np.ones(4), 3**0.5 / 8), (np.array([1, 1, 1, 3]), 3**0.5 / 6)])
 def test_the_doubt_of_a_mean_loss_is_its_standard_error(weight, doubt):
     network = ScriptedLosses()
     network.parameters[:] = 1.0
-    watch = Watch(network, Settings(), TrainingState(0), (None, None, weight, None), N_BATCHES)
+    watch = Watch(network, Settings(), TrainingState(0), (weighted(weight), None), N_BATCHES)
     watch.score()
     assert watch.doubt == pytest.approx(doubt)
 
@@ -144,7 +148,8 @@ def test_the_doubt_of_a_mean_loss_is_its_standard_error(weight, doubt):
 def test_of_losses_that_may_be_equal_the_later_parameters_are_kept(later, kept):
     """One sample of four that is taken for another is no reason to choose an early epoch."""
     network = ScriptedLosses()
-    watch = Watch(network, Settings(early_stopping=True), TrainingState(0), (None, None, None, None), N_BATCHES)
+    validation = weighted(np.ones(4)), None
+    watch = Watch(network, Settings(early_stopping=True), TrainingState(0), validation, N_BATCHES)
     for loss in (1.0, later):
         network.parameters[:] = loss
         watch.is_done(1.0, watch.score(), 0)
