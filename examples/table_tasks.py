@@ -2,8 +2,8 @@
 Table: what attention is for
 ============================
 
-Problems that need one step to be looked at beside another, each with the default estimator and with the one parameter
-that the user guide names for it; scores on sequences that were not learned from, as a Markdown table::
+Problems that need one step to be looked at beside another, each with the default estimator and with the parameters
+that suit it; scores on sequences that were not learned from, as a Markdown table::
 
     python examples/table_tasks.py
 
@@ -12,6 +12,9 @@ that the user guide names for it; scores on sequences that were not learned from
 - *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997).
 - *induction*: one-hot words, of which the last stood there before; the class is the word that followed it then (Olsson
   et al. 2022, arXiv:2209.11895).
+- *recall of codes*, *induction of codes*: longer ones of 20 symbols, each told by its number, which is said to name a
+  category. A symbol may be a key in one pair and a value in another; what is asked for in induction is what followed a
+  marker, which stands there twice.
 """
 
 import argparse
@@ -67,11 +70,33 @@ def make_induction(seed, n_samples=4000 + N_HELD_OUT, n_steps=20, n_words=8):
     return one_hot(words, n_words), words[samples, asked + 1]
 
 
+def make_recall_of_codes(seed, n_samples=5000 + N_HELD_OUT, n_symbols=20):
+    generator = np.random.default_rng(seed)
+    keys = generator.permuted(np.tile(np.arange(n_symbols), (n_samples, 1)), axis=1)
+    values = generator.integers(n_symbols, size=(n_samples, n_symbols))
+    samples, asked = np.arange(n_samples), generator.integers(n_symbols, size=n_samples)
+    pairs = np.stack([keys, values], axis=2).reshape(n_samples, 2 * n_symbols)
+    return np.column_stack([pairs, keys[samples, asked]]), values[samples, asked]
+
+
+def make_induction_of_codes(seed, n_samples=5000 + N_HELD_OUT, n_steps=30, n_symbols=20):
+    generator = np.random.default_rng(seed)
+    symbols = generator.integers(n_symbols, size=(n_samples, n_steps))
+    samples, marked = np.arange(n_samples), generator.integers(n_steps - 2, size=n_samples)
+    symbols[samples, marked] = symbols[:, -1] = n_symbols
+    return symbols, symbols[samples, marked + 1]
+
+
+# Of each: what makes it, the estimator, what is always set, and what suits it.
+CODES = {"categorical_features": "all"}
+LAYERS = {"n_layers": 2, "d_model": 32, "pooling": "last", "n_estimators": 1}
 TASKS = {
-    "bursts": (make_bursts, SelfAttentionClassifier, {}),
-    "recall": (make_recall, SelfAttentionClassifier, {"pooling": "last"}),
-    "adding": (make_adding, SelfAttentionRegressor, {"embedding": "linear"}),
-    "induction": (make_induction, SelfAttentionClassifier, {"embedding": "random_convolution"}),
+    "bursts": (make_bursts, SelfAttentionClassifier, {}, {}),
+    "recall": (make_recall, SelfAttentionClassifier, {}, {"pooling": "last"}),
+    "adding": (make_adding, SelfAttentionRegressor, {}, {"embedding": "linear"}),
+    "induction": (make_induction, SelfAttentionClassifier, {}, {"embedding": "random_convolution"}),
+    "recall of codes": (make_recall_of_codes, SelfAttentionClassifier, CODES, LAYERS),
+    "induction of codes": (make_induction_of_codes, SelfAttentionClassifier, CODES, LAYERS),
 }
 
 
@@ -89,13 +114,14 @@ def main():
     bench.describe()
     bench.head("problem", "score by default", "seconds", "with", "score", "seconds")
     for name in given.tasks:
-        make, kind, parameters = TASKS[name]
+        make, kind, always, parameters = TASKS[name]
         rows = []
         for options in ({}, parameters) if parameters else ({},):
-            found = [score(kind(random_state=seed, **options), *make(seed)) for seed in range(given.seeds)]
+            settings = always | options
+            found = [score(kind(random_state=seed, **settings), *make(seed)) for seed in range(given.seeds)]
             scores, seconds = zip(*found, strict=True)
             rows += [" ".join(f"{s:.3f}" for s in scores), f"{np.median(seconds):.0f}"]
-        words = ", ".join(f"{key}={value!r}" for key, value in parameters.items())
+        words = ", ".join(f"{key}={value!r}" for key, value in (always | parameters).items() if parameters)
         bench.row(name, *rows[:2], words or "–", *(rows[2:] or ("–", "–")))
 
 

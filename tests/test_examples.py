@@ -12,13 +12,24 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are not here")
 
 
-@pytest.fixture
-def table():
-    """The script that prints the table of accuracies, as a module."""
-    specification = importlib.util.spec_from_file_location("table_accuracy", EXAMPLES / "table_accuracy.py")
+def script(name):
+    """A script, as a module."""
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def table():
+    """The script that prints the table of accuracies, as a module."""
+    return script("table_accuracy")
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """Let scripts import what stands beside them."""
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 @pytest.fixture
@@ -64,3 +75,52 @@ def test_a_bag_of_steps_ignores_padding_and_order(table):
     padded = np.concatenate([steps[::-1], np.full((2, 3), np.nan)])
     alone, beside = table.bag_of_steps([steps, padded])
     np.testing.assert_allclose(alone, beside)
+
+
+def test_a_prefix_of_a_case_is_a_sample_and_its_class_the_next_activity(beside):
+    log = {"activity": np.array([1, 8, 6, 2, 3], np.int8), "dt_seconds": np.array([0, 15, 9, 0, 7], np.float32)}
+    tokens = script("table_tokens")
+    folds, activities = tokens.read_events({**log, "lengths": np.array([3, 2]), "split": np.array([0, 1])})
+    ((X_train, y_train), (X_test, y_test)) = folds[0]
+    assert ([8, 6], [3]) == (y_train.tolist(), y_test.tolist())
+    assert [[1], [1, 8], [2]] == [steps[:, 0].tolist() for steps in [*X_train, *X_test]]
+    np.testing.assert_allclose(X_train[1][:, 1], np.log1p([0, 15]), rtol=1e-6)
+    assert [[1, 0, 0, 0, 1, 0, 0, 0, 0, 1]] == tokens.count_events(X_train[1:], activities).tolist()
+
+
+def test_the_most_frequent_follower_of_the_last_activity_comes_next(beside):
+    X = [np.array([[5, 0], [code, 0]]) for code in (1, 1, 1, 2, 2, 2, 2)]
+    model = script("table_tokens").MostFrequentFollower().fit(X, np.array([3, 3, 4, 5, 5, 5, 5]))
+    assert [3, 5, 5] == model.predict([np.array([[code, 0]]) for code in (1, 2, 7)]).tolist()
+
+
+def test_codes_are_read_to_their_ends_and_split_as_the_file_says(beside):
+    data = {"tokens": np.array([[1, 2, 0], [2, 0, 0], [1, 1, 1]]), "lengths": np.array([2, 1, 3])}
+    vocabulary = np.array(["<pad>", "A", "C"])
+    folds, _ = script("table_tokens").read_tokens(
+        {**data, "y": np.array([0, 1, 0]), "split": np.array([0, 0, 1]), "vocab": vocabulary}
+    )
+    assert [[1, 2], [2], [1, 1, 1]] == [codes.tolist() for part in folds[0] for codes in part[0]]
+
+
+@pytest.mark.parametrize("name", ["remove_cells", "remove_blocks"])
+def test_so_many_values_are_taken_away_and_lines_fill_them(beside, name):
+    missing = script("table_missing")
+    steps = np.random.default_rng(0).normal(size=(211, 7))
+    gappy = getattr(missing, name)(steps, np.random.default_rng(1))
+    gone = np.isnan(gappy)
+    assert abs(gone.mean() - missing.SHARE) < 0.03
+    np.testing.assert_array_equal(steps[~gone], gappy[~gone])
+    assert np.isfinite(missing.interpolate(gappy)).all()
+
+
+def test_answers_to_codes_stand_in_their_sequences(beside):
+    tasks = script("table_tasks")
+    pairs, values = tasks.make_recall_of_codes(0, n_samples=17)
+    is_asked = pairs[:, :-1:2] == pairs[:, -1:]
+    assert (is_asked.sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(values, pairs[:, 1::2][is_asked])
+    symbols, followers = tasks.make_induction_of_codes(0, n_samples=17)
+    is_marked = symbols[:, :-1] == symbols[:, -1:]
+    assert (is_marked.sum(axis=1) == 1).all()
+    np.testing.assert_array_equal(followers, symbols[:, 1:][is_marked])
