@@ -4,8 +4,8 @@ Table: tokens and categories
 
 `SelfAttentionClassifier` on sequences of codes, each of which names a category and gets a learned vector: words of
 sentences, residues of peptides, bases of DNA, activities of an event log. Test accuracy and seconds a fit as a Markdown
-table, beside simple models in the same run. Nothing is chosen: the constructor's defaults learn all sets, but for what
-the table names.
+table, beside simple models in the same run. The constructor's defaults learn all sets, but for what the table names,
+and nothing is chosen by it.
 
 Data sets are read from a folder of ``.npz`` files that hold ``tokens`` (0 where a sequence has ended), ``lengths``,
 ``y``, ``split`` (0 train, 1 test) and ``vocab``; the event log holds ``activity``, ``dt_seconds``, and ``lengths`` and
