@@ -85,7 +85,7 @@ class SelfAttentionParameters(BaseEstimator):
         vector. Their numbers, a mask, or their names where samples are data frames; "all" for tokens; "from_dtype"
         for those that were words or categories in the frame that `sequences_from_frame` read, which then keep their
         meaning where another frame numbers them otherwise. A code that
-        `fit` has not seen takes a vector that stands for the unknown: one code in a hundred is taken for it while
+        `fit` has not seen takes a vector that stands for the unknown: one code in twenty is taken for it while
         learning.
     handle_missing : {"error", "mask"}, default="error"
         What NaN within a sequence is. "error": a mistake. "mask": a value that is missing. It counts as the mean of
