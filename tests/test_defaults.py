@@ -177,6 +177,11 @@ def test_patches_make_tokens_of_steps(size, stride, n_tokens, last):
     np.testing.assert_array_equal(alone, model.predict_proba(X))
 
 
+def test_verbose_says_how_many_patches(capsys):
+    patched(patch_size=7, verbose=1).fit(numbers(), np.arange(20) % 2)
+    assert "embedding linear: up to 5 patches of 7 steps of 2 features" in capsys.readouterr().out
+
+
 def test_patches_of_one_step_are_steps():
     y = np.arange(20) % 2
     assert patched(patch_size=1).fit(numbers(), y)._model.network.architecture.patch_size == 0

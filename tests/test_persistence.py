@@ -279,6 +279,7 @@ def damages(model):
         "d_feedforward": NO_SIZES[1:],
         **dict.fromkeys(["n_kernels", "n_taps", "patch_size"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
+        "n_heads": [3, *NO_SIZES],
         "time_feature": [1, -1, 97, 1.5, "7", True, [1]],
         "handles_missing": [None, 0, 1, "yes", True],
         **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
