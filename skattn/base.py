@@ -24,8 +24,6 @@ from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
 
-"""Characters of a message about parameters."""
-
 
 def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
     """Whether `transform` gives a table: without columns there are no names and no data frame."""

@@ -223,7 +223,7 @@ def _read_members(
             "network": member.network.__getstate__()
             | scaling
             | ({"codes": [tensors[name] for name in codes]} if codes else {})
-            | dict(zip(["time_unit"], [tensors[name] for name in times], strict=False))
+            | ({"time_unit": tensors[times[0]]} if times else {})
             | ({"stem": {name: _stem_part(tensors[full]) for name, full in stem.items()}} if stem else {}),
             "training": check_fields("training", state, _TRAINING),
         }

@@ -214,7 +214,7 @@ def test_going_on_keeps_patches_and_convolutions(embedding):
     before = model.weights_["patch.weight"].copy()
     model.partial_fit(numbers(), y)
     assert (model.weights_["patch.weight"] != before).any()
-    with pytest.raises(ValueError, match="n_taps" if embedding == "linear" else "n_taps"):
+    with pytest.raises(ValueError, match="n_taps"):
         model.set_params(embedding="convolution" if embedding == "linear" else "linear").partial_fit(numbers(), y)
     with pytest.raises(ValueError, match="patch_size|stride"):
         model.set_params(embedding=embedding, patch_size=5).partial_fit(numbers(), y)

@@ -129,6 +129,16 @@ def test_equal_times_are_allowed():
 
 
 @pytest.mark.parametrize("position", [*POSITIONS])
+def test_longer_sequences_may_come_later(position):
+    X, y = make_ragged(), np.arange(23) % 2
+    model = SelfAttentionClassifier(**SMALL | {"position": position}).partial_fit(X, y, classes=[0, 1])
+    longer = [np.concatenate([steps, steps, steps]) for steps in X]
+    before = model.predict_proba(X)
+    model.set_params(learning_rate_init=1e-12).partial_fit(longer, y)
+    np.testing.assert_allclose(model.predict_proba(X), before, rtol=1e-3)
+
+
+@pytest.mark.parametrize("position", [*POSITIONS])
 def test_maps_show_what_attention_is_whatever_places_count(position):
     X = make_ragged()
     model = fitted(SelfAttentionClassifier(**SMALL | {"position": position, "window": (5, 2), "n_layers": 2}), X)

@@ -99,7 +99,7 @@ def position_relative(tape, stream, architecture):
 
     Shaw et al. 2018, arXiv:1803.02155, in the form of Raffel et al. 2020, arXiv:1910.10683: on scores alone.
     """
-    return Places(reach=min(REACH, architecture.max_steps))
+    return Places(reach=REACH)
 
 
 def _when(tape, stream, architecture):
