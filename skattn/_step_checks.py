@@ -14,6 +14,9 @@ from skattn._wording import shortened
 _BLOCK = 1 << 18
 """Numbers that are looked at closely at a time, so that this takes little memory beside X."""
 
+_MASK = 'set handle_missing="mask" for values that are missing, fill this one,'
+"""The way out where values may be missing."""
+
 
 def valid_lengths(
     values: NDArray[Any],
@@ -21,7 +24,7 @@ def valid_lengths(
     n_steps: NDArray[np.int64],
     *,
     in_columns: bool = False,
-    allows_missing: bool = False,
+    allows_missing: bool | None = None,
 ) -> NDArray[np.int64]:
     """Count each sequence's steps up to its trailing all-NaN ones, and refuse any other NaN or infinity.
 
@@ -34,8 +37,8 @@ def valid_lengths(
         where the next one's begin.
     in_columns : bool, default=False
         Whether X had a sequence's steps side by side, so that an error can name the column.
-    allows_missing : bool, default=False
-        Whether NaN elsewhere is a value that is missing, and no mistake.
+    allows_missing : bool, optional
+        Whether NaN elsewhere is a value that is missing, and no mistake; None where that cannot be asked for.
 
     Returns
     -------
@@ -67,7 +70,8 @@ def valid_lengths(
     if not lengths.all():
         _refuse_empty(int(np.argmin(lengths)))
     if n_odd > len(values) - lengths.sum():
-        _refuse_first(values, starts, lengths, in_columns, np.isinf if allows_missing else _is_not_finite)
+        way_out = "fill the missing value" if allows_missing is None else _MASK
+        _refuse_first(values, starts, lengths, in_columns, np.isinf if allows_missing else _is_not_finite, way_out)
     return lengths
 
 
@@ -140,7 +144,7 @@ def _refuse_at(entry: Any, place: str) -> None:
         raise ValueError(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first.") from None
 
 
-def unmasked(X: Any, who: str, allows_missing: bool) -> Any:
+def unmasked(X: Any, who: str, allows_missing: bool | None) -> Any:
     """Give NaN where an array is masked, if values may be missing; else refuse it, for its mask would be lost."""
     if np.ma.is_masked(X) and allows_missing and X.dtype.kind in "fiub":
         return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
@@ -209,6 +213,7 @@ def _refuse_first(
     lengths: NDArray[np.int64],
     in_columns: bool,
     is_odd: Callable[[NDArray[Any]], Any],
+    way_out: str,
 ) -> None:
     """Name the first valid step that holds an odd value, if there is one."""
     for first, _, odd in _odd_rows(values, is_odd):
@@ -216,11 +221,13 @@ def _refuse_first(
         wrong = first + odd[first + odd - starts[owners] < lengths[owners]]
         if len(wrong):
             owner = int(_owners(wrong, starts)[0])
-            odd_ones = is_odd(values[wrong[0]])
-            _refuse_value(values[wrong[0]], int(np.argmax(odd_ones)), owner, int(wrong[0] - starts[owner]), in_columns)
+            row, feature = values[wrong[0]], int(np.argmax(is_odd(values[wrong[0]])))
+            _refuse_value(row, feature, owner, int(wrong[0] - starts[owner]), in_columns, way_out)
 
 
-def _refuse_value(step: NDArray[Any], feature: int, sample: int, number: int, in_columns: bool) -> NoReturn:
+def _refuse_value(
+    step: NDArray[Any], feature: int, sample: int, number: int, in_columns: bool, way_out: str
+) -> NoReturn:
     """Refuse a step that holds NaN or infinity, and is not padding."""
     place = f"at sample {sample}, step {number}, feature {feature}"
     if in_columns:
@@ -228,7 +235,7 @@ def _refuse_value(step: NDArray[Any], feature: int, sample: int, number: int, in
     if np.isnan(step[feature]):
         raise ValueError(
             f"Input X contains NaN {place}. Only whole steps at the end of a sequence may be NaN, which "
-            'means padding; set handle_missing="mask" for values that are missing, fill this one, or drop the sample.'
+            f"means padding; {way_out} or drop the sample."
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {step.dtype} {place}. Values must be finite; "

@@ -161,7 +161,7 @@ def _with_roles(data: Sequences, samples: Any, estimator: Any, reset: bool, role
         if known is not None:
             estimator._held_categories = known
     data = recoded(replace(data, roles=roles), samples, getattr(estimator, "_held_categories", None))
-    check_codes(data, allows_missing=takes_missing(estimator))
+    check_codes(data, allows_missing=bool(takes_missing(estimator)))
     check_times(data)
     if len(roles.categorical) == data.n_features:
         # Names have no precision of their own, so what holds them must not matter.
@@ -169,9 +169,10 @@ def _with_roles(data: Sequences, samples: Any, estimator: Any, reset: bool, role
     return data
 
 
-def takes_missing(estimator: Any) -> bool:
-    """Whether an estimator takes values that are missing."""
-    return bool(getattr(estimator, "handle_missing", "error") == "mask")
+def takes_missing(estimator: Any) -> bool | None:
+    """Whether an estimator takes values that are missing; None where it never does."""
+    asked = getattr(estimator, "handle_missing", None)
+    return None if asked is None else bool(asked == "mask")
 
 
 def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Sequences:

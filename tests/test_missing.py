@@ -8,7 +8,13 @@ from cases import make_batch
 from problems import ESTIMATORS, SMALL, STEMS, assert_same_bits, fitted, make_ragged, pad, results_of, target_of
 from sklearn.base import clone
 
-from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn import (
+    RandomConvolutionTokens,
+    SelfAttentionClassifier,
+    SelfAttentionRegressor,
+    SelfAttentionTransformer,
+    SequenceScaler,
+)
 from skattn._network.missing import filled
 from skattn._training.seen import look
 
@@ -58,6 +64,13 @@ def test_pandas_and_polars_have_words_for_it():
 def test_by_default_it_is_a_mistake_and_the_error_names_the_way_out():
     with pytest.raises(ValueError, match='set handle_missing="mask"'):
         fitted(SelfAttentionClassifier(**SMALL), holes(make_ragged()))
+
+
+def test_what_takes_no_gaps_does_not_speak_of_a_parameter_that_it_has_not():
+    X = [np.array([[1.0, np.nan], [2.0, 3.0]])]
+    for estimator in (SequenceScaler(), RandomConvolutionTokens()):
+        with pytest.raises(ValueError, match="means padding; fill the missing value or drop the sample"):
+            estimator.fit(X)
 
 
 def test_infinity_is_a_mistake_in_any_case():
