@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._attempt import all_or_nothing
 from skattn._network.layers import POOLINGS
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
@@ -303,14 +304,10 @@ def _side_by_side(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 @contextmanager
 def _all_or_nothing(estimator: Any) -> Iterator[None]:
-    """If anything fails, put the estimator's attributes back as they were; but keep what was learned until Ctrl-C."""
-    before = dict(vars(estimator))
-    try:
-        with np.errstate(under="ignore"):
-            yield
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and vars(estimator).get("_model") is not before.get("_model"):
-            raise
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+    """If anything fails, let the estimator be as it was; but keep what was learned until Ctrl-C."""
+
+    def keeps(error: BaseException, before: dict[str, Any]) -> bool:
+        return isinstance(error, KeyboardInterrupt) and vars(estimator).get("_model") is not before.get("_model")
+
+    with all_or_nothing(estimator, keeps), np.errstate(under="ignore"):
+        yield

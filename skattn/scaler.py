@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skattn._attempt import all_or_nothing
 from skattn._containers import as_array
 from skattn.parameters import AT_LEAST_1
 from skattn.scales import METHODS, Scales, learn_scales, scale_steps, take_back
@@ -244,13 +245,8 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
     def _learn(self, X: Any, sample_weight: Any, *, goes_on: bool) -> Self:
         """Measure X, together with what was seen if it goes on; be left as before if anything is refused."""
         self._validate_params()
-        before = dict(vars(self))
-        try:
+        with all_or_nothing(self):
             self._measure(X, sample_weight, goes_on)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
         return self
 
     def _measure(self, X: Any, sample_weight: Any, goes_on: bool) -> None:

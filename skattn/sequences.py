@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
+from skattn._attempt import all_or_nothing
 from skattn._containers import as_array, plain_container
 from skattn._feature_names import match_features, named_sample, record_features, refuse_single_steps
 from skattn._samples import count_axes, samples_of
@@ -133,18 +134,14 @@ def read_sequences(
     TypeError
         If X is sparse, is a dict, a set or an iterator, or holds something that is no number.
     """
-    X, before = plain_container(X), dict(vars(estimator))
+    X = plain_container(X)
     samples = samples_of(X, lists_are_rows=reset or lists_are_rows)
-    if samples is None:
-        data = _read_array(X, estimator, reset, longest)
-    else:
-        data = _read_ragged(samples, X, estimator, reset)
-    try:
+    with all_or_nothing(estimator):
+        if samples is None:
+            data = _read_array(X, estimator, reset, longest)
+        else:
+            data = _read_ragged(samples, X, estimator, reset)
         data = _with_roles(data, samples, estimator, reset, roles or Roles())
-    except ValueError:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
     if reset:
         warn_of_suspicions(data, X)
     return data

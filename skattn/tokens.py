@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._attempt import all_or_nothing
 from skattn._network.stem import Stem, learn_stem
 from skattn._training.seen import look, supported_length
 from skattn.defaults import resolve_n_kernels, resolve_stride, whole_groups
@@ -117,13 +118,8 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
             If a parameter, X or a weight cannot be used.
         """
         self._validate_params()
-        before = dict(vars(self))
-        try:
+        with all_or_nothing(self):
             self._fit(X, sample_weight)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
         return self
 
     def _fit(self, X: Any, sample_weight: Any) -> None:

@@ -51,6 +51,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["_frame_building", "_frame_columns", "_frame_lists", "_frame_roles", "_frame_rows"], "frames"),
     "_wording": "wording",
     "_loaders": "datasets",
+    "_attempt": "base",
     "_storage": "storage",
     "checks": "persistence",
     "_overflow": "numbers",
