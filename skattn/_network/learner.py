@@ -88,8 +88,8 @@ class Learner:
 
     def _embed(self, starts, lengths, firsts, counts, n_update):
         """Give the stages before the tape where there is a stem, the tokens of each sequence, and their embedding."""
-        tokens, before, kept = self._data.values, [], ()
-        if not isinstance(self._data, Tokens):
+        tokens, before, kept, is_made = self._data.values, [], (), not isinstance(self._data, Tokens)
+        if is_made:
             scaling = self._network.mean, self._network.scale
             before, tokens, starts, lengths, kept = token_stages(
                 self._network.stem, np.ascontiguousarray(tokens), starts, lengths, firsts, counts, scaling,
@@ -98,6 +98,7 @@ class Learner:
         embedding = self._projector.stages(
             self._network.parameters, tokens, starts, lengths, firsts, counts, gradient=self.gradient,
             seed=self._seed, n_update=n_update, room=self._runner.room, n_workers=self._n_workers,
+            is_spent=is_made,
         )  # fmt: skip
         return [*before, embedding.forward], lengths, replace(embedding, alive=(embedding.alive, kept))
 

@@ -51,7 +51,10 @@ class Projector:
         run.share_out(projection.project_item, run.n_items)
         return run.embedded
 
-    def stages(self, parameters, values, starts, lengths, firsts, counts, *, gradient, seed, n_update, room, n_workers):
+    def stages(
+        self, parameters, values, starts, lengths, firsts, counts, *, gradient, seed, n_update, room, n_workers,
+        is_spent,
+    ):  # fmt: skip
         """Write down what some updates do: embed tokens with features dropped, and, on the way back, write the gradient
         of weight and bias into that of all parameters.
 
@@ -67,6 +70,9 @@ class Projector:
         seed, n_update : int
         room : callable (name, size) -> ndarray
         n_workers : int
+        is_spent : bool
+            Whether nobody reads the tokens of an update after it, which lie behind each other from the first row on:
+            what is left of them is then kept in their place.
 
         Returns
         -------
@@ -88,11 +94,12 @@ class Projector:
         first_samples = np.searchsorted(begins, rows, side="right") - 1 - firsts[of_item]
         workers = np.minimum(n_workers, 1 + n_rows * width * n_out // WORK_A_WORKER)
         # An odd number of cache lines: rows that lie a power of two apart would push each other out of the cache.
-        across, most = _LINE * (-(-width // _LINE) | 1), int(n_rows.max())
+        across, most = width if is_spent else _LINE * (-(-width // _LINE) | 1), int(n_rows.max())
         arrays = {
             "tokens": values, "weight": parameters[self.weight], "shift": parameters[self.bias],
             "out": room("embedded", most * n_out), "d_out": room("d_embedded", most * n_out),
-            "kept": room("kept", most * across), "d_weight": gradient[self.weight], "d_shift": gradient[self.bias],
+            "kept": values if is_spent else room("kept", most * across),
+            "d_weight": gradient[self.weight], "d_shift": gradient[self.bias],
             "runs": np.empty(int(workers.max()) * (width // projection.DROPPED + 4), np.int64),
             "scratch": np.empty(int(workers.max()), self._dtype),
         }  # fmt: skip
