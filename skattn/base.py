@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, is_classifier
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,10 +20,14 @@ from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model, roles_of
 from skattn.interchange import load_weights, save_weights
+from skattn.labels import as_array
 from skattn.model import Model
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
 from skattn.sequences import Sequences, read_sequences
+from skattn.step_labels import read_step_labels
+from skattn.step_target import give_steps
+from skattn.weighting import read_sample_weight
 
 
 def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
@@ -63,10 +67,14 @@ class SelfAttentionEstimator(
             1-D arrays is ragged whatever their lengths. Steps at the end whose features are all NaN are
             padding. Features need no scaling: the network takes off their mean and divides by their
             standard deviation, both measured without far outliers, and reins in what is far away.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Class labels, values, or a 0/1 matrix of several labels a sample.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), or list of arrays, default=None
+            Class labels, values, or a 0/1 matrix of several labels a sample. A list of arrays of shape (n_steps_i,) or
+            (n_steps_i, n_outputs) has a label or values for every step, which are then learned step by step; so does
+            an array of shape (n_samples, n_steps) or (n_samples, n_steps, n_outputs) beside X of three axes, where it
+            can be nothing else, or with ``pooling=None``. NaN and None, and -1 among labels, stand for none.
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts; 0 leaves it out. By default all count alike.
+            How much each sample counts, or each step of it where steps have labels; 0 leaves it out. By default all
+            count alike.
         X_val, y_val : as X and y, default=None
             Samples to score after every epoch, instead of a share of X where there is `early_stopping`.
         validation_groups : array-like of shape (n_samples,), default=None
@@ -266,8 +274,32 @@ class SelfAttentionEstimator(
         with np.errstate(under="ignore"):
             return read_sequences(X, self, reset=False, longest=longest, roles=roles_of(architecture))
 
+    def _as_given(self, found: NDArray[Any], data: Sequences) -> Any:
+        """What was found for each sequence, or that for each step in the form in which y came."""
+        form = self._fitted.target.form
+        return found if form is None else give_steps(found, data, form)
+
+    def _compare_steps(self, X: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
+        """What `predict` says of the steps that have a label, and what a metric of scikit-learn needs besides."""
+        data = self._read_fitted(X)
+        labels = read_step_labels(y, data, is_wanted=True, are_classes=is_classifier(self))
+        if labels is None:
+            raise ValueError(
+                "y has one entry for each sequence, and the estimator was fitted with one for each step; give a list "
+                "of arrays, one with an entry for every step of each sequence."
+            )
+        weight = None
+        if sample_weight is not None:
+            weight = np.repeat(read_sample_weight(sample_weight, data.n_samples), data.lengths)[labels.rows]
+        predicted = self._predict_rows(data)[labels.rows]
+        return {"y_true": as_array(labels.labels, "y"), "y_pred": predicted, "sample_weight": weight}
+
+    def _predict_rows(self, data: Sequences) -> NDArray[Any]:
+        """What is predicted of every sequence, or of every step."""
+        raise NotImplementedError
+
     def _derive(self, name: str, data: Sequences, *arguments: Any) -> NDArray[Any]:
-        """What a function of the objective makes of what the networks together make of each sequence."""
+        """What a function of the objective makes of what the networks together make of each sequence, or step."""
         outputs = self._carry(data, "outputs")
         # What is too small for a float is 0, whatever the caller has NumPy do about it.
         with np.errstate(under="ignore"):

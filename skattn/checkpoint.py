@@ -22,6 +22,7 @@ from skattn.model import Model, Samples
 from skattn.parameters import name_of
 from skattn.persistence import parameters_before, read_training, write_training
 from skattn.sequences import Sequences
+from skattn.step_target import StepTarget
 
 FREE = {"checkpoint", "n_jobs", "verbose"}
 """Parameters that change no bit of the result, so they may differ from those of the fit in the file."""
@@ -258,8 +259,13 @@ def _describe(samples: Samples, x: str, y: str) -> dict[str, Any]:
         f"the lengths of the sequences of {x}": _digest(data.lengths),
         f"the values of {x}": _digest_steps(data),
         f"the classes of {y}": None if samples.classes is None else [repr(c) for c in samples.classes.tolist()],
-        f"the values of {y}": None if samples.target is None else _digest(samples.target),
+        f"the values of {y}": None if samples.target is None else _digest_target(samples.target),
     }
+
+
+def _digest_target(target: Any) -> str:
+    """The digest of what sequences, or their steps, should give."""
+    return _digest(np.frombuffer(target.tobytes(), np.uint8)) if isinstance(target, StepTarget) else _digest(target)
 
 
 def _digest_model(model: Model) -> str:

@@ -8,11 +8,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
+from skattn.sequences import Sequences
+from skattn.step_labels import first_labels
 from skattn.targets import choose_objective_of_classes
 from skattn.weighting import weigh_classes
 
@@ -69,6 +72,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         **SelfAttentionEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
     }
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -90,7 +94,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """
         self._validate_params()
         is_first = not self.__sklearn_is_fitted__()
-        if is_first and classes is None and OBJECTIVES[self._choose_objective(y, None)].target_type == "classes":
+        kind = OBJECTIVES[self._choose_objective(first_labels(y), None)].target_type
+        if is_first and classes is None and kind == "classes":
             raise ValueError(
                 "classes must be passed on the first call to partial_fit, because y need not hold all of "
                 "them; try classes=np.unique(all_labels)."
@@ -102,7 +107,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
             )
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Tell the most likely class of each sequence.
 
         Parameters
@@ -111,13 +116,33 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels; or 0 and 1 for each label.
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels), or list of ndarray of shape (n_steps_i,)
+            Class labels; or 0 and 1 for each label. Where steps have labels: those of every step, in the form in which
+            y came at fit; of a padded array, -1, NaN or None where X is padded.
         """
-        predicted = self._derive("predict", self._read_fitted(X), self._fitted.target)
+        data = self._read_fitted(X)
+        return self._as_given(self._predict_rows(data), data)
+
+    def _predict_rows(self, data: Sequences) -> NDArray[Any]:
+        predicted = self._derive("predict", data, self._fitted.target)
         return self.classes_[predicted] if predicted.ndim == 1 else predicted
 
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Tell the share of sequences whose class is predicted, or of steps, where these have labels.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+
+        Returns
+        -------
+        accuracy : float
+        """
+        if self._fitted.target.form is None:
+            return float(super().score(X, y, sample_weight))
+        return float(accuracy_score(**self._compare_steps(X, y, sample_weight)))
+
+    def predict_proba(self, X: Any) -> Any:
         """Tell how likely each class is.
 
         Parameters
@@ -126,12 +151,14 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1, unless a sample has several labels.
+        probabilities : ndarray of shape (n_samples, n_classes), or list of ndarray of shape (n_steps_i, n_classes)
+            In the order of `classes_`; rows sum to 1, unless a sample has several labels. Where steps have labels: a
+            row for every step, in the form in which y came at fit, as for the two methods that follow.
         """
-        return self._derive("probabilities", self._read_fitted(X))
+        data = self._read_fitted(X)
+        return self._as_given(self._derive("probabilities", data), data)
 
-    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+    def predict_log_proba(self, X: Any) -> Any:
         """Tell the logarithm of how likely each class is.
 
         Parameters
@@ -143,9 +170,10 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             Logarithms of `predict_proba`, finite also where that rounds to 0.
         """
-        return self._derive("log_probabilities", self._read_fitted(X))
+        data = self._read_fitted(X)
+        return self._as_given(self._derive("log_probabilities", data), data)
 
-    def decision_function(self, X: Any) -> NDArray[Any]:
+    def decision_function(self, X: Any) -> Any:
         """Tell how much speaks for each class, on an unbounded scale.
 
         Parameters
@@ -157,7 +185,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logarithms of odds. For two classes one number, positive where the second is more likely.
         """
-        return self._derive("decision", self._read_fitted(X))
+        data = self._read_fitted(X)
+        return self._as_given(self._derive("decision", data), data)
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         """Several labels a sample or one, as at first."""

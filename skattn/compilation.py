@@ -10,11 +10,13 @@ from ._kernels import (
     attention,
     columns,
     convolution,
+    convolve,
     dropout,
     heads,
     input,
     jit,
     linear,
+    lookup,
     loss,
     norm,
     parallel,
@@ -26,7 +28,7 @@ from ._kernels import (
 )
 
 _DTYPES = ("float32", "float64")
-_PAIRS = (activation, attention, dropout, input, linear, loss, norm, pooling, position)
+_PAIRS = (activation, attention, convolve, dropout, input, linear, lookup, loss, norm, pooling, position)
 _MODULES = (*_PAIRS, columns, convolution, heads, projection, update, walk)
 
 

@@ -65,6 +65,8 @@ class Choice:
         Steps that are made one token; 0 where a step is one, or a stem makes them.
     time_feature : int or None
         Column that says when a step was.
+    is_stepwise : bool
+        Whether every step has an output of its own.
     """
 
     n_kernels: int
@@ -74,6 +76,7 @@ class Choice:
     n_taps: int = 0
     patch_size: int = 0
     time_feature: int | None = None
+    is_stepwise: bool = False
 
 
 def chosen(estimator: Any, architecture: Architecture) -> Choice:
@@ -92,9 +95,8 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
         n_kernels = whole_groups(estimator.n_kernels)
     n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
     patch_size, stride = resolve_patches(estimator)
-    return Choice(
-        n_kernels, stride if patch_size else a.stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature
-    )
+    stride = stride if patch_size else a.stride
+    return Choice(n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise)
 
 
 def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
@@ -201,6 +203,7 @@ def choose(
     longest: int,
     *,
     is_open: bool = False,
+    is_stepwise: bool = False,
 ) -> Choice:
     """Decide what stands before the network.
 
@@ -217,6 +220,8 @@ def choose(
         Steps that positions are learned for.
     is_open : bool
         Whether these are only the first of more, as in `partial_fit`: a stem is calibrated once.
+    is_stepwise : bool
+        Whether every step has an output of its own.
 
     Raises
     ------
@@ -224,34 +229,39 @@ def choose(
         If a stem is asked for where every step is to have a row of its own, or to be told from the others.
     """
     embedding, (patch_size, stride) = estimator.embedding, resolve_patches(estimator)
+    wants_steps = "y has an entry for every step" if is_stepwise else None
+    if estimator.pooling is None:
+        wants_steps = "pooling=None wants every step"
     if embedding == "auto":
-        embedding = _suited(estimator, data, loss, is_open=is_open)
+        embedding = _suited(estimator, data, loss, is_open=is_open, is_whole=wants_steps is None)
     if embedding == "random_convolution":
-        return _choose_stem(estimator, data, weight, loss, longest)
+        return _choose_stem(estimator, data, weight, loss, longest, wants_steps)
     if LOSSES[loss].reconstructs and (embedding == "convolution" or patch_size):
         raise ValueError(
             'The objective reconstruction tells hidden steps from the others, and embedding="convolution" and patches '
             'mix them: set embedding="linear" and patch_size=1, or give y and another objective.'
         )
-    if patch_size and estimator.pooling is None:
+    if patch_size and wants_steps:
         raise ValueError(
-            f"patch_size={patch_size} makes {(longest - 1) // stride + 1} tokens of {longest} steps, and pooling=None "
-            "wants every step: set patch_size=1, or a pooling."
+            f"patch_size={patch_size} makes {(longest - 1) // stride + 1} tokens of {longest} steps, and "
+            f"{wants_steps}: set patch_size=1."
         )
     _warn_of_gaps(patch_size, stride)
     n_taps = N_TAPS if embedding == "convolution" else 0
     return Choice(0, stride, (longest - 1) // stride + 1, n_taps=n_taps, patch_size=patch_size)
 
 
-def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool) -> str:
+def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool, is_whole: bool) -> str:
     """The embedding that suits the data: a stem for numbers, a convolution for categories."""
     if data.roles.categorical:
         return "linear" if LOSSES[loss].reconstructs else "convolution"
-    suits = not is_open and data.roles.time is None and _suits(estimator, data, loss)
+    suits = not is_open and is_whole and data.roles.time is None and _suits(estimator, data, loss)
     return "random_convolution" if suits else "linear"
 
 
-def _choose_stem(estimator: Any, data: Sequences, weight: NDArray[np.float64], loss: str, longest: int) -> Choice:
+def _choose_stem(
+    estimator: Any, data: Sequences, weight: NDArray[np.float64], loss: str, longest: int, wants_steps: str | None
+) -> Choice:
     """How many kernels and tokens a stem has."""
     found = f"patch_size={estimator.patch_size}" if estimator.patch_size > 1 else None
     if data.roles.time is not None:
@@ -269,10 +279,10 @@ def _choose_stem(estimator: Any, data: Sequences, weight: NDArray[np.float64], l
             'them: set embedding="linear", or give y and another objective.'
         )
     stride = resolve_stride(data.lengths, weight, longest, estimator.n_tokens)
-    if stride > 1 and estimator.pooling is None:
+    if stride > 1 and wants_steps:
         raise ValueError(
             f'embedding="random_convolution" makes {(longest - 1) // stride + 1} tokens of {longest} steps, and '
-            f'pooling=None wants every step: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
+            f'{wants_steps}: set embedding="linear", or n_tokens={longest} for as many tokens as steps.'
         )
     n_kernels = estimator.n_kernels
     if n_kernels == "auto":
@@ -335,7 +345,7 @@ def whole_groups(n_kernels: int) -> int:
 
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
-    is_whole = estimator.pooling is not None and not LOSSES[loss].reconstructs and resolve_patches(estimator)[0] == 0
+    is_whole = not LOSSES[loss].reconstructs and resolve_patches(estimator)[0] == 0
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 

@@ -16,6 +16,7 @@ from skattn._training.together import train_together
 from skattn.levels import relative
 from skattn.model import Model, Samples
 from skattn.parameters import resolve_settings
+from skattn.step_target import StepTarget
 from skattn.validation import make_score
 
 if TYPE_CHECKING:
@@ -120,8 +121,13 @@ def _encode(samples: Samples, model: Model, network: Network, n_jobs: int | None
     """Samples as training takes them: targets in the form of the objective, and what the network's stem makes of all
     sequences, where that is little enough to be kept for the whole fit.
     """
-    data, target = samples.data, samples.target
+    data, target, weight = samples.data, samples.target, samples.weight
+    tokens: Any = network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else network.whole(data)
+    encode = OBJECTIVES[model.objective].encode
+    if isinstance(target, StepTarget):
+        # Steps count alike, so a sequence counts as many times as it has labels.
+        weight, target = weight * target.totals, target.encoded(lambda values: encode(values, model.target))
+        return replace(samples, data=tokens, target=target, weight=weight)
     if model.target.features is not None:
         target = relative(target, data, model.target)
-    tokens: Any = network.tokens(data, n_jobs) if network.bytes_of_tokens(data) <= KEPT_BYTES else network.whole(data)
-    return replace(samples, data=tokens, target=OBJECTIVES[model.objective].encode(target, model.target))
+    return replace(samples, data=tokens, target=encode(target, model.target))

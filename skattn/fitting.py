@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skattn._network.architecture import Architecture
@@ -26,6 +25,8 @@ from skattn.model import Member, Model, Samples
 from skattn.roles import Roles, usual_interval
 from skattn.sequences import Sequences, read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
+from skattn.step_labels import read_labels_for, read_step_labels
+from skattn.step_target import StepTarget
 from skattn.targets import keep_present, read_target, sorted_classes
 from skattn.validation import find_scorer, rarest_labels, read_groups, split_validation
 from skattn.weighting import read_sample_weight
@@ -138,30 +139,47 @@ def _read_samples(
     longest = architecture.max_steps * architecture.stride if architecture else None
     roles = roles_of(architecture) if architecture else None
     data = read_sequences(X, estimator, reset=model is None, longest=longest, roles=roles)
+    labels = read_labels_for(estimator, y, data, model)
+    y, n_labels = (y, data.n_samples) if labels is None else (labels.labels, len(labels.rows))
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_outputs if model else None
-    target, all_classes = read_target(y, objective, data.n_samples, classes=known, n_outputs=n_outputs)
+    target, all_classes = read_target(y, objective, n_labels, classes=known, n_outputs=n_outputs)
+    if labels is not None and target is not None:
+        target = labels.target(target)
     weight = read_sample_weight(sample_weight, data.n_samples)
     groups = read_groups(groups, data.n_samples)
     samples = Samples(data, target, weight, objective, all_classes, groups).take(np.flatnonzero(weight))
     if OBJECTIVES[objective].target_type == "classes" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
-    if samples.classes is None:
-        return samples
-    weight = estimator._weigh_classes(samples.target, samples.classes, samples.weight)
+    return _weigh_classes(estimator, samples)
+
+
+def _weigh_classes(estimator: Any, samples: Samples) -> Samples:
+    """Samples with what each class weighs; those that weigh nothing are left out."""
+    weight, target = samples.weight, samples.target
+    if isinstance(target, StepTarget):
+        if samples.classes is not None:
+            own = target.of_labelled(weight)
+            target = target.weighed(estimator._weigh_classes(target.labelled, samples.classes, own) / own)
+        return replace(samples, target=target).take(np.flatnonzero(target.totals))
+    if samples.classes is not None:
+        weight = estimator._weigh_classes(target, samples.classes, weight)
     return replace(samples, weight=weight).take(np.flatnonzero(weight))
 
 
 def _settle_classes(samples: Samples, is_open: bool) -> Samples:
     """The classes announced, or else those of which a sample is left."""
     target, classes = samples.target, samples.classes
+    is_stepwise = isinstance(target, StepTarget)
     if is_open:
-        target, classes = keep_present(target, classes)
+        indices, classes = keep_present(target.labelled if is_stepwise else target, classes)
+        target = target.relabelled(indices) if is_stepwise else indices
     if len(classes) < 2:
+        none = " (a step of -1 has no label)" if is_stepwise else ""
         raise ValueError(
-            f"There is only one class, {shortened(repr(classes.tolist()[0]))}, and at least 2 are needed to learn "
-            "what tells them apart; add samples of another class."
+            f"There is only one class, {shortened(repr(classes.tolist()[0]))}{none}, and at least 2 are needed to "
+            "learn what tells them apart; add samples of another class."
         )
     return replace(samples, target=target, classes=classes)
 
@@ -181,10 +199,10 @@ def _choose_validation(
         raise ValueError("y_val was given without X_val; give both to fit, or none.")
     if not estimator.early_stopping:
         return samples, None
-    target_type = OBJECTIVES[samples.objective].target_type
-    labels = samples.target if target_type == "classes" else None
-    if target_type == "indicators":
-        labels = rarest_labels(samples.target)
+    target_type, labels = OBJECTIVES[samples.objective].target_type, None
+    if not isinstance(samples.target, StepTarget):
+        labels = samples.target if target_type == "classes" else None
+        labels = rarest_labels(samples.target) if target_type == "indicators" else labels
     train_indices, indices = split_validation(
         samples.data.n_samples, labels, estimator.validation_fraction, seed, samples.groups
     )
@@ -198,19 +216,29 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
         data = read_sequences(X_val, estimator, reset=False, **known)
     except (TypeError, ValueError) as error:
         raise type(error)(f"X_val: {shortened(error, 480)}") from error
+    is_stepwise, labels = isinstance(samples.target, StepTarget), None
+    if is_stepwise:
+        are_classes = samples.classes is not None
+        labels = read_step_labels(y_val, data, is_wanted=True, are_classes=are_classes, name="y_val")
     target, _ = read_target(
-        y_val,
+        y_val if labels is None else labels.labels,
         samples.objective,
-        data.n_samples,
+        data.n_samples if labels is None else len(labels.rows),
         classes=samples.classes,
         n_outputs=None if samples.target is None else _n_columns(samples.target),
         name="y_val",
     )
-    return replace(samples, data=data, target=target, weight=np.ones(data.n_samples), groups=None)
+    if is_stepwise:
+        if labels is None:
+            raise ValueError("y_val has one entry for each sequence, and y one for each step; give both alike.")
+        target = labels.target(target)
+    validation = replace(samples, data=data, target=target, weight=np.ones(data.n_samples), groups=None)
+    return validation.take(np.flatnonzero(target.totals)) if is_stepwise else validation
 
 
-def _n_columns(target: NDArray[Any]) -> int:
-    return 1 if target.ndim == 1 else target.shape[1]
+def _n_columns(target: Any) -> int:
+    values = target.values if isinstance(target, StepTarget) else target
+    return 1 if values.ndim == 1 else int(values.shape[1])
 
 
 def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
@@ -224,9 +252,10 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     target = _learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
     mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
-    supported = supported_length(seen, data.max_length)
-    choice = choose(estimator, data, samples.weight, objective.loss, supported, is_open=is_open)
-    choice = replace(choice, categories=categories, time_feature=data.roles.time)
+    supported, is_stepwise = supported_length(seen, data.max_length), isinstance(samples.target, StepTarget)
+    how = {"is_open": is_open, "is_stepwise": is_stepwise}
+    choice = choose(estimator, data, samples.weight, objective.loss, supported, **how)
+    choice = replace(choice, categories=categories, time_feature=data.roles.time, is_stepwise=is_stepwise)
     architecture = resolve_architecture(
         estimator,
         loss=objective.loss,
@@ -266,8 +295,17 @@ def _rows_of_tape(architecture: Architecture, longest: int) -> int:
 
 def _learn_target(estimator: Any, samples: Samples, objective: Objective, n_outputs: int) -> Target:
     """How the target is encoded; values may be counted from the level of their own sequences."""
+    target = samples.target
+    if isinstance(target, StepTarget):
+        if getattr(estimator, "normalise_target", "global") != "global":
+            raise ValueError(
+                'normalise_target="sequence" counts the value of a sequence from the mean of its steps, and y has a '
+                'value for each step; set normalise_target="global".'
+            )
+        learned = objective.learn_target(target.labelled, target.of_labelled(samples.weight), n_outputs)
+        return replace(learned, form=target.form)
     if getattr(estimator, "normalise_target", "global") == "global":
-        return objective.learn_target(samples.target, samples.weight, n_outputs)
+        return objective.learn_target(target, samples.weight, n_outputs)
     features, floors = learn_levels(samples.target, samples.data, samples.weight)
     levels = {"features": features, "floors": floors}
     values = relative(samples.target, samples.data, Target(len(features), **levels))

@@ -91,7 +91,7 @@ def _exactly(array: NDArray[Any], objects: NDArray[Any], name: str) -> NDArray[A
         objects = array.astype(object)
     labels = objects.ravel().tolist()
     for i, label in enumerate(labels):
-        if _is_missing(label):
+        if is_missing(label):
             found = "NaN" if isinstance(label, float | np.floating) else shortened(label)
             _refuse_missing(found, tuple(map(int, np.unravel_index(i, objects.shape))), name)
     if all(isinstance(label, str) for label in labels):
@@ -106,7 +106,7 @@ def _exactly(array: NDArray[Any], objects: NDArray[Any], name: str) -> NDArray[A
     return numbers.reshape(objects.shape)
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(label: Any) -> bool:
     """Tell None, NaN, NaT and pandas' NA, which is neither equal nor unequal to anything."""
     if label is None or type(label).__name__ == "NAType":
         return True

@@ -75,9 +75,9 @@ class SelfAttentionParameters(BaseEstimator):
         How many steps before and after itself a step attends to; None, for both or in one place of the
         tuple, is no limit, and one number is both sides. With `causal` the right side is 0.
     pooling : {"mean", "max", "mean_max", "first", "last", "attention"} or None, default="mean_max"
-        How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None,
-        for `SelfAttentionTransformer` only: `transform` gives every step's vector, and training
-        pools by the mean where the target is one a sequence.
+        How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None:
+        `transform` gives every step's vector. A classifier or regressor then wants a label or value for every step,
+        and `SelfAttentionTransformer` learns by the mean of steps where the target is one a sequence.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
     categorical_features : {"all", "from_dtype"}, array-like of int, bool or str, or None, default=None

@@ -31,6 +31,7 @@ from skattn._training.optimizers import OPTIMIZERS, Optimizer
 from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
 from skattn.model import Member, Model
+from skattn.step_target import FORMS
 
 TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
@@ -186,6 +187,7 @@ def _write_model(model: Model) -> dict[str, Any]:
 def _write_target(target: Target) -> dict[str, Any]:
     """How y is encoded; levels only where it is counted from them, as before there were such."""
     without = () if target.features is not None else ("features", "floors")
+    without += () if target.form is not None else ("form",)
     return {name: part for name, part in vars(target).items() if name not in without}
 
 
@@ -247,8 +249,9 @@ def _read_members(states: Any) -> list[Member]:
 def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:
     """How y was encoded must be how the outputs are read."""
     n_outputs = architecture.n_outputs
-    optional = ("mean", "scale", "is_column", "features", "floors")
+    optional = ("mean", "scale", "is_column", "features", "floors", "form")
     target = Target(**check_fields("target", values, ("n_outputs",), optional))
+    check_choice("target.form", target.form, FORMS if architecture.is_stepwise else (None,))
     check_whole("target.n_outputs", target.n_outputs, n_outputs, n_outputs)
     are_values = OBJECTIVES[objective].target_type == "values"
     if not isinstance(target.is_column, bool) or (target.is_column and are_values and n_outputs > 1):

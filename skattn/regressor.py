@@ -5,12 +5,14 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.levels import absolute
 from skattn.parameters import document
+from skattn.sequences import Sequences
 
 
 @document
@@ -65,6 +67,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
         "loss": [StrOptions(set(_learns))],
+        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "normalise_target": [StrOptions({"global", "sequence"})],
     }
 
@@ -84,7 +87,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Predict each sequence's number or numbers.
 
         Parameters
@@ -93,12 +96,31 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As y was at fit.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or list of ndarray of shape (n_steps_i,)
+            As y was at fit: where it had values for every step, so has this; of a padded array, NaN where X is padded.
         """
-        data, target = self._read_fitted(X), self._fitted.target
+        data = self._read_fitted(X)
+        return self._as_given(self._predict_rows(data), data)
+
+    def _predict_rows(self, data: Sequences) -> NDArray[Any]:
+        target = self._fitted.target
         values = self._derive("predict", data, target)
         return values if target.features is None else absolute(values, data, target)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Tell the coefficient of determination, R², over sequences, or over steps where these have values.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+
+        Returns
+        -------
+        r2 : float
+        """
+        if self._fitted.target.form is None:
+            return float(super().score(X, y, sample_weight))
+        return float(r2_score(**self._compare_steps(X, y, sample_weight)))
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         if current not in (None, self.loss):

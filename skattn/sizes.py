@@ -63,6 +63,7 @@ def resolve_architecture(
         n_taps=choice.n_taps,
         patch_size=choice.patch_size,
         time_feature=choice.time_feature,
+        is_stepwise=choice.is_stepwise,
     )
 
 

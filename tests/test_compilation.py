@@ -28,6 +28,9 @@ def test_nothing_is_left_for_a_first_fit(tmp_path):
         X = np.random.default_rng(0).normal(size=(20, 30, 2)).astype(np.float32)
         for estimator in (skattn.SelfAttentionClassifier, skattn.SelfAttentionRegressor):
             estimator(max_iter=1, n_kernels=16).fit(X, np.arange(20) % 2).predict(X)
+        codes, y = [np.arange(5) % 3 for _ in range(20)], np.arange(20) % 2
+        skattn.SelfAttentionClassifier(max_iter=1, categorical_features="all").fit(codes, y)
+        skattn.SelfAttentionClassifier(max_iter=1, patch_size=2, position="relative").fit(X, y)
         skattn.attention(X[None], X[None], X[None])
         print(before == jit.counts())
     """

@@ -19,7 +19,9 @@ Pass = Record(
     *("workspace", "workspace_size", "d_values", "scratch", "calls", "call_size"),
     # The batch: steps, what they should give, what they count; shares of sequences, by their order.
     *("source", "is_double", "d_source", "starts", "lengths"),
-    *("targets", "n_targets", "sample_weights", "ids", "order", "bounds", "seed", "update", "purpose"),
+    # Targets have a row for each sequence, or rows from `target_starts` on.
+    *("targets", "target_starts", "n_targets", "sample_weights"),
+    *("ids", "order", "bounds", "seed", "update", "purpose"),
     # Results: a slot of each sequence, of one row where there are no `out_starts`, or its loss.
     *("out", "out_starts", "out_slot", "out_width", "losses", "loss_slot"),
     # A sequence that all workers share, operation by operation.
@@ -116,7 +118,8 @@ def _begin(run: Pass, sample: Int, worker: Int, owner: Int) -> Call:
     call.values, call.d_values = address_of(values), address_of(at(values, run.d_values))
     call.weights, call.transposed, call.n_learned = run.weights, run.transposed, run.n_learned
     call.constants, call.source, call.is_double, call.d_source = run.constants, run.source, run.is_double, run.d_source
-    call.wanted = address_of(at(reals(run.targets), sample * run.n_targets))
+    wanted = ints(run.target_starts)[sample] if run.target_starts else sample
+    call.wanted = address_of(at(reals(run.targets), wanted * run.n_targets))
     call.weight = address_of(at(reals(run.sample_weights), sample))
     # What does not outlive an operation is a worker's own.
     call.scratch = address_of(at(reals(run.workspace), worker * run.workspace_size + run.scratch))

@@ -20,7 +20,8 @@ class Architecture:
     known of it; `handles_missing` says whether numbers may be missing; `n_taps` is how
     many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
     made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
-    that tells when a step was, None where steps are even.
+    that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
+    rather than for the sequence.
     """
 
     n_features: int
@@ -48,6 +49,7 @@ class Architecture:
     n_taps: int = 0
     patch_size: int = 0
     time_feature: int | None = None
+    is_stepwise: bool = False
 
     @property
     def is_causal(self):
@@ -89,13 +91,17 @@ def write_tape(architecture):
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:
         outputs = layers.linear(tape, steps, "head", a.n_reconstructed, slot="outputs")
+    elif a.is_stepwise:
+        features = layers.dropout(tape, steps, a.dropout)
+        deviation = layers.head_deviation(features, a)
+        outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     else:
         features = layers.pooling(tape, steps, a.pooling or "mean")
         features = layers.dropout(tape, features, a.dropout)
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     layers.loss(tape, a, outputs, source)
-    if reconstructs and a.pooling is not None:
+    if (reconstructs or a.is_stepwise) and a.pooling is not None:
         # Features are not learned from: what comes after the loss has no gradient.
         layers.pooling(tape, steps, a.pooling)
     return tape

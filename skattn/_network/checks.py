@@ -30,6 +30,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
+    "is_stepwise",
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -213,8 +214,11 @@ def check_architecture(values, n_parameters):
         if values["time_feature"] in dict(values["categories"]) or values["n_features"] == 1:
             raise damaged("time_feature", values["time_feature"], "a feature of its own, beside others")
         check_choice("position", values["position"], OF_TIME)
-    if not isinstance(values.setdefault("handles_missing", False), bool):
-        raise damaged("handles_missing", values["handles_missing"], "True or False")
+    for name in ("handles_missing", "is_stepwise"):
+        if not isinstance(values.setdefault(name, False), bool):
+            raise damaged(name, values[name], "True or False")
+    if values["is_stepwise"] and (values["stride"] > 1 or LOSSES[values["loss"]].reconstructs):
+        raise damaged("is_stepwise", True, "False, for outputs are of tokens or of sequences")
     _check_sizes(values, n_parameters)
     return values
 

@@ -284,11 +284,11 @@ def pooling(tape, source, kind):
 
 def loss(tape, architecture, outputs, source):
     """Compare `outputs` with what is wanted of them, or with the hidden steps of `source`."""
-    entry, fields = LOSSES[architecture.loss], {}
+    entry, fields = LOSSES[architecture.loss], {"has_shares": int(architecture.is_stepwise)}
     if entry.reconstructs:
         return _reconstruction(tape, architecture, outputs, source, entry.kind)
     if entry.n_spread != 0:
-        fields = {"smoothing": probability(architecture.label_smoothing)}
+        fields["smoothing"] = probability(architecture.label_smoothing)
     target = tape.slot(1, axis=tape.once, name="loss")
     return tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._kernels import parallel
 from .._kernels.parallel import Stage
+from .runner import split_target
 from .stem import Tokens
 from .tokenising import token_stages
 from .walking import Walking
@@ -20,7 +21,8 @@ class Learner:
     data : object with ``values``, ``starts``, ``lengths`` and ``take``
         All that is learned from: sequences, or their tokens where there is a stem. Where sequences are given to one
         with a stem, tokens are made anew for every batch.
-    target : ndarray of shape (n_samples, n_targets), or None for reconstruction
+    target : ndarray of shape (n_samples, n_targets), object with ``values`` and ``starts``, or None for reconstruction
+        See `split_target`.
     seed : int
         With the number of an update and that of a sample it decides every random number.
     n_jobs : int, optional
@@ -33,7 +35,7 @@ class Learner:
 
     def __init__(self, network, data, target, seed, n_jobs=None):
         self._network, self._data, self._seed = network, data, seed
-        self._target = None if target is None else np.ascontiguousarray(target, network.dtype)
+        self._target, self._target_starts = (None, None) if target is None else split_target(target, network.dtype)
         self._runner, self._projector = network.runner, network.projector
         self._n_workers = parallel.n_workers(n_jobs)
         self.gradient = self._runner.room("gradient", self._runner.n_learned)
@@ -74,9 +76,7 @@ class Learner:
             ids=np.ascontiguousarray(order if ids is None else ids),
         )  # fmt: skip
         walking.set(seed=self._seed, update=n_update + np.arange(len(counts)), is_double=source.dtype.char == "d")
-        if self._target is not None:
-            walking.point(targets=self._target[order])
-            walking.set(n_targets=self._target.shape[1])
+        self._want(walking, order)
         if embedding is not None:
             walking.point(d_source=embedding.d_out)
         before, after = [walking.turns(), *before, walking.shares()], [walking.sums(self.gradient), *after]
@@ -85,6 +85,16 @@ class Learner:
             after += [moves[:, column] for column in range(moves.shape[1])]
         stages, ends = _in_order(before, walking.long_stages(), after)
         return Plan(losses, stages, ends, stop, (self, descent, weight, embedding, walking))
+
+    def _want(self, walking, order):
+        """Say what the sequences of all batches should give."""
+        if self._target is None:
+            return
+        walking.set(n_targets=self._target.shape[1])
+        if self._target_starts is None:
+            walking.point(targets=self._target[order])
+        else:
+            walking.point(targets=self._target, target_starts=self._target_starts[order])
 
     def _embed(self, starts, lengths, firsts, counts, n_update):
         """Give the stages before the tape where there is a stem, the tokens of each sequence, and their embedding."""

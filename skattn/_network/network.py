@@ -191,7 +191,8 @@ class Network:
         Parameters
         ----------
         data : object with ``values``, ``starts``, ``lengths``
-        target : ndarray of shape (n_samples, n_targets), or None for reconstruction
+        target : ndarray of shape (n_samples, n_targets), a target of steps, or None for reconstruction
+            See `split_target`.
         weight : ndarray of shape (n_samples,)
         ids : int array of shape (n_samples,)
             Numbers of the samples within the data set; with `seed` and `n_update` they decide every random number.

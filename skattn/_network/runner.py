@@ -12,6 +12,20 @@ WORK_A_WORKER = 1 << 22
 _KEPT_BYTES = 1 << 24
 
 
+def split_target(target, dtype):
+    """Give what sequences should give as rows, and the first row of each; None where each has one.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_samples, n_targets), or object with ``values`` (n_rows, n_targets) and ``starts``
+        A row for each sequence, or for each of its steps.
+    dtype : {"float32", "float64"}
+    """
+    if isinstance(target, np.ndarray):
+        return np.ascontiguousarray(target, dtype), None
+    return np.ascontiguousarray(target.values, dtype), np.ascontiguousarray(target.starts, np.int64)
+
+
 class Runner:
     """Runs the tape of one network over batches.
 
@@ -138,9 +152,13 @@ class _Batch(parallel.Arguments):
 
     def want(self, target):
         """Say what the sequences should give."""
-        if target is not None:
-            self.point(targets=np.ascontiguousarray(target, self.dtype))
-            self.set(n_targets=target.shape[1])
+        if target is None:
+            return
+        rows, starts = split_target(target, self.dtype)
+        self.point(targets=rows)
+        self.set(n_targets=rows.shape[1])
+        if starts is not None:
+            self.point(target_starts=starts)
 
     def forward(self):
         """Carry the batch forwards."""

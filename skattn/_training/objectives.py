@@ -24,6 +24,8 @@ class Target:
         Where values are counted from the level of their own sequence: the feature whose level that is.
     floors : ndarray of shape (n_outputs,), float64, or None
         What the deviation of a sequence counts as at least there.
+    form : str or None
+        Where every step has a target: in which form they came, and predictions are given.
     """
 
     n_outputs: int
@@ -32,6 +34,7 @@ class Target:
     is_column: bool = False
     features: np.ndarray | None = None
     floors: np.ndarray | None = None
+    form: str | None = None
 
 
 def mean_outputs(outputs):

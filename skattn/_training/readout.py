@@ -5,6 +5,9 @@ import numpy as np
 SHRINKAGE = np.logspace(-5, 1, 7)
 """Penalties tried, as shares of the weight of all samples."""
 
+MOST_STEPS = 1 << 16
+"""Steps that are looked at, at the most, where each has a target: those of sequences at even distances."""
+
 FEWEST, MOST = 3, 1024
 """Samples below which there is nothing to choose a penalty by, and those that it is chosen by at the most."""
 
@@ -28,10 +31,10 @@ def refit_outputs(network, samples, n_jobs=None):
     Hoerl & Kennard (1970), "Ridge regression"; Allen (1974) on what is left out. Sums are not BLAS's, whose order
     depends on the machine and its threads.
     """
-    features = network.forward(samples.data, "features", n_jobs).astype(np.float64)
+    features, target, weight = _rows(network, samples, n_jobs)
     if len(features) < FEWEST or not np.isfinite(features).all():
         return
-    weight, target = samples.weight / samples.weight.sum(), samples.target.astype(np.float64)
+    weight = weight / weight.sum()
     centre, level = np.einsum("n,nj->j", weight, features), np.einsum("n,nk->k", weight, target)
     features -= centre
     scale = np.sqrt(np.einsum("n,nj->j", weight, np.square(features)))
@@ -46,6 +49,21 @@ def refit_outputs(network, samples, n_jobs=None):
     slopes = min(found, key=lambda pair: pair[0])[1] / scale[:, np.newaxis]
     network.weights["head.weight"][...] = slopes
     network.weights["head.bias"][...] = level - np.einsum("j,jk->k", centre, slopes)
+
+
+def _rows(network, samples, n_jobs):
+    """Give features, targets and weights, a row for each sequence, or for each step that has a target."""
+    if isinstance(samples.target, np.ndarray):
+        features = network.forward(samples.data, "features", n_jobs)
+        return features.astype(np.float64), samples.target.astype(np.float64), samples.weight
+    n_steps = int(samples.data.lengths.sum())
+    samples = samples.take(np.arange(0, len(samples.weight), -(-n_steps // MOST_STEPS)))
+    features, lengths = network.forward(samples.data, "steps", n_jobs), samples.data.lengths
+    firsts = np.cumsum(lengths) - lengths
+    rows = samples.target.values[np.arange(len(features)) + np.repeat(samples.target.starts - firsts, lengths)]
+    weight = rows[:, -1] * np.repeat(samples.weight, lengths)
+    is_there = weight > 0
+    return features[is_there].astype(np.float64), rows[is_there, :-1], weight[is_there]
 
 
 def _solve(products, along, penalty, features, target, weight):
