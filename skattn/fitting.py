@@ -193,6 +193,11 @@ def _choose_validation(
             "validation_groups say which samples are held out together, and none are held out here; set "
             "early_stopping=True and give no X_val, or leave validation_groups out."
         )
+    if isinstance(estimator.scoring, str) and isinstance(samples.target, StepTarget):
+        raise ValueError(
+            f"scoring={estimator.scoring!r} compares one entry of y a sequence, and y has one for each step: give a "
+            "callable (estimator, X, y) that joins them, or None for minus the validation loss."
+        )
     if X_val is not None:
         return samples, _read_validation(estimator, samples, X_val, y_val)
     if y_val is not None:

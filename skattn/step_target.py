@@ -88,6 +88,14 @@ class StepTarget:
         weight[self.rows] *= factors
         return replace(self, weight=weight)
 
+    def as_given(self, classes: NDArray[Any] | None) -> list[NDArray[Any]]:
+        """Give the labels of each sequence's steps as a user would, whose `classes` they are."""
+        given = self.values if classes is None or self.values.ndim > 1 else classes[self.values.astype(np.int64)]
+        blank, dtype = _blank(given.dtype)
+        marked = given.astype(dtype)
+        marked[self.weight == 0] = blank
+        return [marked[start : start + n] for start, n in zip(self.starts, self.lengths, strict=True)]
+
     def encoded(self, encode: Callable[[NDArray[Any]], NDArray[Any]]) -> "StepTarget":
         """Put what the loss is computed against in the place of values, with the share of each step behind it."""
         values, shares = encode(self.values), np.zeros(len(self.weight))
@@ -95,6 +103,13 @@ class StepTarget:
             shares[start : start + length] = self.weight[start : start + length] / (total or 1.0)
         values = np.where(shares[:, np.newaxis] > 0, values, 0.0)
         return replace(self, values=np.column_stack([values, shares]))
+
+
+def _blank(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
+    """What stands where there is nothing, and a type that holds it."""
+    if dtype.kind == "f":
+        return np.nan, dtype
+    return (-1, np.result_type(dtype, np.int8)) if dtype.kind in "iu" else (None, np.dtype(object))
 
 
 def give_steps(rows: NDArray[Any], data: Sequences, form: str) -> Any:
@@ -113,8 +128,7 @@ def give_steps(rows: NDArray[Any], data: Sequences, form: str) -> Any:
         Where padded: NaN in floats, -1 in whole numbers, None in anything else.
     """
     if form == "array" and data.kind != "ragged":
-        blank = {"f": np.nan, "i": -1, "u": -1}.get(rows.dtype.kind)
-        dtype = {"f": rows.dtype, "i": rows.dtype, "u": np.dtype(np.int64)}.get(rows.dtype.kind, np.dtype(object))
+        blank, dtype = _blank(rows.dtype)
         padded = np.full((data.n_samples, data.n_steps, *rows.shape[1:]), blank, dtype)
         padded[np.arange(data.n_steps) < data.lengths[:, np.newaxis]] = rows
         return padded

@@ -13,6 +13,7 @@ from sklearn.utils import column_or_1d
 
 from skattn._training.objectives import OBJECTIVES
 from skattn.model import Member, Model, Samples
+from skattn.step_target import StepTarget
 
 
 def read_groups(groups: Any, n_samples: int) -> NDArray[np.int64] | None:
@@ -213,7 +214,10 @@ def make_score(estimator: Any, samples: Samples, model: Model) -> Callable[[Any]
         return None
     data, target = samples.data, samples.target
     sequences = [data.values[start : start + n] for start, n in zip(data.starts, data.lengths, strict=True)]
-    y = samples.classes[target] if OBJECTIVES[samples.objective].target_type == "classes" else target
+    if isinstance(target, StepTarget):
+        y = target.as_given(samples.classes)
+    else:
+        y = samples.classes[target] if OBJECTIVES[samples.objective].target_type == "classes" else target
     options = {}
     if np.ptp(samples.weight) and _takes_weights(scorer):
         options["sample_weight"] = samples.weight

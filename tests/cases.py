@@ -68,6 +68,8 @@ ARCHITECTURES = {
     "several values": {"loss": "squared_error"},
     "several labels": {"loss": "binary_cross_entropy"},
     "reconstruction": {"loss": "reconstruction", "n_outputs": 3},
+    "a label for every step": {"is_stepwise": True, "window": (None, 0), "pooling": "attention"},
+    "values for every step": {"is_stepwise": True, "loss": "squared_error", "n_taps": 3, "categories": ((1, 4),)},
     "convolution": {"n_taps": 3},
     "causal convolution": {"n_taps": 5, "window": (None, 0)},
     "patches": {"patch_size": 5, "stride": 5, "d_feedforward": 13},
@@ -172,11 +174,35 @@ def sequences(batch):
     return [batch.values[start : start + length] for start, length in zip(batch.starts, batch.lengths, strict=True)]
 
 
-def make_target(architecture, n_samples, dtype=np.float64, seed=2):
-    """A target as the architecture's loss wants it: (n_samples, n_target), or None to reconstruct."""
-    generator = np.random.default_rng(seed)
+class StepRows(SimpleNamespace):
+    """What every step should give: ``values`` (n_rows, n_target + 1), ``starts`` and ``lengths``."""
+
+    def __getitem__(self, which):
+        return StepRows(values=self.values, starts=self.starts[which], lengths=self.lengths[which])
+
+    def __iter__(self):
+        return (self.values[start : start + n] for start, n in zip(self.starts, self.lengths, strict=True))
+
+
+def make_target(architecture, lengths, dtype=np.float64, seed=2):
+    """A target as the architecture's loss wants it: (n_samples, n_target), of every step, or None to reconstruct."""
     if architecture.loss == "reconstruction":
         return None
+    if not architecture.is_stepwise:
+        return _draw_target(architecture, len(lengths), dtype, seed)
+    lengths = np.array(lengths)
+    # The last sequence's rows come first, and there are some of none.
+    starts = 3 + np.cumsum(lengths[::-1])[::-1] - lengths
+    values = _draw_target(architecture, 3 + lengths.sum(), dtype, seed)
+    shares = np.random.default_rng(seed).uniform(size=len(values)).astype(dtype)
+    shares[::3] = 0
+    values[::3] = 0
+    return StepRows(values=np.column_stack([values, shares]), starts=starts, lengths=lengths)
+
+
+def _draw_target(architecture, n_samples, dtype, seed):
+    """A row of the target for each of some samples."""
+    generator = np.random.default_rng(seed)
     if architecture.loss == "cross_entropy":
         return generator.integers(architecture.n_outputs, size=(n_samples, 1)).astype(dtype)
     if architecture.loss == "binary_cross_entropy":

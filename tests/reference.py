@@ -383,7 +383,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
         if architecture.d_feedforward:
             h = feedforward_block(h, weights, layer)
     steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
-    per_step = architecture.loss == "reconstruction"
+    per_step = architecture.loss == "reconstruction" or architecture.is_stepwise
     if architecture.pooling is not None or not per_step:
         result["features"] = pooling(architecture.pooling or "mean", steps, weights.get("pooling.query"))
     head_input = steps if per_step else result["features"]
@@ -396,4 +396,8 @@ def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden
     result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype, unit=unit)
     if architecture.loss == "reconstruction":
         return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
-    return LOSSES[architecture.loss](result["outputs"], converted(target, dtype))
+    measure, target = LOSSES[architecture.loss], converted(target, dtype)
+    if architecture.is_stepwise:
+        # Each row of the target ends with its share.
+        return sum(row[-1] * measure(outputs, row[:-1]) for outputs, row in zip(result["outputs"], target, strict=True))
+    return measure(result["outputs"], target)

@@ -14,7 +14,7 @@ class Problem:
         self.network = make_network(dtype, **changes)
         architecture = self.network.architecture
         self.batch = make_batch_for(architecture, lengths, dtype)
-        self.target = make_target(architecture, len(lengths), dtype)
+        self.target = make_target(architecture, lengths, dtype)
         self.weight = make_weight(len(lengths), dtype)
         self.ids = np.arange(len(lengths), dtype=np.int64) * 7 + 101
 

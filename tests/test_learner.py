@@ -31,7 +31,7 @@ def problem(request):
     """A network, all sequences, their targets and weights; also the tokens of a stem, which are learned from alike."""
     network = make_network(np.float64, **request.param)
     batch = make_batch(LENGTHS, n_features=3, dtype=np.float64)
-    return network, batch, make_target(network.architecture, len(LENGTHS), np.float64)
+    return network, batch, make_target(network.architecture, LENGTHS, np.float64)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -145,10 +145,11 @@ def test_equal_scores_average_the_values():
 
 @pytest.mark.parametrize("loss", sorted(reference.LOSSES))
 @pytest.mark.parametrize("n_outputs", [1, 2, 5, 17, 37])
-def test_losses_agree_with_the_reference(loss, n_outputs):
-    network = make_network(loss=loss, n_outputs=n_outputs)
+@pytest.mark.parametrize("is_stepwise", [False, True])
+def test_losses_agree_with_the_reference(loss, n_outputs, is_stepwise):
+    network = make_network(loss=loss, n_outputs=n_outputs, is_stepwise=is_stepwise)
     batch = make_batch()
-    target = make_target(network.architecture, len(LENGTHS))
+    target = make_target(network.architecture, LENGTHS)
     losses = network.losses(batch, target)
     assert losses.dtype == np.float64
     np.testing.assert_allclose(losses, reference_losses(network, batch, target), rtol=1e-10, atol=1e-12)
@@ -179,7 +180,7 @@ def test_losses_of_extreme_outputs_are_finite_and_exact(loss):
     network = make_network(loss=loss)
     network.weights["head.weight"][:] *= 1e4
     batch = make_batch()
-    target = make_target(network.architecture, len(LENGTHS))
+    target = make_target(network.architecture, LENGTHS)
     expected = reference_losses(network, batch, target)
     assert expected.max() > 1000
     np.testing.assert_allclose(network.losses(batch, target), expected, rtol=1e-10)
@@ -191,7 +192,7 @@ def test_padding_is_never_read(changes, garbage):
     network = make_network(np.float32, **changes)
     alone = make_batch_for(network.architecture, dtype=np.float32)
     padded = make_batch_for(network.architecture, dtype=np.float32, gap=3, garbage=garbage)
-    target = make_target(network.architecture, len(LENGTHS), np.float32)
+    target = make_target(network.architecture, LENGTHS, np.float32)
     for name in result_names(network.architecture):
         np.testing.assert_array_equal(network.forward(padded, name), network.forward(alone, name))
     np.testing.assert_array_equal(network.losses(padded, target), network.losses(alone, target))
@@ -222,7 +223,7 @@ def test_samples_may_come_in_any_order_and_overlap():
 def test_results_have_equal_bits_for_any_number_of_threads(lengths):
     network = make_network(np.float32, window=(31, 5), d_feedforward=13)
     batch = make_batch(lengths, dtype=np.float32)
-    target = make_target(network.architecture, len(lengths), np.float32)
+    target = make_target(network.architecture, lengths, np.float32)
     for name in ("steps", "features", "outputs"):
         np.testing.assert_array_equal(
             network.forward(batch, name, n_jobs=1), network.forward(batch, name, n_jobs=2), err_msg=name

@@ -157,7 +157,7 @@ def test_kept_tokens_and_sequences_give_equal_bits(changes):
     tokens = network.tokens(batch)
     for name in ("outputs", "features", "steps"):
         np.testing.assert_array_equal(network.forward(batch, name), network.forward(tokens, name))
-    target = make_target(network.architecture, len(LENGTHS))
+    target = make_target(network.architecture, LENGTHS)
     np.testing.assert_array_equal(network.losses(batch, target), network.losses(tokens, target))
 
 

@@ -50,7 +50,7 @@ def test_a_slot_that_two_operations_read_has_both_gradients_or_the_tape_is_refus
     pooled = layers.pooling(tape, bent, "mean")
     outputs = layers.linear(tape, pooled, "head", 1)
     loss = tape.slot(1, axis=tape.once, name="loss")
-    tape.operation(SQUARED_ERROR, source=outputs, target=loss, n_outputs=1)
+    tape.operation(SQUARED_ERROR, source=outputs, target=loss, n_outputs=1, has_shares=0)
     with pytest.raises(ValueError, match="gelu begins the gradient of its source, which an operation behind it has"):
         tape.rows()
 

@@ -24,10 +24,11 @@ def test_gradient_is_the_slope_of_the_loss(changes):
 
 @pytest.mark.parametrize("loss", sorted(reference.LOSSES))
 @pytest.mark.parametrize("n_outputs", [1, 2, 17, 37])
-def test_gradient_is_the_slope_for_every_number_of_outputs(loss, n_outputs):
+@pytest.mark.parametrize("is_stepwise", [False, True])
+def test_gradient_is_the_slope_for_every_number_of_outputs(loss, n_outputs, is_stepwise):
     if loss == "cross_entropy" and n_outputs == 1:
         pytest.skip("one class has no gradient")
-    assert_gradient_is_the_slope(Problem(loss=loss, n_outputs=n_outputs), n_directions=1)
+    assert_gradient_is_the_slope(Problem(loss=loss, n_outputs=n_outputs, is_stepwise=is_stepwise), n_directions=1)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
@@ -68,10 +69,11 @@ def test_gradient_is_the_slope_of_reconstruction_with_everything(pooling):
     assert_gradient_is_the_slope(Problem(**changes))
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "reconstruction"])
-def test_gradient_is_the_slope_under_dropout(loss):
-    n_outputs = 3 if loss == "reconstruction" else 5
-    problem = Problem(dropout=0.3, d_feedforward=13, n_layers=2, loss=loss, n_outputs=n_outputs)
+@pytest.mark.parametrize(
+    "changes", [{}, {"loss": "reconstruction", "n_outputs": 3}, {"is_stepwise": True, "label_smoothing": 0.2}]
+)
+def test_gradient_is_the_slope_under_dropout(changes):
+    problem = Problem(dropout=0.3, d_feedforward=13, n_layers=2, **changes)
     assert_gradient_is_the_slope(problem)
 
 

@@ -10,7 +10,7 @@ from skattn._network.tape import FREE, FROZEN
 
 _ScaleRow = Record("target", "kept", "width", "factor")
 _SumRow = Record("source", "target", "column", "width", "adds")
-_PowerRow = Record("source", "target", "n_outputs")
+_PowerRow = Record("source", "target", "n_outputs", "has_shares")
 
 
 @kernel
