@@ -16,7 +16,7 @@ Data sets are read from a folder of ``.npz`` files that hold ``tokens`` (0 where
 - *TREC6*, *SUBJ*, *MR*: kinds of questions; subjective sentences; favourable reviews. Words; an unknown one is 1.
 - *ACPvsRandom*: peptides against cancer, and random ones. *splice*: borders of introns in DNA, by 5-fold
   cross-validation.
-- *helpdesk*: which activity comes next in a case, after each of its events.
+- *helpdesk*: which activity comes next in a case, or its end, after each of its events: a label for every step.
 """
 
 import argparse
@@ -35,14 +35,16 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from skattn import SelfAttentionClassifier
 
 TOKENS = {"categorical_features": "all"}
-# The next event depends on the last one, and on nothing that is still to come.
-EVENTS = {"categorical_features": [0], "pooling": "last", "causal": True}
+# What comes next depends on nothing that is still to come.
+EVENTS = {"categorical_features": [0], "causal": True}
+END = 0
+"""What comes after the last event of a case."""
 
 
 def split_by(is_test, X, y):
-    """Give [((X, y) to train, (X, y) to test)], where X is a list."""
+    """Give [((X, y) to train, (X, y) to test)], where X and y are lists."""
     parts = [np.flatnonzero(kept) for kept in (~is_test, is_test)]
-    return [tuple(([X[i] for i in part], y[part]) for part in parts)]
+    return [tuple(([X[i] for i in part], [y[i] for i in part]) for part in parts)]
 
 
 def read_tokens(data):
@@ -58,18 +60,33 @@ def read_tokens(data):
 
 
 def read_events(data):
-    """Make of each case a sample a prefix, the next activity being its class.
+    """Make a sequence of each case, the next activity being the label of each step.
 
     The features of an event are its activity and the logarithm of the seconds since the one before.
     """
     events = np.column_stack([data["activity"], np.log1p(data["dt_seconds"])]).astype(np.float32)
-    X, y, is_test = [], [], []
-    ends = np.cumsum(data["lengths"])
-    for start, end, is_case_test in zip(ends - data["lengths"], ends, data["split"] == 1, strict=True):
-        X += [events[start:i] for i in range(start + 1, end)]
-        y += data["activity"][start + 1 : end].tolist()
-        is_test += [is_case_test] * (end - start - 1)
-    return split_by(np.array(is_test), X, np.array(y)), np.unique(data["activity"])
+    cuts = np.cumsum(data["lengths"])[:-1]
+    X = np.split(events, cuts)
+    y = [np.append(activities[1:], END) for activities in np.split(data["activity"], cuts)]
+    return split_by(data["split"] == 1, X, y), np.unique(data["activity"])
+
+
+class OfPrefixes(BaseEstimator):
+    """A model of whole sequences, of which each prefix of a case is one."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def fit(self, X, y):
+        self.model.fit(prefixes(X), np.concatenate(y))
+        return self
+
+    def score(self, X, y):
+        return self.model.score(prefixes(X), np.concatenate(y))
+
+
+def prefixes(X):
+    return [steps[:end] for steps in X for end in range(1, len(steps) + 1)]
 
 
 class MostFrequentFollower(ClassifierMixin, BaseEstimator):
@@ -120,8 +137,8 @@ def with_words(vocabulary, space, terms):
 def models_of_events(activities):
     counts = FunctionTransformer(count_events, kw_args={"activities": activities})
     return {
-        "Markov": MostFrequentFollower(),
-        "counts and last": make_pipeline(counts, LogisticRegression(max_iter=1000)),
+        "Markov": OfPrefixes(MostFrequentFollower()),
+        "counts and last": OfPrefixes(make_pipeline(counts, LogisticRegression(max_iter=1000))),
     }
 
 
@@ -144,7 +161,7 @@ def measure(models, folds):
             start = time.perf_counter()
             model.fit(*train)
             seconds.append(time.perf_counter() - start)
-            scores.append(np.mean(model.predict(test[0]) == test[1]))
+            scores.append(model.score(*test))
     return np.reshape(scores, (len(models), len(folds))).mean(axis=1), np.median(seconds)
 
 
