@@ -281,7 +281,7 @@ def damages(model):
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
         "n_heads": [3, *NO_SIZES],
         "time_feature": [1, -1, 97, 1.5, "7", True, [1]],
-        "handles_missing": [None, 0, 1, "yes", True],
+        **dict.fromkeys(["handles_missing", "is_stepwise"], [None, 0, 1, "yes", True]),
         **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
     }
     for name in ARCHITECTURE:

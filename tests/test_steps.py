@@ -230,6 +230,19 @@ def test_a_pickle_and_a_file_of_weights_answer_alike(X, y, tmp_path):
         assert_same(loaded.predict_proba(X), expected)
 
 
+@pytest.mark.parametrize("part", ["form", "is_stepwise"])
+@pytest.mark.parametrize("value", [None, "rows", 7, False])
+def test_a_state_that_does_not_say_what_has_labels_is_refused(X, y, part, value):
+    model = SelfAttentionClassifier(max_iter=1, **TINY).fit(X, y)
+    state = model.__getstate__()["_model"]
+    if part == "form":
+        state["target"]["form"] = value
+    else:
+        state["network"]["architecture"]["is_stepwise"] = value
+    with pytest.raises(ValueError, match="damaged"):
+        SelfAttentionClassifier().__setstate__({**model.__getstate__(), "_model": state})
+
+
 def test_a_killed_fit_goes_on(X, y, tmp_path):
     model = SelfAttentionClassifier(max_iter=6, checkpoint=tmp_path / "file", **TINY).fit(X, y)
     again = SelfAttentionClassifier(max_iter=6, checkpoint=tmp_path / "file", **TINY).fit(X, y)
