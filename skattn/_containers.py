@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from skattn._dates import is_date
 from skattn._steps import Steps
 from skattn._wording import shortened
 
@@ -64,7 +65,7 @@ def columns_of(X: Any) -> list[Any] | None:
     """
     if hasattr(X, "columns") and not isinstance(X, np.ndarray):
         dtypes = getattr(X, "dtypes", ())
-        if len(dtypes) and all(_is_real(dtype) for dtype in dtypes):
+        if len(dtypes) and all(is_real(dtype) for dtype in dtypes):
             return None
         if hasattr(X, "iloc"):
             return [X.iloc[:, i] for i in range(X.shape[1])]
@@ -96,7 +97,7 @@ def _plain_entry(entry: Any) -> Any:
     return array if array.ndim else entry.to_list()
 
 
-def _is_real(dtype: Any) -> bool:
+def is_real(dtype: Any) -> bool:
     """Whether a dtype of NumPy, pandas or polars is one of real numbers."""
     is_numeric = getattr(dtype, "is_numeric", None)  # of polars
     return bool(is_numeric()) if callable(is_numeric) else getattr(dtype, "kind", "O") in _REAL
@@ -134,5 +135,8 @@ def _of_numbers(array: NDArray[Any]) -> NDArray[Any]:
     while inner.dtype == object and inner.shape != array.shape:
         # An array of arrays, as read back from Parquet, may hold arrays of arrays in turn.
         array, inner = inner, np.array(inner.tolist())
+    if inner.dtype.kind in "mM" or any(map(is_date, inner.reshape(-1))):
+        # NumPy would make numbers of some of these, in units that nobody has chosen.
+        raise TypeError("dates or durations are no numbers")
     # Where entries are missing, or words are among numbers, NumPy makes objects or words.
     return inner if inner.dtype.kind in _REAL else np.array(array.tolist(), dtype=np.float64)

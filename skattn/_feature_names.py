@@ -21,7 +21,7 @@ def named_sample(samples: Sequence[Any]) -> Any:
     """
     first, names, unnamed = None, None, None
     for i, sample in enumerate(samples):
-        found = _names_of(sample)
+        found = names_of(sample)
         if found is None:
             unnamed = i if unnamed is None else unnamed
         elif names is None:
@@ -41,7 +41,7 @@ def named_sample(samples: Sequence[Any]) -> Any:
     return None if first is None else samples[first]
 
 
-def _names_of(sample: Any) -> tuple[str, ...] | None:
+def names_of(sample: Any) -> tuple[str, ...] | None:
     """Names of a data frame's columns, None where they are numbers or there are none."""
     columns = getattr(sample, "columns", None)
     if columns is None:
@@ -85,7 +85,7 @@ def match_features(estimator: Any, named: Any, width: int, is_rows: bool) -> Non
 
 def _match_names(estimator: Any, named: Any, width: int) -> None:
     """Refuse other names of a step's features than those of `fit`, and warn where one side has none."""
-    names, known = _names_of(named), getattr(estimator, "feature_names_in_", None)
+    names, known = names_of(named), getattr(estimator, "feature_names_in_", None)
     if names is not None and known is not None and list(names) != list(known):
         raise ValueError(
             f"The feature names should match those that were passed during fit: X has {_listed(names)}, and fit had "

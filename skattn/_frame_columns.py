@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._dates import is_date, seconds_of, seconds_of_entries
 from skattn._wording import shortened
 
 _EXACT_IN_FLOAT32 = {"Int8", "Int16", "UInt8", "UInt16", "Float16", "Float32"}
@@ -17,7 +18,8 @@ _EXACT_IN_FLOAT32 = {"Int8", "Int16", "UInt8", "UInt16", "Float16", "Float32"}
 _MOST_CODES = 1 << 24
 """Whole numbers up to this float32 holds all."""
 
-_TIMES = ("Datetime", "Date", "Duration")
+TIMES = ("Datetime", "Date", "Duration")
+"""Types of moments and durations."""
 
 
 class Numbers(NamedTuple):
@@ -139,8 +141,8 @@ def numbers_of(table: Any, name: str) -> Numbers:
         return Numbers(codes, np.float32, np.array([False, True]))
     if kind in ("Categorical", "Enum", "String"):
         return _codes_of(table, name)
-    if kind in _TIMES:
-        return Numbers(_seconds(ticks_of(series)), np.float64)
+    if kind in TIMES:
+        return Numbers(seconds_of_series(series), np.float64)
     return _numbers_of_objects(series)
 
 
@@ -169,10 +171,9 @@ def ticks_of(series: Any) -> NDArray[Any]:
     return np.asarray(series.to_numpy())
 
 
-def _seconds(ticks: NDArray[Any]) -> NDArray[np.float64]:
-    unit: Any = np.datetime_data(ticks.dtype)[0]
-    n_units = np.timedelta64(1, "s") / np.timedelta64(1, unit)
-    return np.where(np.isnat(ticks), np.nan, ticks.astype(np.int64) / n_units)
+def seconds_of_series(series: Any) -> NDArray[np.float64]:
+    """Give dates as seconds since 1970-01-01 UTC, and durations as seconds, NaN where missing."""
+    return seconds_of(ticks_of(series))
 
 
 def _numbers_of_objects(series: Any) -> Numbers:
@@ -186,6 +187,9 @@ def _numbers_of_objects(series: Any) -> Numbers:
     if values.dtype.kind == "O":
         missing = is_missing(series)
         entries = values[~missing].tolist()
+        if any(map(is_date, entries)):
+            where = f"in row {{}} of column {series.name!r}".format
+            return Numbers(seconds_of_entries(values.tolist(), where), np.float64)
         for entry in entries:
             if not isinstance(entry, (Real, Decimal, np.bool_)):
                 _refuse_entry(series.name, entry)

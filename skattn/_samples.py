@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._containers import as_array, columns_of, entries_of
+from skattn._dates import is_date
 
 
 def samples_of(X: Any, *, lists_are_rows: bool) -> Sequence[Any] | None:
@@ -64,7 +65,7 @@ def _holds_sequences(column: Any) -> bool:
 def _side_by_side(held: list[list[Any]]) -> Iterator[NDArray[Any]]:
     """Give the cells of each row as the columns of one sequence."""
     for i, cells in enumerate(zip(*held, strict=True)):
-        arrays = [as_array(cell) for cell in cells]
+        arrays = [_array_of_cell(cell) for cell in cells]
         shapes = sorted({array.shape for array in arrays})
         if len(shapes) > 1 or len(shapes[0]) != 1:
             raise ValueError(
@@ -73,6 +74,14 @@ def _side_by_side(held: list[list[Any]]) -> Iterator[NDArray[Any]]:
                 "n_features) arrays into one column."
             )
         yield np.column_stack(arrays)
+
+
+def _array_of_cell(cell: Any) -> NDArray[Any]:
+    """A cell as an array of numbers, or of objects where it holds dates, which those beside it are not."""
+    array = np.asarray(cell)
+    if array.dtype.kind not in "mMO" or not any(map(is_date, array.ravel())):
+        return as_array(cell)
+    return np.fromiter(array.ravel(), dtype=object, count=array.size).reshape(array.shape)
 
 
 def count_axes(item: Any, most: int = 8) -> int:

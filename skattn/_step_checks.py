@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._dates import WAY_OUT, is_date
 from skattn._network.checks import MOST
 from skattn._wording import shortened
 
@@ -17,6 +18,9 @@ _BLOCK = 1 << 18
 _MASK = 'set handle_missing="mask" for values that are missing, fill this one,'
 """The way out where values may be missing."""
 
+TIME_IS_MISSING = "The time is missing {}, and time_feature needs one for every step; drop the step."
+"""Refusal of a step without a time, for its place."""
+
 
 def valid_lengths(
     values: NDArray[Any],
@@ -25,6 +29,7 @@ def valid_lengths(
     *,
     in_columns: bool = False,
     allows_missing: bool | None = None,
+    time: Callable[[], int | None] = lambda: None,
 ) -> NDArray[np.int64]:
     """Count each sequence's steps up to its trailing all-NaN ones, and refuse any other NaN or infinity.
 
@@ -39,6 +44,8 @@ def valid_lengths(
         Whether X had a sequence's steps side by side, so that an error can name the column.
     allows_missing : bool, optional
         Whether NaN elsewhere is a value that is missing, and no mistake; None where that cannot be asked for.
+    time : callable, optional
+        Gives the feature that says when steps were, which may never be missing.
 
     Returns
     -------
@@ -70,8 +77,7 @@ def valid_lengths(
     if not lengths.all():
         _refuse_empty(int(np.argmin(lengths)))
     if n_odd > len(values) - lengths.sum():
-        way_out = "fill the missing value" if allows_missing is None else _MASK
-        _refuse_first(values, starts, lengths, in_columns, np.isinf if allows_missing else _is_not_finite, way_out)
+        _refuse_first(values, starts, lengths, in_columns, allows_missing, time)
     return lengths
 
 
@@ -134,6 +140,8 @@ def _refuse_at(entry: Any, place: str) -> None:
             f"Input X holds several values at {place}, where one number belongs. Give every step the "
             "same features, and put sequences into one list or column of (n_steps, n_features) arrays."
         )
+    if is_date(entry):
+        raise ValueError(f"Input X holds {shortened(repr(entry), 60)} at {place}; {WAY_OUT}.")
     try:
         float(entry)
     except (TypeError, ValueError) as reason:
@@ -196,6 +204,8 @@ def wrong_dtype(dtype: np.dtype[Any], who: str) -> str:
     """Word the refusal of a dtype that holds no real numbers."""
     if dtype.kind == "c":
         return f"Complex data not supported: {who} has dtype {dtype}. Pass real and imaginary parts as features."
+    if dtype.kind in "mM":
+        return f"{who} has dtype {dtype}, which holds no real numbers; {WAY_OUT}."
     return f"{who} has dtype {dtype}, which holds no real numbers; convert it to integers or floats."
 
 
@@ -212,27 +222,37 @@ def _refuse_first(
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
     in_columns: bool,
-    is_odd: Callable[[NDArray[Any]], Any],
-    way_out: str,
+    allows_missing: bool | None,
+    time: Callable[[], int | None],
 ) -> None:
     """Name the first valid step that holds an odd value, if there is one."""
+    is_odd = np.isinf if allows_missing else _is_not_finite
+    way_out = "fill the missing value" if allows_missing is None else _MASK
     for first, _, odd in _odd_rows(values, is_odd):
         owners = _owners(first + odd, starts)
         wrong = first + odd[first + odd - starts[owners] < lengths[owners]]
         if len(wrong):
             owner = int(_owners(wrong, starts)[0])
             row, feature = values[wrong[0]], int(np.argmax(is_odd(values[wrong[0]])))
-            _refuse_value(row, feature, owner, int(wrong[0] - starts[owner]), in_columns, way_out)
+            _refuse_value(row, feature, owner, int(wrong[0] - starts[owner]), in_columns, way_out, time)
 
 
 def _refuse_value(
-    step: NDArray[Any], feature: int, sample: int, number: int, in_columns: bool, way_out: str
+    step: NDArray[Any],
+    feature: int,
+    sample: int,
+    number: int,
+    in_columns: bool,
+    way_out: str,
+    time: Callable[[], int | None],
 ) -> NoReturn:
     """Refuse a step that holds NaN or infinity, and is not padding."""
     place = f"at sample {sample}, step {number}, feature {feature}"
     if in_columns:
         place += f" (column {number * len(step) + feature})"
     if np.isnan(step[feature]):
+        if feature == time():
+            raise ValueError(TIME_IS_MISSING.format(place))
         raise ValueError(
             f"Input X contains NaN {place}. Only whole steps at the end of a sequence may be NaN, which "
             f"means padding; {way_out} or drop the sample."

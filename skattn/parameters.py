@@ -94,7 +94,8 @@ class SelfAttentionParameters(BaseEstimator):
     time_feature : int or str, default=None
         Feature that says when a step was, in any unit, by its number, or its name where samples are data frames.
         Position is then told by true differences, in units of the median interval of fit: steps need not be even, and
-        several may be at once. It is not learned from otherwise. None: steps are even.
+        several may be at once. It is not learned from otherwise. Dates and durations, of Python, NumPy or a data
+        frame, are read as seconds. None: steps are even.
     patch_size : int, default=1
         Steps that are made one token, for long signals: attention is then between fewer tokens. The last ones of a
         sequence are as long as what is left of it. 1: a step is a token.

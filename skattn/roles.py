@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._step_checks import TIME_IS_MISSING
 from skattn._wording import shortened
 from skattn.categories import resolve_categorical
 
@@ -47,12 +48,9 @@ def resolve_roles(estimator: Any, n_features: int, names: Any, held: Any = None)
     if isinstance(asked, str) and asked == "from_dtype":
         asked = [column for column, known in enumerate(held or ()) if known is not None]
     categorical = resolve_categorical(asked, n_features, names)
-    wanted = getattr(estimator, "time_feature", None)
-    if wanted is None:
+    time = resolve_time(estimator, n_features, names)
+    if time is None:
         return Roles(categorical)
-    if not isinstance(wanted, (Integral, str)) or isinstance(wanted, bool):
-        raise ValueError(f"time_feature is {shortened(wanted, 60)}; give the number or the name of a feature.")
-    (time,) = resolve_categorical([wanted], n_features, names, parameter="time_feature")
     if getattr(estimator, "categorical_features", None) is not None and time in categorical:
         if not isinstance(estimator.categorical_features, str):
             raise ValueError(
@@ -65,6 +63,31 @@ def resolve_roles(estimator: Any, n_features: int, names: Any, held: Any = None)
             "what was measured or happened then, or a feature that is always 1."
         )
     return Roles(categorical, time)
+
+
+def resolve_time(estimator: Any, n_features: int, names: Any) -> int | None:
+    """Tell which feature says when steps were, None where none does.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose `time_feature` is read, where it has one.
+    n_features : int
+    names : array-like of str, or None
+        Of the features.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the features.
+    """
+    wanted = getattr(estimator, "time_feature", None)
+    if wanted is None:
+        return None
+    if not isinstance(wanted, (Integral, str)) or isinstance(wanted, bool):
+        raise ValueError(f"time_feature is {shortened(wanted, 60)}; give the number or the name of a feature.")
+    (time,) = resolve_categorical([wanted], n_features, names, parameter="time_feature")
+    return time
 
 
 def check_times(data: Any) -> None:
@@ -95,9 +118,9 @@ def check_times(data: Any) -> None:
 def _refuse_time(own: NDArray[Any], sample: int, step: int, column: int) -> None:
     place = f"at sample {sample}, step {step}, feature {column}"
     if np.isnan(own[step]):
-        raise ValueError(f"The time is missing {place}, and time_feature needs one for every step; drop the step.")
+        raise ValueError(TIME_IS_MISSING.format(place))
     raise ValueError(
-        f"The time goes backwards {place}: {own[step]:.10g} comes after {own[step - 1]:.10g}. Sort the steps of each "
+        f"The time goes backwards {place}: {own[step]:.16g} comes after {own[step - 1]:.16g}. Sort the steps of each "
         "sequence by time."
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.utils.validation import check_array
 
 from skattn._attempt import all_or_nothing
 from skattn._containers import as_array, plain_container
-from skattn._feature_names import match_features, named_sample, record_features, refuse_single_steps
+from skattn._dates import is_date
+from skattn._feature_names import match_features, named_sample, names_of, record_features, refuse_single_steps
 from skattn._samples import count_axes, samples_of
 from skattn._step_checks import (
     count_steps,
@@ -23,6 +25,7 @@ from skattn._step_checks import (
     wrong_dtype,
 )
 from skattn._suspicions import warn_of_suspicions
+from skattn._time_column import TimeColumn
 from skattn.categories import check_codes, known_categories, recoded
 from skattn.roles import Roles, check_times, resolve_roles
 
@@ -104,7 +107,8 @@ def read_sequences(
         lists of numbers is the rows of a table at fit, if these are equally long, so that its columns are
         counted; afterwards it is ragged. The sequences are the same either way.
 
-        Steps at the end of a sequence whose features are all NaN are padding.
+        Steps at the end of a sequence whose features are all NaN are padding. The feature that ``time_feature`` is
+        may hold dates or durations, in frames and arrays of objects, which become seconds.
     estimator : estimator
         Whose ``n_step_features`` is read, and whose ``n_features_in_`` and ``feature_names_in_`` are
         set or checked: columns and their names for 2-D X, a step's features for all else, named where the
@@ -130,7 +134,7 @@ def read_sequences(
     ValueError
         If X holds NaN other than padding, infinity, complex numbers or words; has no samples, more than
         three dimensions, an empty sequence, or sequences of different widths or names of features; does not
-        divide into steps; or differs from the X of `fit` in its features.
+        divide into steps; holds dates that are no times; or differs from the X of `fit` in its features.
     TypeError
         If X is sparse, is a dict, a set or an iterator, or holds something that is no number.
     """
@@ -138,9 +142,9 @@ def read_sequences(
     samples = samples_of(X, lists_are_rows=reset or lists_are_rows)
     with all_or_nothing(estimator):
         if samples is None:
-            data = _read_array(X, estimator, reset, longest)
+            data = _read_array(X, estimator, reset, longest, roles)
         else:
-            data = _read_ragged(samples, X, estimator, reset)
+            data = _read_ragged(samples, X, estimator, reset, roles)
         data = _with_roles(data, samples, estimator, reset, roles or Roles())
     if reset:
         warn_of_suspicions(data, X)
@@ -172,9 +176,16 @@ def takes_missing(estimator: Any) -> bool | None:
     return None if asked is None else bool(asked == "mask")
 
 
-def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Sequences:
+def _allowed(estimator: Any, time: TimeColumn, width: int) -> dict[str, Any]:
+    """What may be missing, as `valid_lengths` is told."""
+    return {"allows_missing": takes_missing(estimator), "time": partial(time.number, width)}
+
+
+def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None, roles: Roles | None) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
-    array = _check_array(X, estimator)
+    names = names_of(X) if getattr(X, "ndim", 2) == 3 else None
+    time = TimeColumn(estimator, None if reset else roles or Roles(), names)
+    array = _check_array(time.in_seconds(X), estimator)
     is_rows = array.ndim == 2
     width = step_width(estimator.n_step_features) if is_rows else array.shape[2]
     # An array of three axes has names where it is `Steps`.
@@ -190,7 +201,7 @@ def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None) -> Seq
         values = np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"]).reshape(n_samples * n_steps, width)
     starts = np.arange(n_samples, dtype=np.int64) * n_steps
     n_each = np.full(n_samples, n_steps, dtype=np.int64)
-    lengths = valid_lengths(values, starts, n_each, in_columns=is_rows, allows_missing=takes_missing(estimator))
+    lengths = valid_lengths(values, starts, n_each, in_columns=is_rows, **_allowed(estimator, time, width))
     data = Sequences(values, starts, lengths, "rows" if is_rows else "array", n_steps)
     if reset:
         record_features(estimator, named, width, is_rows)
@@ -230,18 +241,21 @@ def _in_own_precision(X: Any) -> Any:
         return X
     try:
         array = as_array(X)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError) as error:
+        if not hasattr(X, "columns") and any(map(is_date, X.reshape(-1))):
+            refuse_entry(X, error)  # scikit-learn would make numbers of some
         return X
     return array if array.dtype.kind in "fiub" and array.shape == X.shape else X
 
 
-def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool) -> Sequences:
+def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool, roles: Roles | None) -> Sequences:
     """Read sequences of their own lengths, and lay them one after another."""
     if not len(samples):
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
     # Where each of several columns holds a feature, X itself has the names.
     named = X if len(getattr(X, "columns", ())) > 1 else named_sample(samples)
-    arrays = [_read_sample(sample, i, estimator) for i, sample in enumerate(samples)]
+    time = TimeColumn(estimator, None if reset else roles or Roles(), names_of(named))
+    arrays = [_read_sample(sample, i, estimator, time) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
         if steps.shape[1] != width:
@@ -258,18 +272,19 @@ def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool) ->
     values = np.empty((n_steps.sum(), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         np.concatenate(arrays, out=values)
-    lengths = valid_lengths(values, starts, n_steps, allows_missing=takes_missing(estimator))
+    lengths = valid_lengths(values, starts, n_steps, **_allowed(estimator, time, width))
     if reset:
         record_features(estimator, named, width, False)
     return Sequences(values, starts, lengths, "ragged", int(lengths.max()))
 
 
-def _read_sample(sample: Any, number: int, estimator: Any) -> NDArray[Any]:
+def _read_sample(sample: Any, number: int, estimator: Any, time: TimeColumn) -> NDArray[Any]:
     """Make one ragged sample an array of shape (n_steps, n_features)."""
     who = f"Sample {number} of X"
     sample = unmasked(sample, who, takes_missing(estimator))
     if issparse(sample):
         raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
+    sample = time.in_seconds(sample, number)
     try:
         steps = as_array(sample)
     except (TypeError, ValueError, OverflowError) as error:

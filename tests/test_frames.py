@@ -299,7 +299,7 @@ def test_objects_that_are_numbers_are_read():
         (np.array([1j, 2]), r"'v' is of type Unknown \(in NumPy complex128\), which holds no real numbers"),
         (np.array([1, "a"], dtype=object), "'v' holds 'a', of type str, which is no number"),
         (np.array([1j, None], dtype=object), "'v' holds 1j, of type complex"),
-        ([datetime.date(2020, 1, 1)] * 2, "'v' holds .*, of type date, .* leave it out by values="),
+        ([datetime.date(2020, 1, 1), 7], "holds 7 in row 1 of column 'v', which is no date, among a date without time"),
         ([{"a": 1}, {"b": 2}], "'v' holds .*, of type dict"),
     ],
 )

@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = {
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),
     "_feature_names": "feature_names",
+    **dict.fromkeys(["_dates", "_time_column"], "dates"),
     "_containers": "containers",
     "_suspicions": "suspicions",
     **dict.fromkeys(["_array_layouts", "_steps"], "frames"),
