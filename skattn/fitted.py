@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
+from skattn._wording import shortened
 from skattn.functional import biased_weights
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
@@ -18,7 +20,7 @@ class FittedAttributes:
     n_jobs: int | None
     _fitted: Model
 
-    def attention_weights(self, X: Any, layer: int = -1, network: int = 0) -> list[NDArray[Any]]:
+    def attention_weights(self, X: Any, layer: int = -1, network: int = 0, over: str = "tokens") -> list[NDArray[Any]]:
         """Show what each step attends to, or each token where there is a stem.
 
         Parameters
@@ -28,39 +30,42 @@ class FittedAttributes:
             Which layer, counted from 0; negative numbers count from the last.
         network : int, default=0
             Which of the `n_estimators` networks, counted likewise: each looks in its own way.
+        over : {"tokens", "steps"}, default="tokens"
+            What rows and columns are behind a stem or patches. "tokens": what attention is between. "steps": a step's
+            row is the mean of those of the tokens that stand for it, and what a token is attended to is divided evenly
+            among its steps. A step between patches, which none reads, has the row of the patch nearest to it, the
+            earlier of two, and a column of 0.
 
         Returns
         -------
         weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
             For each sequence, how much every step (row) attends to every step (column); rows sum to 1. Behind a
-            stem rows and columns are tokens; `token_spans` says which steps they stand for.
+            stem or patches rows and columns are tokens, whose steps `token_spans` says, unless they are spread `over`
+            steps.
 
         Raises
         ------
         ValueError
-            If there is no such layer or network.
+            If there is no such layer or network, or `over` is something else.
         """
         members, data = self._fitted.members, self._read_fitted(X)
         n_layers = members[0].network.architecture.n_layers
         for name, number, count in (("layer", layer, n_layers), ("network", network, len(members))):
             if not -count <= number < count:
                 raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
+        if over not in ("tokens", "steps"):
+            raise ValueError(f"over={shortened(repr(over), 60)}; maps are over 'tokens' or 'steps'.")
         chosen = members[network].network
         queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
         bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
-        weights = [
-            biased_weights(
-                self._split_heads(query),
-                self._split_heads(key),
-                chosen.architecture.window,
-                chosen.bias(data.take([number]), layer % n_layers, self.n_jobs),
-                self.n_jobs,
-            )[0]
-            for number, (query, key) in enumerate(zip(np.split(queries, bounds), np.split(keys, bounds), strict=True))
-        ]
-        for of_sample in weights:
-            refuse_overflow(of_sample, chosen)
-        return weights
+        maps = []
+        for number, (query, key) in enumerate(zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)):
+            bias = chosen.bias(data.take([number]), layer % n_layers, self.n_jobs)
+            heads, window = (self._split_heads(query), self._split_heads(key)), chosen.architecture.window
+            weights = refuse_overflow(biased_weights(*heads, window, bias, self.n_jobs)[0], chosen)
+            length = int(data.lengths[number])
+            maps.append(weights if over == "tokens" else _over_steps(weights, self._spans(length), length))
+        return maps
 
     def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
         """Tell which steps each token of a sequence stands for.
@@ -75,13 +80,7 @@ class FittedAttributes:
             For each sequence the first step of every token, and the one after its last. Without a stem a token is a
             step. With one a token also tells of steps around these: as far as its kernels reach.
         """
-        architecture, data = self._fitted.network.architecture, self._read_fitted(X)
-        stride, size = architecture.stride, architecture.patch_size or architecture.stride
-        firsts = [np.arange(0, length, stride) for length in data.lengths.tolist()]
-        ends = data.lengths.tolist()
-        return [
-            np.stack([first, np.minimum(first + size, end)], axis=1) for first, end in zip(firsts, ends, strict=True)
-        ]
+        return [self._spans(length) for length in self._read_fitted(X).lengths.tolist()]
 
     @property
     def weights_(self) -> dict[str, NDArray[Any]]:
@@ -133,10 +132,38 @@ class FittedAttributes:
         """What stands in a slot of a network, all of it finite."""
         raise NotImplementedError
 
+    def _spans(self, length: int) -> NDArray[np.int64]:
+        """First step of each token of a sequence, and the one after its last."""
+        architecture = self._fitted.network.architecture
+        firsts = np.arange(0, length, architecture.stride)
+        ends = np.minimum(firsts + (architecture.patch_size or architecture.stride), length)
+        return np.stack([firsts, ends], axis=1)
+
     def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
         d_head = self._fitted.network.architecture.d_head
         return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
+
+
+def _over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) -> NDArray[Any]:
+    """Spread a map of tokens, (n_heads, n_tokens, n_tokens), over the steps that these stand for."""
+    sizes = spans[:, 1] - spans[:, 0]
+    tokens = np.repeat(np.arange(len(spans)), sizes)
+    steps = np.arange(len(tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + spans[tokens, 0]
+    shape = (n_steps, len(spans))
+    shares = csr_array((weights.dtype.type(1) / sizes[tokens].astype(weights.dtype), (steps, tokens)), shape)
+    unread = np.setdiff1d(np.arange(n_steps), steps)
+    steps, tokens = np.append(steps, unread), np.append(tokens, _nearest(unread, spans))
+    counts = np.bincount(steps).astype(weights.dtype)
+    means = csr_array((weights.dtype.type(1) / counts[steps], (steps, tokens)), shape)
+    return np.stack([means @ (shares @ of_head.T).T for of_head in weights])
+
+
+def _nearest(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tokens nearest to steps that none stands for; of two the earlier."""
+    before = np.searchsorted(spans[:, 1], steps, side="right") - 1
+    after = np.minimum(before + 1, len(spans) - 1)
+    return np.where(spans[after, 0] - steps < steps - spans[before, 1] + 1, after, before)
 
 
 def _mean_curve(curves: list[list[float]]) -> list[float]:

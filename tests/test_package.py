@@ -57,7 +57,7 @@ TESTED_ELSEWHERE = {
     "checks": "persistence",
     "_overflow": "numbers",
     **dict.fromkeys(["columns", "convolution", "projection", "projector", "tokenising"], "stem"),
-    "fitted": "base",
+    "fitted": "maps",
     "model": "ensemble",
     "sizes": "parameters",
 }
