@@ -176,7 +176,7 @@ class SelfAttentionEstimator(
         ImportError
             If safetensors is not installed.
         ValueError
-            If a class label is neither a word nor a number nor a boolean.
+            If a class label, or what a code stands for, is neither a word nor a number nor a boolean.
         OSError
             If the file cannot be written.
 
@@ -212,7 +212,8 @@ class SelfAttentionEstimator(
         """
         self._validate_params()
         attributes = load_weights(self, path)
-        self.__dict__.pop("feature_names_in_", None)
+        for name in ("feature_names_in_", "_held_categories"):
+            self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
         return self
 

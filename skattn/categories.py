@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._network.checks import damaged
 from skattn._wording import shortened
 
 MOST = 1 << 24
@@ -152,6 +153,35 @@ def known_categories(held: Any, roles: Any) -> list[NDArray[Any]] | None:
     if held is None or not roles.categorical or any(held[column] is None for column in roles.categorical):
         return None
     return [np.asarray(held[column]) for column in roles.categorical]
+
+
+def check_held(held: Any, n_columns: int) -> list[NDArray[Any]] | None:
+    """Give what a file says that codes stand for, as `known_categories` did in fit.
+
+    Parameters
+    ----------
+    held : object
+        None where it does not say.
+    n_columns : int
+        How many features are categories.
+
+    Raises
+    ------
+    ValueError
+        If it is not an array of values for each of these.
+    """
+    if held is None:
+        return None
+    if not isinstance(held, list) or len(held) != n_columns:
+        raise damaged("categories", held, f"a list of {n_columns} arrays")
+    for known in held:
+        if not isinstance(known, np.ndarray) or known.ndim != 1:
+            raise damaged("categories", known, "an array of one axis")
+        try:
+            set(known.tolist())
+        except TypeError:
+            raise damaged("categories", known.tolist(), "values that can be told apart") from None
+    return held
 
 
 def recoded(data: Any, samples: Any, known: list[NDArray[Any]] | None) -> Any:

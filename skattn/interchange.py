@@ -26,13 +26,14 @@ from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
+from skattn.categories import check_held
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
 from skattn.levels import counted_from
 from skattn.model import Member, Model, named_weights, prefix_of
 from skattn.parameters import name_of
 from skattn.persistence import VERSION, read_state
-from skattn.roles import resolve_roles
+from skattn.roles import Roles, resolve_roles
 from skattn.sizes import resolve_architecture
 
 _DESCRIPTION = "skattn"
@@ -42,6 +43,7 @@ _FIELDS = (
     *("version", "estimator", "parameters", "architecture", "dtype", "objective", "target", "classes"),
     *("steps_in", "n_features_in", "feature_names_in", "training", "sha256"),
 )
+_OPTIONAL = ("categories",)  # what codes stand for, where X said so
 _INPUT, _TARGET = ("input.mean", "input.scale"), ("target.mean", "target.scale")
 _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
@@ -67,7 +69,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     ImportError
         If safetensors is not installed.
     ValueError
-        If a class label is neither a word nor a number.
+        If a class label, or what a code stands for, is neither a word nor a number nor a boolean.
     OSError
         If the file cannot be written; what stood there before is then as it was.
     """
@@ -98,6 +100,7 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else names.tolist(),
         "training": training if len(training) > 1 else training[0],
+        **_write_held(estimator),
     }
     # As it will be read: keys are words, and pairs are lists.
     description = json.loads(json.dumps(description, allow_nan=False))
@@ -178,6 +181,8 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     }
     if names is not None:
         state["feature_names_in_"] = _read_labels("feature_names_in", {"dtype": "object", "values": names})
+    if "categories" in description:
+        state["_held_categories"] = _read_held(description)
     return read_state(state, type(estimator))
 
 
@@ -257,7 +262,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
         ) from error
     if isinstance(version, str):
         refuse_newer(version, f"The file {path}")
-    description = check_fields("description", description, _FIELDS)
+    description = check_fields("description", description, _FIELDS, _OPTIONAL)
     if description["sha256"] != _digest(tensors, description):
         raise ValueError(f"{path} is damaged: its digest is not that of its content; take another copy of it.")
     return tensors, description
@@ -265,7 +270,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[s
 
 def _digest(tensors: dict[str, NDArray[Any]], description: dict[str, Any]) -> str:
     """SHA-256 of the description and of each tensor's name, type, shape and bytes."""
-    text = json.dumps({name: description[name] for name in _FIELDS if name != "sha256"}, sort_keys=True)
+    names = (*_FIELDS, *(name for name in _OPTIONAL if name in description))
+    text = json.dumps({name: description[name] for name in names if name != "sha256"}, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -282,10 +288,10 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
     there, wanted = ({k: v for k, v in a.items() if k not in _FREE} for a in (values, asdict(asked)))
     there["n_estimators"], wanted["n_estimators"] = n_members, estimator.n_estimators
     # How many codes there are is learned, which features are categories is asked for.
-    n_features, names = values["n_features"], description["feature_names_in"]
-    roles = resolve_roles(estimator, n_features, names)
+    columns = [column for column, _ in values["categories"]]
+    roles = _roles_asked(estimator, description, columns, values["n_features"])
     wanted["categories"], wanted["time_feature"] = roles.categorical, roles.time
-    there["categories"] = tuple(column for column, _ in values["categories"])
+    there["categories"] = tuple(columns)
     for name, found in (("dtype", description["dtype"]), ("objective", description["objective"])):
         if getattr(estimator, name, "auto") != "auto":
             there[name], wanted[name] = found, getattr(estimator, name)
@@ -303,6 +309,14 @@ def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_member
     return asked
 
 
+def _roles_asked(estimator: Any, description: dict[str, Any], columns: list[int], n_features: int) -> Roles:
+    """What the estimator says of features, where the file tells which of them hold codes that stand for something."""
+    held = check_held(_read_held(description), len(columns))
+    known = {} if held is None else dict(zip(columns, held, strict=True))
+    names = description["feature_names_in"]
+    return resolve_roles(estimator, n_features, names, [known.get(column) for column in range(n_features)])
+
+
 def _name(kind: type) -> str:
     """The class of this package that an estimator is of, or derived from."""
     return next(base.__name__ for base in kind.__mro__ if base.__module__.startswith("skattn."))
@@ -314,20 +328,37 @@ def _plain(value: Any) -> Any:
     return value if is_plain else name_of(value)
 
 
-def _write_labels(labels: NDArray[Any]) -> dict[str, Any]:
+def _write_labels(labels: NDArray[Any], what: str = "classes_") -> dict[str, Any]:
     """Labels as a list, with the type of their array."""
     values = labels.tolist()
     plain = {"dtype": labels.dtype.str if labels.dtype.kind == "U" else labels.dtype.name, "values": values}
     try:
-        is_kept = np.array_equal(_read_labels("classes", json.loads(json.dumps(plain))), labels)
+        is_kept = np.array_equal(_read_labels("classes", json.loads(json.dumps(plain, allow_nan=False))), labels)
     except (TypeError, ValueError):
         is_kept = False
     if not is_kept:
         raise ValueError(
-            f"classes_ are {labels.dtype}, {reprlib.repr(values[0])} among them, and a file of weights keeps words, "
-            "numbers and booleans only; make them such, or save the estimator with joblib."
+            f"{what} are {labels.dtype}, {reprlib.repr(values[0])} among them, and a file of weights keeps words, "
+            f"numbers and booleans only, {_MOST_LABELS >> 20} MiB at most; make them such, or save the estimator with "
+            "joblib."
         )
     return plain
+
+
+def _write_held(estimator: Any) -> dict[str, Any]:
+    """What the codes of each category stand for, where that is known."""
+    held = getattr(estimator, "_held_categories", None)
+    return {} if held is None else {"categories": [_write_labels(k, "The categories of a feature") for k in held]}
+
+
+def _read_held(description: dict[str, Any]) -> list[NDArray[Any]] | None:
+    """What the codes of each category stand for, None where the file does not say."""
+    if "categories" not in description:
+        return None
+    held = description["categories"]
+    if not isinstance(held, list):
+        raise damaged("categories", held, "a list, an entry a feature that is a category")
+    return [_read_labels("categories", known) for known in held]
 
 
 def _read_labels(name: str, plain: Any) -> NDArray[Any]:

@@ -30,6 +30,7 @@ from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
 from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
+from skattn.categories import check_held
 from skattn.model import Member, Model
 from skattn.step_target import FORMS
 
@@ -107,6 +108,7 @@ def read_state(state: Any, kind: Any) -> dict[str, Any]:
         attributes["_model"] = model = _read_model(attributes["_model"])
         check_choice("objective", model.objective, sorted(kind._learns))
         _check_features(attributes, model.network.architecture.n_features)
+        check_held(attributes.get("_held_categories"), len(model.network.architecture.categories))
     return attributes
 
 

@@ -220,3 +220,13 @@ def test_words_mean_the_same_in_a_frame_that_numbers_them_otherwise():
     np.testing.assert_array_equal(model.predict_proba(later), model.predict_proba(by_hand))
     for steps, was in zip(later, before, strict=True):
         np.testing.assert_array_equal(steps, was)
+
+
+@pytest.mark.parametrize(
+    "held", [7, [], [["a", "b"]], [np.array(["a"])] * 2, [np.array([["a"]])], [np.array([{"a": 1}], object)]], ids=str
+)
+def test_damaged_categories_of_a_pickle_are_refused(held):
+    model = SelfAttentionClassifier(**SMALL, categorical_features="from_dtype")
+    state = model.fit(wards(["east", "west"]), np.arange(30) % 2).__getstate__()
+    with pytest.raises(ValueError, match="categories is .*the file is damaged"):
+        SelfAttentionClassifier().__setstate__(state | {"_held_categories": held})

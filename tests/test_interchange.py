@@ -27,6 +27,7 @@ from sklearn.base import clone
 
 import skattn
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, interchange
+from skattn._steps import Steps
 from skattn.persistence import TRUSTED_TYPES
 
 X = make_ragged()
@@ -367,3 +368,148 @@ def test_forged_levels_of_targets_are_refused(name, value, tmp_path):
     (tmp_path / "forged").write_bytes(forged)
     with pytest.raises(ValueError, match="damaged|was not written by skattn"):
         clone(regressor).load_weights(tmp_path / "forged")
+
+
+# What codes stand for
+
+WARDS = TINY | {"categorical_features": "from_dtype"}
+
+
+def of_a_ward(values, seed=0):
+    """Sequences of a number and of codes that stand for values."""
+    known, generator = np.asarray(values), np.random.default_rng(seed)
+    return [
+        Steps(np.stack([steps[:, 0], generator.integers(len(known), size=len(steps))], axis=1), None, [None, known])
+        for steps in X
+    ]
+
+
+CATEGORIES = {
+    "words": ["east", "north", "west"],
+    "whole numbers": [2**53 + 1, -7, 3],
+    "floats": [0.1, -1e300],
+    "truth values": [False, True],
+    "words and numbers": np.array(["east", 7, 1.5, True], object),
+    "odd words": ["gr\u00f6\u00dfer", "\udc80", ""],
+}
+
+
+@pytest.mark.parametrize("values", CATEGORIES.values(), ids=CATEGORIES)
+def test_what_codes_stand_for_comes_back(values, tmp_path):
+    given = of_a_ward(values)
+    model = SelfAttentionClassifier(**WARDS).fit(given, direction(X))
+    loaded = by_weights(model, tmp_path)
+    assert_same_bits(results_of(loaded, given), results_of(model, given))
+    other = [Steps(np.asarray(steps), None, [None, np.asarray(values)[::-1]]) for steps in given]
+    found = results_of(loaded, other)
+    assert_same_bits(found, results_of(pickle.loads(pickle.dumps(model)), other))
+    assert np.any(found["predict_proba"] != model.predict_proba([np.asarray(steps) for steps in given]))
+    for again in (by_weights(loaded, tmp_path), pickle.loads(pickle.dumps(loaded))):
+        assert_same_bits(results_of(again, other), found)
+
+
+def test_columns_named_as_categories_keep_what_they_stand_for(tmp_path):
+    """Also with a column of times, which is none of them."""
+    pandas_frame = pd.DataFrame(
+        {
+            "id": np.repeat(np.arange(23), 3),
+            "day": np.tile(np.arange(3.0), 23),
+            "ward": np.tile(["a", "b", "c", "b"], 18)[:69],
+            "unit": pd.Categorical(np.tile([7, 5, 5, 7, 3], 14)[:69], categories=[7, 5, 3]),
+        }
+    )
+    given = skattn.sequences_from_frame(pandas_frame, id="id")[0]
+    parameters = TINY | {"time_feature": "day", "position": "auto", "n_estimators": 2}
+    for asked in ("from_dtype", ["ward", "unit"], [1, 2]):
+        model = SelfAttentionClassifier(**parameters | {"categorical_features": asked}).fit(given, np.arange(23) % 2)
+        loaded = by_weights(model, tmp_path)
+        assert [["a", "b", "c"], [7, 5, 3]] == [known.tolist() for known in loaded._held_categories]
+        np.testing.assert_array_equal(loaded.predict_proba(given), model.predict_proba(given))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["2026", "2027"], "datetime64[Y]"),
+        np.array([pd.Timestamp(0), pd.Timestamp(1)], object),
+        np.array([np.int64(1), np.int64(2)], object),
+        [1.5, np.inf],
+    ],
+)
+def test_what_codes_stand_for_must_be_words_or_numbers(values, tmp_path):
+    model = SelfAttentionClassifier(**WARDS).fit(of_a_ward(values), direction(X))
+    with pytest.raises(ValueError, match="^The categories of a feature are .*keeps words, numbers and booleans only"):
+        model.save_weights(tmp_path / "file")
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_file_that_does_not_say_what_codes_stand_for_is_read(tmp_path):
+    given = of_a_ward(["east", "north", "west"])
+    model = SelfAttentionClassifier(**WARDS | {"categorical_features": [1]}).fit(given, direction(X))
+    model.save_weights(tmp_path / "file")
+    tensors, description = parts((tmp_path / "file").read_bytes())
+    del description["categories"]
+    (tmp_path / "old").write_bytes(forge(tensors, description))
+    loaded = model.load_weights(tmp_path / "old")
+    assert not hasattr(loaded, "_held_categories"), "what was known of another fit is gone"
+    with pytest.raises(ValueError, match=r"categories=\(1,\)\), and this one has categories=\(\)"):
+        SelfAttentionClassifier(**WARDS).load_weights(tmp_path / "old")
+
+
+@pytest.fixture(scope="module")
+def wards(tmp_path_factory):
+    """A file that says what codes stand for."""
+    path = tmp_path_factory.mktemp("wards") / "file"
+    SelfAttentionClassifier(**WARDS).fit(of_a_ward(["east", "north", "west"]), direction(X)).save_weights(path)
+    return path.read_bytes()
+
+
+def labels(values, dtype="<U5"):
+    return {"dtype": dtype, "values": values}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        *VALUES,
+        [None],
+        [7],
+        [labels(["a"]), labels(["b"])],
+        [labels("abc")],
+        [labels([None])],
+        [labels([["a"]], "object")],
+        [labels([{}], "object")],
+        [labels([float("nan")], "float64")],
+        [labels([1.5], "int64")],
+        [labels([256], "uint8")],
+        [labels(["toolong"])],
+        [labels(["a"], "<U9000000")],
+        [labels(["a"], "V8")],
+        [labels(["a"], "M8[s]")],
+        [labels(["a"], "no such")],
+        [labels(["a"], 7)],
+        [{"dtype": "<U5"}],
+        [labels(["a"]) | {"surplus": 1}],
+    ],
+    ids=str,
+)
+def test_forged_categories_are_refused(wards, held, tmp_path):
+    tensors, description = parts(wards)
+    for asked in ("from_dtype", [1]):
+        with pytest.raises(ValueError, match="the file is damaged"):
+            read(forge(tensors, description | {"categories": held}), tmp_path, categorical_features=asked)
+
+
+def test_categories_are_part_of_the_digest(wards, tmp_path):
+    for position in [i for i in range(len(wards)) if wards[i : i + 5] == b"north"]:
+        damaged = bytearray(wards)
+        damaged[position] ^= 1
+        with pytest.raises(ValueError, match="its digest is not that of its content"):
+            read(damaged, tmp_path, categorical_features="from_dtype")
+    assert b"north" in wards
+
+
+def test_categories_of_a_model_without_any_are_refused(content, tmp_path):
+    tensors, description = parts(content)
+    with pytest.raises(ValueError, match="categories is .*expected a list of 0 arrays"):
+        read(forge(tensors, description | {"categories": [labels(["a"])]}), tmp_path)
