@@ -23,12 +23,26 @@ from ._kernels import (
     pooling,
     position,
     projection,
+    reconstruction,
     update,
     walk,
 )
 
 _DTYPES = ("float32", "float64")
-_PAIRS = (activation, attention, convolve, dropout, input, linear, lookup, loss, norm, pooling, position)
+_PAIRS = (
+    activation,
+    attention,
+    convolve,
+    dropout,
+    input,
+    linear,
+    lookup,
+    loss,
+    norm,
+    pooling,
+    position,
+    reconstruction,
+)
 _MODULES = (*_PAIRS, columns, convolution, heads, projection, update, walk)
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn import config_context, get_config
 
 from skattn._kernels.parallel import n_workers
 from skattn._network.network import Network
+from skattn._training.calibrate import calibrate_quantiles, held_out
 from skattn._training.loop import train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.readout import refit_outputs
@@ -61,6 +63,8 @@ def train_all(
     # Settled once: to ask joblib before every update would read files of the system each time.
     n_jobs = max(1, n_threads // n_networks) if is_shared else n_threads
     refits = plan == "new" and not goes_on and not estimator.early_stopping
+    calibrates = plan == "new" and not goes_on and bool(model.target.quantiles)
+    parts = [_part(learned, number, calibrates and validation is None) for number in range(n_networks)]
     config = get_config()  # a thread of its own would have scikit-learn's defaults
 
     def task(number: int, is_cancelled: Callable[[], bool] | None = None) -> None:
@@ -68,14 +72,27 @@ def train_all(
         begun = resumes and model.members[number].state.plan_updates is not None
         with config_context(**config):
             how = "resume" if begun else plan
-            given = learned, validation, n_epochs, how, checkpoint, n_jobs, is_cancelled
+            given = parts[number][0], validation, n_epochs, how, checkpoint, n_jobs, is_cancelled
             _train(estimator, model, number, *given, refits=refits)
 
     if is_shared:
         train_together([partial(task, number) for number in range(n_networks)])
-        return
-    for number in range(n_networks):
-        task(number)
+    else:
+        for number in range(n_networks):
+            task(number)
+    judged = [validation or part for _, part in parts]
+    if calibrates and all(len(part.weight) for part in judged):
+        networks = [member.network for member in model.members]
+        judged = [_encode(part, model, network, n_threads) for part, network in zip(judged, networks, strict=True)]
+        calibrate_quantiles(networks, judged, model.target.quantiles, n_threads)
+
+
+def _part(learned: Samples, number: int, holds_out: bool) -> tuple[Samples, Samples]:
+    """What a network learns from, and what is held out from it."""
+    indices = held_out(len(learned.weight), number) if holds_out else np.zeros(0, np.int64)
+    if len(indices) == 0:
+        return learned, learned.take(indices)
+    return learned.take(np.setdiff1d(np.arange(len(learned.weight)), indices)), learned.take(indices)
 
 
 def _train(

@@ -13,14 +13,15 @@ from skattn._network.going_on import copy_network, copy_optimizer, standardise_a
 from skattn._network.missing import filled
 from skattn._network.network import Network
 from skattn._network.stem import learn_stem
-from skattn._training.objectives import OBJECTIVES, Objective, Target
+from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import assume_seen, look, supported_length
 from skattn._training.settings import TrainingState
 from skattn._wording import shortened
 from skattn.categories import learn_codes, pairs_of
 from skattn.defaults import choose, chosen, describe
+from skattn.encoding import learn_target
 from skattn.ensemble import train_all
-from skattn.levels import counted_from, learn_levels, relative
+from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
 from skattn.roles import Roles, usual_interval
 from skattn.sequences import Sequences, read_sequences
@@ -143,7 +144,7 @@ def _read_samples(
     y, n_labels = (y, data.n_samples) if labels is None else (labels.labels, len(labels.rows))
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
-    n_outputs = model.target.n_outputs if model else None
+    n_outputs = model.target.n_values if model else None
     target, all_classes = read_target(y, objective, n_labels, classes=known, n_outputs=n_outputs)
     if labels is not None and target is not None:
         target = labels.target(target)
@@ -254,7 +255,7 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     # Outputs that tell a step: one for each number, one for each code.
     n_of_step = data.n_features - len(_no_numbers(data)) + sum(map(len, codes))
     n_outputs = n_of_step if samples.classes is None else len(samples.classes)
-    target = _learn_target(estimator, samples, objective, n_outputs)
+    target = learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
     mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
     supported, is_stepwise = supported_length(seen, data.max_length), isinstance(samples.target, StepTarget)
@@ -296,25 +297,6 @@ def _no_numbers(data: Sequences) -> list[int]:
 def _rows_of_tape(architecture: Architecture, longest: int) -> int:
     """Rows that the tape begins with: the tokens of a stem, or the steps."""
     return -(-longest // architecture.stride) if architecture.n_kernels else longest
-
-
-def _learn_target(estimator: Any, samples: Samples, objective: Objective, n_outputs: int) -> Target:
-    """How the target is encoded; values may be counted from the level of their own sequences."""
-    target = samples.target
-    if isinstance(target, StepTarget):
-        if getattr(estimator, "normalise_target", "global") != "global":
-            raise ValueError(
-                'normalise_target="sequence" counts the value of a sequence from the mean of its steps, and y has a '
-                'value for each step; set normalise_target="global".'
-            )
-        learned = objective.learn_target(target.labelled, target.of_labelled(samples.weight), n_outputs)
-        return replace(learned, form=target.form)
-    if getattr(estimator, "normalise_target", "global") == "global":
-        return objective.learn_target(target, samples.weight, n_outputs)
-    features, floors = learn_levels(samples.target, samples.data, samples.weight)
-    levels = {"features": features, "floors": floors}
-    values = relative(samples.target, samples.data, Target(len(features), **levels))
-    return replace(objective.learn_target(values, samples.weight, n_outputs), **levels)
 
 
 def _seeds(seed: int, n: int) -> list[int]:

@@ -113,13 +113,15 @@ def _write_target(target: Target) -> dict[str, Any]:
     written: dict[str, Any] = {"n_outputs": target.n_outputs, "is_column": target.is_column}
     if target.features is not None:
         written |= {name: getattr(target, name).tolist() for name in _LEVELS}
-    return written if target.form is None else {**written, "form": target.form}
+    written |= {} if target.form is None else {"form": target.form}
+    return {**written, "quantiles": list(target.quantiles)} if target.quantiles else written
 
 
 def _read_target(written: Any) -> dict[str, Any]:
     """The same back; what it says is checked with the rest."""
-    fields = check_fields("target", written, ("n_outputs", "is_column"), (*_LEVELS, "form"))
+    fields = check_fields("target", written, ("n_outputs", "is_column"), (*_LEVELS, "form", "quantiles"))
     try:
+        fields["quantiles"] = tuple(fields.get("quantiles", ()))
         return fields | {name: np.array(fields[name], kind) for name, kind in _LEVELS.items() if name in fields}
     except (TypeError, ValueError, OverflowError):
         raise damaged("target", written, "lists of numbers") from None

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skattn import __version__
 from skattn._network.checks import (
@@ -23,16 +22,16 @@ from skattn._network.checks import (
     check_whole,
     damaged,
 )
-from skattn._network.network import Architecture, Network
+from skattn._network.network import Network
 from skattn._network.stem import GROUP, STEM_PARTS, Stem
 from skattn._storage import refuse_newer
-from skattn._training.objectives import OBJECTIVES, Target
+from skattn._target_state import read_classes, read_target, write_target
+from skattn._training.objectives import OBJECTIVES
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
 from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
 from skattn.categories import check_held
 from skattn.model import Member, Model
-from skattn.step_target import FORMS
 
 TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
@@ -180,17 +179,10 @@ def _write_model(model: Model) -> dict[str, Any]:
     return {
         **(members[0] if len(members) == 1 else {"members": members}),
         "objective": model.objective,
-        "target": _write_target(model.target),
+        "target": write_target(model.target),
         "classes": model.classes,
         "seen": None if model.seen is None else dict(vars(model.seen)),
     }
-
-
-def _write_target(target: Target) -> dict[str, Any]:
-    """How y is encoded; levels only where it is counted from them, as before there were such."""
-    without = () if target.features is not None else ("features", "floors")
-    without += () if target.form is not None else ("form",)
-    return {name: part for name, part in vars(target).items() if name not in without}
 
 
 def write_training(state: TrainingState) -> dict[str, Any]:
@@ -226,8 +218,8 @@ def _read_model(state: Any) -> Model:
     objective = check_choice("objective", state["objective"], tuple(OBJECTIVES))
     if OBJECTIVES[objective].loss != architecture.loss:
         raise damaged("loss", architecture.loss, f"that of the objective {objective!r}")
-    target = _read_target(state["target"], objective, architecture)
-    classes = _read_classes(state["classes"], objective, target.n_outputs)
+    target = read_target(state["target"], objective, architecture)
+    classes = read_classes(state["classes"], objective, target.n_outputs)
     return Model(members, objective, target, classes, _read_seen(state.get("seen"), architecture.n_features))
 
 
@@ -246,55 +238,6 @@ def _read_members(states: Any) -> list[Member]:
         if (member.network.architecture, member.network.dtype) != (first.architecture, first.dtype):
             raise damaged("members", member.network.architecture, "networks that are alike")
     return members
-
-
-def _read_target(values: Any, objective: str, architecture: Architecture) -> Target:
-    """How y was encoded must be how the outputs are read."""
-    n_outputs = architecture.n_outputs
-    optional = ("mean", "scale", "is_column", "features", "floors", "form")
-    target = Target(**check_fields("target", values, ("n_outputs",), optional))
-    check_choice("target.form", target.form, FORMS if architecture.is_stepwise else (None,))
-    check_whole("target.n_outputs", target.n_outputs, n_outputs, n_outputs)
-    are_values = OBJECTIVES[objective].target_type == "values"
-    if not isinstance(target.is_column, bool) or (target.is_column and are_values and n_outputs > 1):
-        raise damaged("target.is_column", target.is_column, f"whether y was a column, for n_outputs={n_outputs}")
-    if are_values:
-        for name in ("mean", "scale"):
-            check_vector(f"target.{name}", getattr(target, name), n_outputs, np.float64)
-    elif any(part is not None for part in (target.mean, target.scale, target.features, target.floors)):
-        raise damaged("target.mean or another part", "there", f"none for the objective {objective!r}")
-    if target.features is not None or target.floors is not None:
-        _check_levels(target, n_outputs, architecture.n_features)
-    return target
-
-
-def _check_levels(target: Target, n_outputs: int, n_features: int) -> None:
-    """Each output is counted from a feature that there is, in deviations that are no less than something."""
-    features = target.features
-    if not isinstance(features, np.ndarray) or features.dtype != np.int64 or features.shape != (n_outputs,):
-        raise damaged("target.features", features, f"{n_outputs} numbers of features")
-    if features.min() < 0 or features.max() >= n_features:
-        raise damaged("target.features", features, f"numbers from 0 to {n_features - 1}")
-    if check_vector("target.floors", target.floors, n_outputs, np.float64).min() <= 0:
-        raise damaged("target.floors", target.floors, "positive numbers")
-
-
-def _read_classes(classes: Any, objective: str, n_outputs: int) -> NDArray[Any] | None:
-    """A sorted label for each output, where outputs stand for labels."""
-    if OBJECTIVES[objective].probabilities is None:
-        if classes is not None:
-            raise damaged("classes", classes, f"none for the objective {objective!r}")
-        return None
-    if not isinstance(classes, np.ndarray) or classes.shape != (n_outputs,):
-        raise damaged("classes", classes, f"an array of {n_outputs} labels")
-    classes = np.asarray(classes)
-    try:
-        is_sorted = bool(np.all(classes[:-1] < classes[1:]))
-    except (TypeError, ValueError):
-        is_sorted = False
-    if not is_sorted:
-        raise damaged("classes", classes.tolist(), "different labels in rising order")
-    return classes
 
 
 def _read_seen(values: Any, n_features: int) -> Seen | None:

@@ -1,18 +1,29 @@
 """Predict numbers from sequences."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from skattn._training.objectives import OBJECTIVES
+from skattn._wording import shortened
 from skattn.base import SelfAttentionEstimator
 from skattn.levels import absolute
 from skattn.parameters import document
 from skattn.sequences import Sequences
+
+
+def _learns_quantiles(estimator: "SelfAttentionRegressor") -> bool:
+    """Whether there are quantiles to predict."""
+    if estimator.loss != "quantile":
+        raise AttributeError(f'With loss="{estimator.loss}" there are no quantiles; set loss="quantile" before fit.')
+    return True
 
 
 @document
@@ -23,11 +34,16 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     Parameters
     ----------
     {parameters}
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, default="squared_error"
         What is made small. "squared_error" aims at the mean, and ridge regression finds the weights of the outputs anew
         when a first `fit` without `early_stopping` has ended; "absolute_error" aims at the median, which a few wrong y
         do not move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964). The two
-        count deviations by the quartiles of y.
+        count deviations by the quartiles of y. "poisson" is for counts and rates, none of them negative: their
+        logarithm is learned, so predictions are positive. "quantile" learns the `quantiles` (Koenker & Bassett 1978):
+        each network leaves out one in five samples, which tell how far its quantiles must be moved.
+    quantiles : tuple of float, default=(0.05, 0.5, 0.95)
+        For ``loss="quantile"``: which, in rising order, between 0 and 1. `predict_quantiles` gives all of them,
+        `predict` that of 0.5, on a line between those around it, or the nearest where all are above or below.
     normalise_target : {"global", "sequence"}, default="global"
         What y is counted from while learning. "global": its mean over all samples, in deviations. "sequence": the mean
         of the sequence's own steps, in their deviations, for what wanders: a forecast of the next values of a series
@@ -59,6 +75,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     """
 
     loss: str = "squared_error"
+    quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)
     normalise_target: str = "global"
 
     _learns: ClassVar[frozenset[str]] = frozenset(
@@ -67,6 +84,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
         "loss": [StrOptions(set(_learns))],
+        "quantiles": ["array-like"],
         "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "normalise_target": [StrOptions({"global", "sequence"})],
     }
@@ -107,6 +125,33 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         values = self._derive("predict", data, target)
         return values if target.features is None else absolute(values, data, target)
 
+    @available_if(_learns_quantiles)
+    def predict_quantiles(self, X: Any) -> Any:
+        """Predict the `quantiles` of each sequence's number or numbers; they never cross.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            In rising order. Where y had values for every step: of every step, in the form in which y came.
+
+        Notes
+        -----
+        What training left crossed is sorted, which brings no quantile further from the true one (Chernozhukov,
+        Fernández-Val & Galichon 2010). A network's quantiles lie too close together, for it knows what it has learned
+        from; so a first `fit` of 20 samples or more moves each by what samples tell that the network has not learned
+        from: those of the validation, or one in five, other ones for each network (Romano, Patterson & Candès 2019).
+        """
+        data, target = self._read_fitted(X), self._fitted.target
+        quantiles = self._derive("quantiles", data, target)
+        if target.features is not None:
+            levels = [absolute(quantiles[:, :, i], data, target) for i in range(quantiles.shape[2])]
+            quantiles = np.stack(levels, axis=2)
+        return self._as_given(quantiles[:, 0] if target.is_column else quantiles, data)
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Tell the coefficient of determination, R², over sequences, or over steps where these have values.
 
@@ -121,6 +166,16 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         if self._fitted.target.form is None:
             return float(super().score(X, y, sample_weight))
         return float(r2_score(**self._compare_steps(X, y, sample_weight)))
+
+    def _validate_params(self) -> None:
+        """Refuse quantiles that are none."""
+        super()._validate_params()
+        levels = self.quantiles if all(isinstance(level, Real) for level in self.quantiles) else ()
+        if not len(levels) or not all(0 < level < 1 for level in levels) or list(levels) != sorted(set(levels)):
+            raise ValueError(
+                f"quantiles={shortened(self.quantiles)} must be numbers between 0 and 1 in rising order; try (0.05, "
+                "0.5, 0.95)."
+            )
 
     def _choose_objective(self, y: Any, current: str | None, classes: Any = None) -> str:
         if current not in (None, self.loss):

@@ -64,6 +64,7 @@ def resolve_architecture(
         patch_size=choice.patch_size,
         time_feature=choice.time_feature,
         is_stepwise=choice.is_stepwise,
+        quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),
     )
 
 

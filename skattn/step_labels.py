@@ -162,6 +162,12 @@ def _entries_of_steps(y: Any, data: Sequences, is_wanted: bool, are_classes: boo
 
 def _is_padded(y: NDArray[Any], data: Sequences, is_wanted: bool, are_classes: bool | None, name: str) -> bool:
     """Whether an array of two axes or more has an entry for each step, rather than several for each sequence."""
+    longest = int(data.lengths.max())
+    if y.ndim > 2 and y.shape[1] < longest:
+        raise ValueError(
+            f"{name} has {y.ndim} dimensions (shape={y.shape}), and X has sequences of up to {longest} steps: give "
+            "(n_samples,) or (n_samples, n_outputs), or (n_samples, n_steps, n_outputs) with an entry for every step."
+        )
     if y.ndim > 2 or is_wanted:
         return True
     if data.kind == "rows" or y.shape[1] != data.n_steps or y.shape[1] < 2:

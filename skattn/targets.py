@@ -165,6 +165,13 @@ def read_target(
     if issparse(y):
         y = y.toarray()
     target, classes = _READERS[target_type](y, classes, name)
+    least = OBJECTIVES[objective].least
+    if least is not None and target.min() < least:
+        sample = int(np.argwhere(target < least)[0, 0])
+        raise ValueError(
+            f'{name} holds {target.min():g}, first below {least} at sample {sample}, and the objective "{objective}" '
+            f"is for what is {least} or more; take another loss, or shift {name}."
+        )
     n_columns = 1 if target.ndim == 1 else target.shape[1]
     if target_type != "classes" and n_outputs not in (None, n_columns):
         raise ValueError(

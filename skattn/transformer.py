@@ -24,7 +24,7 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     ----------
     {parameters}
     objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber", \
-"reconstruction"}, default="auto"
+"poisson", "reconstruction"}, default="auto"
         What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
         them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
         values. Whole numbers of more than 20 different values are values too if these are more than
@@ -68,11 +68,12 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     objective: str = "auto"
     label_smoothing: float | str = "auto"
 
+    _learns: ClassVar[frozenset[str]] = frozenset(set(OBJECTIVES) - {"quantile"})
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
-        "objective": [StrOptions({"auto", *OBJECTIVES})],
+        "objective": [StrOptions({"auto", *_learns})],
     }
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:

@@ -67,6 +67,8 @@ ARCHITECTURES = {
     "one output": {"n_outputs": 1, "loss": "squared_error"},
     "several values": {"loss": "squared_error"},
     "several labels": {"loss": "binary_cross_entropy"},
+    "quantiles": {"loss": "quantile", "n_outputs": 6, "quantiles": (0.1, 0.5, 0.75)},
+    "quantiles for every step": {"loss": "quantile", "n_outputs": 2, "quantiles": (0.2, 0.9), "is_stepwise": True},
     "reconstruction": {"loss": "reconstruction", "n_outputs": 3},
     "a label for every step": {"is_stepwise": True, "window": (None, 0), "pooling": "attention"},
     "values for every step": {"is_stepwise": True, "loss": "squared_error", "n_taps": 3, "categories": ((1, 4),)},
@@ -203,6 +205,10 @@ def make_target(architecture, lengths, dtype=np.float64, seed=2):
 def _draw_target(architecture, n_samples, dtype, seed):
     """A row of the target for each of some samples."""
     generator = np.random.default_rng(seed)
+    if architecture.loss == "poisson":
+        return generator.poisson(1.5, size=(n_samples, architecture.n_outputs)).astype(dtype)
+    if architecture.loss == "quantile":
+        return generator.normal(size=(n_samples, architecture.n_outputs // len(architecture.quantiles))).astype(dtype)
     if architecture.loss == "cross_entropy":
         return generator.integers(architecture.n_outputs, size=(n_samples, 1)).astype(dtype)
     if architecture.loss == "binary_cross_entropy":

@@ -81,7 +81,7 @@ def parameters(draw, estimator):
         chosen["class_weight"] = draw(pick(None, "balanced"))
     if estimator is SelfAttentionRegressor:
         chosen["normalise_target"] = draw(pick("global", "sequence"))
-        chosen["loss"] = draw(pick("squared_error", "absolute_error", "huber"))
+        chosen["loss"] = draw(pick("squared_error", "absolute_error", "huber", "quantile"))
     else:
         chosen["label_smoothing"] = draw(pick("auto", 0.0, 0.5))
     if draw(st.booleans()):

@@ -6,6 +6,7 @@ on every machine: no BLAS, and no transcendental functions of short floats, whic
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -275,12 +276,24 @@ def binary_cross_entropy(outputs, target):
     return (np.maximum(outputs, 0) + np.log1p(np.exp(-np.abs(outputs))) - outputs * target).mean()
 
 
+def poisson(outputs, target):
+    """Minus the log-likelihood of counts whose rates' logarithms are `outputs`, without what only the counts decide."""
+    return (np.exp(outputs) - target * outputs).mean()
+
+
+def quantile(outputs, target, levels):
+    """Pinball loss, the mean over the levels of every value: (n_values * n_levels,), (n_values,) -> number."""
+    missing = target[:, np.newaxis] - outputs.reshape(len(target), len(levels))
+    return np.maximum(levels * missing, (np.array(levels) - 1) * missing).mean()
+
+
 LOSSES = {
     "cross_entropy": cross_entropy,
     "squared_error": squared_error,
     "absolute_error": absolute_error,
     "huber": huber,
     "binary_cross_entropy": binary_cross_entropy,
+    "poisson": poisson,
 }
 
 
@@ -396,7 +409,9 @@ def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden
     result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype, unit=unit)
     if architecture.loss == "reconstruction":
         return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
-    measure, target = LOSSES[architecture.loss], converted(target, dtype)
+    measure, target = LOSSES.get(architecture.loss), converted(target, dtype)
+    if architecture.loss == "quantile":
+        measure = partial(quantile, levels=architecture.quantiles)
     if architecture.is_stepwise:
         # Each row of the target ends with its share.
         return sum(row[-1] * measure(outputs, row[:-1]) for outputs, row in zip(result["outputs"], target, strict=True))

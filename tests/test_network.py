@@ -186,6 +186,13 @@ def test_losses_of_extreme_outputs_are_finite_and_exact(loss):
     np.testing.assert_allclose(network.losses(batch, target), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("is_stepwise", [False, True])
+def test_losses_of_quantiles_agree_with_the_reference(is_stepwise):
+    network = make_network(loss="quantile", n_outputs=6, quantiles=(0.1, 0.5, 0.75), is_stepwise=is_stepwise)
+    batch, target = make_batch(), make_target(network.architecture, LENGTHS)
+    np.testing.assert_allclose(network.losses(batch, target), reference_losses(network, batch, target), rtol=1e-10)
+
+
 @pytest.mark.parametrize("garbage", [1e30, np.nan, np.inf])
 def test_padding_is_never_read(changes, garbage):
     """Garbage before, between and after the sequences cannot reach any result, not by one bit."""

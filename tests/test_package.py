@@ -38,6 +38,11 @@ PAIRS = [
     *["convolve", "lookup", "operation", "random", "softmax", "update"],
 ]
 TESTED_ELSEWHERE = {
+    "_target_state": "persistence",
+    "encoding": "fitting",
+    "reconstruction": "walk",
+    "step_labels": "steps",
+    "step_target": "steps",
     **dict.fromkeys(PAIRS, "walk"),
     **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
     **dict.fromkeys(["shares", "walking"], "learner"),

@@ -44,17 +44,37 @@ def test_a_few_wrong_values_do_not_move_the_others(loss):
     assert errors[loss] < 0.5 * errors["squared_error"]
 
 
-@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_counts_are_learned_by_their_logarithm():
+    """Predictions are positive, and of the mean; several networks say the mean of their rates."""
+    counts = np.random.default_rng(0).poisson(np.exp(Y - Y.mean()))
+    model = make(loss="poisson", max_iter=60, n_estimators=2, learning_rate_init=0.01).fit(X, counts)
+    predicted = model.predict(X)
+    assert predicted.min() > 0 and np.corrcoef(predicted, np.exp(Y))[0, 1] > 0.8
+    each = np.mean([np.exp(model._carry(model._read_fitted(X), "outputs")[i][:, 0]) for i in range(2)], axis=0)
+    np.testing.assert_allclose(predicted, each * counts.mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        make(loss="poisson", max_iter=100, learning_rate_init=0.01).fit(X, 0 * counts).predict(X), 0, atol=0.5
+    )
+
+
+def test_what_is_no_count_is_refused():
+    with pytest.raises(ValueError, match='y holds -1, first below 0 at sample 1, and the objective "poisson" is for'):
+        make(loss="poisson").fit(X[:3], [2, -1, 0])
+    with pytest.raises(ValueError, match='"sequence" makes values above and below 0 of y, and the loss "poisson"'):
+        make(loss="poisson", normalise_target="sequence").fit(X, np.abs(Y))
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "poisson", "quantile"])
 def test_another_loss_is_kept_and_refused_in_going_on(loss):
-    model = make(loss=loss, warm_start=True).fit(X, Y)
+    model = make(loss=loss, warm_start=True).fit(X, np.abs(Y))
     assert model.objective_ == loss
     again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.fit(X, Y).predict(X), model.fit(X, Y).predict(X))
+    np.testing.assert_array_equal(again.fit(X, np.abs(Y)).predict(X), model.fit(X, np.abs(Y)).predict(X))
     model.loss = "squared_error"
     with pytest.raises(ValueError, match=f'asks for loss="squared_error", but the network was built for "{loss}"'):
-        model.fit(X, Y)
+        model.fit(X, np.abs(Y))
     with pytest.raises(ValueError, match="'loss' parameter of SelfAttentionRegressor must be a str among"):
-        make(loss="cross_entropy").fit(X, Y)
+        make(loss="cross_entropy").fit(X, np.abs(Y))
 
 
 def test_units_do_not_matter():

@@ -21,7 +21,7 @@ class Architecture:
     many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
     made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
-    rather than for the sequence.
+    rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1).
     """
 
     n_features: int
@@ -50,6 +50,7 @@ class Architecture:
     patch_size: int = 0
     time_feature: int | None = None
     is_stepwise: bool = False
+    quantiles: tuple = ()
 
     @property
     def is_causal(self):

@@ -30,7 +30,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
-    "is_stepwise",
+    *("is_stepwise", "quantiles"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -219,8 +219,21 @@ def check_architecture(values, n_parameters):
             raise damaged(name, values[name], "True or False")
     if values["is_stepwise"] and (values["stride"] > 1 or LOSSES[values["loss"]].reconstructs):
         raise damaged("is_stepwise", True, "False, for outputs are of tokens or of sequences")
+    values["quantiles"] = _check_quantiles(values.get("quantiles", ()), values["loss"], values["n_outputs"])
     _check_sizes(values, n_parameters)
     return values
+
+
+def _check_quantiles(quantiles, loss, n_outputs):
+    """Levels in rising order, of which every value has all."""
+    if not isinstance(quantiles, tuple | list) or bool(quantiles) != (loss == "quantile"):
+        raise damaged("quantiles", quantiles, f"those of the loss {loss!r}")
+    levels = tuple(check_number("quantiles", level, 0, 1) for level in quantiles)
+    if levels != tuple(sorted(set(levels))) or {0.0, 1.0} & set(levels) or (levels and n_outputs % len(levels)):
+        raise damaged(
+            "quantiles", levels, f"levels between 0 and 1 in rising order, of which {n_outputs} is a multiple"
+        )
+    return levels
 
 
 def _check_window(window):

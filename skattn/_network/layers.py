@@ -14,10 +14,10 @@ from .._kernels.dropout import DROPOUT
 from .._kernels.input import STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
 from .._kernels.lookup import LOOKUP, MISSING
-from .._kernels.loss import CATEGORY
 from .._kernels.norm import NORM
 from .._kernels.operation import PROBABILITY_UNIT
 from .._kernels.position import HIDDEN, ROTATE
+from .._kernels.reconstruction import CATEGORY
 from .losses import LOSSES
 from .positions import Places
 from .rules import Filled, Normal
@@ -289,6 +289,9 @@ def loss(tape, architecture, outputs, source):
         return _reconstruction(tape, architecture, outputs, source, entry.kind)
     if entry.n_spread != 0:
         fields["smoothing"] = probability(architecture.label_smoothing)
+    if architecture.quantiles:
+        levels = tape.constant(lambda network, _: np.array(network.architecture.quantiles, network.dtype))
+        fields |= {"levels": levels, "n_levels": len(architecture.quantiles)}
     target = tape.slot(1, axis=tape.once, name="loss")
     return tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .._kernels import loss
+from .._kernels import loss, reconstruction
 from .._kernels.operation import Kind
 
 
@@ -31,6 +31,8 @@ LOSSES = {
     "squared_error": Loss(loss.SQUARED_ERROR),
     "absolute_error": Loss(loss.ABSOLUTE_ERROR),
     "huber": Loss(loss.HUBER),
-    "reconstruction": Loss(loss.RECONSTRUCTION, reconstructs=True),
+    "poisson": Loss(loss.POISSON),
+    "quantile": Loss(loss.QUANTILE),
+    "reconstruction": Loss(reconstruction.RECONSTRUCTION, reconstructs=True),
 }
 """Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""

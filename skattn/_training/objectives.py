@@ -1,7 +1,7 @@
 """Say what is learned: how a target is encoded, and how outputs are read back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Target:
         What the deviation of a sequence counts as at least there.
     form : str or None
         Where every step has a target: in which form they came, and predictions are given.
+    quantiles : tuple of float
+        Levels of the outputs of each value, in rising order; none where values have one output each.
     """
 
     n_outputs: int
@@ -35,6 +37,12 @@ class Target:
     features: np.ndarray | None = None
     floors: np.ndarray | None = None
     form: str | None = None
+    quantiles: tuple = ()
+
+    @property
+    def n_values(self):
+        """Columns of the target."""
+        return self.n_outputs // max(1, len(self.quantiles))
 
 
 def mean_outputs(outputs):
@@ -71,6 +79,10 @@ class Objective:
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
     combine : callable (list of outputs) -> outputs
         What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
+    quantiles : callable (outputs, target) -> ndarray of shape (n_samples, n_values, n_quantiles), or None
+        In the units of y, in rising order. None where there are none.
+    least : float or None
+        What y is never below; None for no limit.
     is_refitted : bool
         Whether ridge regression finds the weights of the outputs when training has ended.
     is_chosen_for : tuple of str
@@ -86,6 +98,8 @@ class Objective:
     log_probabilities: Callable | None = None
     decision: Callable | None = None
     combine: Callable = mean_outputs
+    quantiles: Callable | None = None
+    least: float | None = None
     is_refitted: bool = False
     is_chosen_for: tuple[str, ...] = ()
 
@@ -202,6 +216,46 @@ def _predict_values(outputs, target):
     return values[:, 0] if target.is_column else values
 
 
+def _learn_rates(y, weight, n_outputs):
+    """Weighted mean of every output, which its rate is counted in."""
+    columns = _as_columns(y)
+    mean = mean_and_scale(columns, weight)[0]
+    return Target(columns.shape[1], np.zeros_like(mean), np.where(mean > 0, mean, 1.0), is_column=np.ndim(y) == 1)
+
+
+def _predict_rates(outputs, target):
+    """Outputs are logarithms of rates, in those of the mean."""
+    with np.errstate(over="ignore", under="ignore"):
+        rates = np.exp(outputs.astype(np.float64))
+    return _predict_values(rates, target)
+
+
+def mean_rates(outputs):
+    """Outputs whose exponential is the mean of those of several networks."""
+    return outputs[0] if len(outputs) == 1 else _log_mean(outputs)
+
+
+def _predict_quantiles(outputs, target):
+    """Quantiles that training left crossed are sorted, which brings them no further from the true ones.
+
+    Chernozhukov, Fernández-Val & Galichon (2010), "Quantile and probability curves without crossing".
+    """
+    levels = np.sort(outputs.reshape(len(outputs), target.n_values, -1), axis=2)
+    columns = replace(target, is_column=False)
+    return np.stack([_predict_values(levels[:, :, i], columns) for i in range(levels.shape[2])], axis=2)
+
+
+def _predict_median(outputs, target):
+    """The quantile at one half, on a line between those around it; the nearest where all are on one side."""
+    quantiles, levels = _predict_quantiles(outputs, target), target.quantiles
+    after = min(int(np.searchsorted(levels, 0.5)), len(levels) - 1)
+    before = max(after - 1, 0)
+    share = np.interp(0.5, [levels[before], levels[after]], [0.0, 1.0]) if after > before else 1.0
+    values = quantiles[:, :, before] * (1 - share) + quantiles[:, :, after] * share
+    values = values.astype(quantiles.dtype, copy=False)
+    return values[:, 0] if target.is_column else values
+
+
 def _holds(dtype, values, target):
     """Whether a precision has room for values, and for a thousandth of their deviation beside their mean."""
     limits = np.finfo(dtype)
@@ -255,6 +309,12 @@ OBJECTIVES = {
         decision=_label_decision,
         combine=mean_sigmoid,
         is_chosen_for=("multilabel-indicator",),
+    ),
+    "poisson": Objective(
+        "poisson", "values", _learn_rates, _encode_values, _predict_rates, combine=mean_rates, least=0
+    ),
+    "quantile": Objective(
+        "quantile", "values", _learn_values_firmly, _encode_values, _predict_median, quantiles=_predict_quantiles
     ),
     "reconstruction": Objective(
         loss="reconstruction",

@@ -31,7 +31,7 @@ def refit_outputs(network, samples, n_jobs=None):
     Hoerl & Kennard (1970), "Ridge regression"; Allen (1974) on what is left out. Sums are not BLAS's, whose order
     depends on the machine and its threads.
     """
-    features, target, weight = _rows(network, samples, n_jobs)
+    features, target, weight = _rows(network, samples, "features", n_jobs)
     if len(features) < FEWEST or not np.isfinite(features).all():
         return
     weight = weight / weight.sum()
@@ -51,14 +51,26 @@ def refit_outputs(network, samples, n_jobs=None):
     network.weights["head.bias"][...] = level - np.einsum("j,jk->k", centre, slopes)
 
 
-def _rows(network, samples, n_jobs):
-    """Give features, targets and weights, a row for each sequence, or for each step that has a target."""
+def rows_of_outputs(network, samples, n_jobs=None):
+    """Give outputs, targets and weights in float64, a row for each sequence, or for each step that has a target.
+
+    Parameters
+    ----------
+    network, samples, n_jobs
+        See `refit_outputs`.
+    """
+    return _rows(network, samples, "outputs", n_jobs)
+
+
+def _rows(network, samples, name, n_jobs):
+    """Give what stands in a slot, targets and weights."""
     if isinstance(samples.target, np.ndarray):
-        features = network.forward(samples.data, "features", n_jobs)
+        features = network.forward(samples.data, name, n_jobs)
         return features.astype(np.float64), samples.target.astype(np.float64), samples.weight
+    name = "steps" if name == "features" else name
     n_steps = int(samples.data.lengths.sum())
     samples = samples.take(np.arange(0, len(samples.weight), -(-n_steps // MOST_STEPS)))
-    features, lengths = network.forward(samples.data, "steps", n_jobs), samples.data.lengths
+    features, lengths = network.forward(samples.data, name, n_jobs), samples.data.lengths
     firsts = np.cumsum(lengths) - lengths
     rows = samples.target.values[np.arange(len(features)) + np.repeat(samples.target.starts - firsts, lengths)]
     weight = rows[:, -1] * np.repeat(samples.weight, lengths)

@@ -46,14 +46,30 @@ def median_and_spread(columns, weight=None):
     """
     columns = np.asarray(columns, dtype=np.float64)
     weight = np.ones(len(columns)) if weight is None else np.asarray(weight, dtype=np.float64)
-    order = np.argsort(columns, axis=0, kind="stable")
-    reached = np.cumsum(weight[order], axis=0)
-    # Rounding must not tell a weighted sample from a repeated one.
-    quartiles = [(reached >= level * (1 - 1e-9) * reached[-1]).argmax(axis=0) for level in (0.25, 0.5, 0.75)]
-    each = np.arange(columns.shape[1])
-    low, median, high = (columns[order[rows, each], each] for rows in quartiles)
+    low, median, high = weighted_quantiles(columns, weight, (0.25, 0.5, 0.75))
     _, scale = mean_and_scale(columns, weight)
     return median, quartile_scale(low, high, scale)
+
+
+def weighted_quantiles(columns, weight, levels):
+    """Give the numbers below which, themselves included, lies so much of the weight.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_rows, n_columns), float64
+    weight : ndarray of shape (n_rows,), float64
+    levels : sequence of float
+
+    Returns
+    -------
+    quantiles : ndarray of shape (n_levels, n_columns)
+    """
+    order = np.argsort(columns, axis=0, kind="stable")
+    reached = np.cumsum(weight[order], axis=0)
+    each = np.arange(columns.shape[1])
+    # Rounding must not tell a weighted sample from a repeated one.
+    rows = [(reached >= level * (1 - 1e-9) * reached[-1]).argmax(axis=0) for level in levels]
+    return np.stack([columns[order[row, each], each] for row in rows])
 
 
 def quartile_scale(low, high, scale):
