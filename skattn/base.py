@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._attempt import all_or_nothing
-from skattn._network.layers import POOLINGS
+from skattn._network.layers import pooling_parts
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
@@ -248,7 +248,8 @@ class SelfAttentionEstimator(
     @property
     def _n_features_out(self) -> int:
         architecture = self._fitted.network.architecture
-        return len(self._fitted.members) * len(POOLINGS[architecture.pooling]) * architecture.d_model
+        n_parts = len(pooling_parts(architecture.pooling, architecture.n_pooling_queries))
+        return len(self._fitted.members) * n_parts * architecture.d_model
 
     @property
     def _objective(self) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from skattn._network.layers import name_of_pooling
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._wording import shortened
@@ -50,9 +51,8 @@ class FittedAttributes:
         """
         members, data = self._fitted.members, self._read_fitted(X)
         n_layers = members[0].network.architecture.n_layers
-        for name, number, count in (("layer", layer, n_layers), ("network", network, len(members))):
-            if not -count <= number < count:
-                raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
+        _number("layer", layer, n_layers)
+        _number("network", network, len(members))
         if over not in ("tokens", "steps"):
             raise ValueError(f"over={shortened(repr(over), 60)}; maps are over 'tokens' or 'steps'.")
         chosen = members[network].network
@@ -66,6 +66,37 @@ class FittedAttributes:
             length = int(data.lengths[number])
             maps.append(weights if over == "tokens" else _over_steps(weights, self._spans(length), length))
         return maps
+
+    def pooling_weights(self, X: Any, network: int = 0) -> list[NDArray[Any]]:
+        """Show what each learned query reads, with ``pooling="attention"``.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+        network : int, default=0
+            Which of the networks.
+
+        Returns
+        -------
+        weights : list of ndarray of shape (n_pooling_queries, n_tokens_i)
+            For each sequence the share of each token in what a query makes of it; rows sum to 1. Without a stem a token
+            is a step; `token_spans` says which steps each stands for.
+
+        Raises
+        ------
+        ValueError
+            If pooling is another, or there is no such network.
+        """
+        members, data = self._fitted.members, self._read_fitted(X)
+        architecture = members[0].network.architecture
+        if architecture.pooling != "attention":
+            raise ValueError(
+                f'pooling={architecture.pooling!r} has no queries; fit with pooling="attention" to see what they read.'
+            )
+        chosen = members[_number("network", network, len(members))].network
+        names = [f"{name_of_pooling(number)}.weights" for number in range(architecture.n_pooling_queries)]
+        rows = np.concatenate([self._carry_by(chosen, data, name) for name in names], axis=1)
+        return np.split(rows.T, np.cumsum(chosen.count_rows(data.lengths))[:-1], axis=1)
 
     def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
         """Tell which steps each token of a sequence stands for.
@@ -164,6 +195,13 @@ def _nearest(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.i
     before = np.searchsorted(spans[:, 1], steps, side="right") - 1
     after = np.minimum(before + 1, len(spans) - 1)
     return np.where(spans[after, 0] - steps < steps - spans[before, 1] + 1, after, before)
+
+
+def _number(name: str, number: int, count: int) -> int:
+    """The number of one of several, which negative ones count from the last."""
+    if not -count <= number < count:
+        raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
+    return number
 
 
 def _mean_curve(curves: list[list[float]]) -> list[float]:

@@ -78,6 +78,9 @@ class SelfAttentionParameters(BaseEstimator):
         How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None:
         `transform` gives every step's vector. A classifier or regressor then wants a label or value for every step,
         and `SelfAttentionTransformer` learns by the mean of steps where the target is one a sequence.
+    n_pooling_queries : int, default=1
+        For ``pooling="attention"``: learned queries that each read the steps in their own way (Lee et al. 2019,
+        arXiv:1810.00825), ``n_pooling_queries * d_model`` features; `pooling_weights` shows what they read.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
     categorical_features : {"all", "from_dtype"}, array-like of int, bool or str, or None, default=None
@@ -213,6 +216,7 @@ class SelfAttentionParameters(BaseEstimator):
     causal: bool = False
     window: int | tuple[int | None, int | None] | None = None
     pooling: str | None = "mean_max"
+    n_pooling_queries: int = 1
     n_step_features: int = 1
     categorical_features: Any = None
     handle_missing: str = "error"
@@ -256,6 +260,7 @@ class SelfAttentionParameters(BaseEstimator):
         "causal": ["boolean"],
         "window": [_AT_LEAST_0, tuple, list, None],
         "pooling": [StrOptions(set(POOLINGS))],
+        "n_pooling_queries": [Interval(Integral, 1, 1 << 16, closed="both")],
         "n_step_features": [AT_LEAST_1],
         "categorical_features": ["array-like", StrOptions({"all", "from_dtype"}), None],
         "handle_missing": [StrOptions({"error", "mask"})],

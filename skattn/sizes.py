@@ -64,6 +64,7 @@ def resolve_architecture(
         patch_size=choice.patch_size,
         time_feature=choice.time_feature,
         is_stepwise=choice.is_stepwise,
+        n_pooling_queries=resolve_pooling_queries(parameters),
         quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),
     )
 
@@ -107,6 +108,17 @@ def resolve_window(window: int | tuple[int | None, int | None] | None, causal: b
     """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
     left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
     return None if left is None else int(left), None if right is None else int(right)
+
+
+def resolve_pooling_queries(parameters: SelfAttentionParameters) -> int:
+    """How many learned queries pool; one where pooling is not by attention."""
+    n_queries = int(parameters.n_pooling_queries)
+    if n_queries > 1 and parameters.pooling != "attention":
+        raise ValueError(
+            f'n_pooling_queries={n_queries} are queries of pooling="attention", and pooling is {parameters.pooling!r}; '
+            "set one or the other."
+        )
+    return n_queries
 
 
 def _resolve_d_head(parameters: SelfAttentionParameters) -> int:

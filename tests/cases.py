@@ -58,6 +58,7 @@ ARCHITECTURES = {
     "first step": {"pooling": "first"},
     "last step": {"pooling": "last"},
     "attention pooling": {"pooling": "attention"},
+    "pooling by several queries": {"pooling": "attention", "n_pooling_queries": 3, "d_feedforward": 13},
     "causal": {"window": (None, 0)},
     "anti-causal": {"window": (0, None)},
     "sliding window": {"window": (3, 2)},

@@ -398,7 +398,10 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
     per_step = architecture.loss == "reconstruction" or architecture.is_stepwise
     if architecture.pooling is not None or not per_step:
-        result["features"] = pooling(architecture.pooling or "mean", steps, weights.get("pooling.query"))
+        numbers = ["", *(f".{i}" for i in range(1, architecture.n_pooling_queries))]
+        queries = [weights.get(f"pooling{number}.query") for number in numbers]
+        pooled = [pooling(architecture.pooling or "mean", steps, query) for query in queries]
+        result["features"] = np.concatenate(pooled)
     head_input = steps if per_step else result["features"]
     result["outputs"] = product(head_input, weights["head.weight"]) + weights["head.bias"]
     return result

@@ -71,3 +71,32 @@ def test_maps_over_anything_else_are_refused(over):
     model = fitted(SelfAttentionClassifier(**SMALL), X)
     with pytest.raises(ValueError, match=f"^over={over!r}; maps are over 'tokens' or 'steps'"):
         model.attention_weights(X, over=over)
+
+
+@pytest.mark.parametrize("tokens", ["steps", "a stem", "overlapping patches"])
+def test_queries_that_pool_show_what_they_read(tokens):
+    options = {"pooling": "attention", "n_pooling_queries": 3, "n_estimators": 2}
+    model = fitted(SelfAttentionTransformer(**SMALL | options | TOKENS[tokens]), X)
+    features = model.transform(X)
+    assert features.shape == (len(X), 2 * 3 * 14) == (len(X), len(model.get_feature_names_out()))
+    weights = model.pooling_weights(X)
+    assert [part.shape for part in weights] == [(3, len(spans)) for spans in model.token_spans(X)]
+    for part in weights:
+        np.testing.assert_allclose(part.sum(axis=1), 1, rtol=1e-6)
+    # Queries do not begin alike, so they read differently.
+    assert np.abs(weights[0] - weights[0].mean(axis=0)).max() > 0.01
+    steps = model._carry(model._read_fitted(X[:1]), "steps")[0]
+    np.testing.assert_allclose((weights[0] @ steps).ravel(), features[0, : 3 * 14], rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(model.pooling_weights(X, network=-1)[0], weights[0])
+    with pytest.raises(ValueError, match="network=2 is none of the 2 networks"):
+        model.pooling_weights(X, network=2)
+
+
+def test_other_poolings_have_no_queries():
+    model = fitted(SelfAttentionClassifier(**SMALL), X)
+    with pytest.raises(ValueError, match="pooling='mean' has no queries; fit with pooling=\"attention\" to see"):
+        model.pooling_weights(X)
+    with pytest.raises(
+        ValueError, match="n_pooling_queries=2 are queries of pooling=\"attention\", and pooling is 'mean'"
+    ):
+        fitted(SelfAttentionClassifier(**SMALL | {"n_pooling_queries": 2}), X)

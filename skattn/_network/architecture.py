@@ -21,7 +21,8 @@ class Architecture:
     many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
     made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
-    rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1).
+    rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
+    `n_pooling_queries` says how many learned queries pool by attention.
     """
 
     n_features: int
@@ -51,6 +52,7 @@ class Architecture:
     time_feature: int | None = None
     is_stepwise: bool = False
     quantiles: tuple = ()
+    n_pooling_queries: int = 1
 
     @property
     def is_causal(self):
@@ -97,14 +99,14 @@ def write_tape(architecture):
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     else:
-        features = layers.pooling(tape, steps, a.pooling or "mean")
+        features = layers.pooling(tape, steps, a.pooling or "mean", a.n_pooling_queries)
         features = layers.dropout(tape, features, a.dropout)
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     layers.loss(tape, a, outputs, source)
     if (reconstructs or a.is_stepwise) and a.pooling is not None:
         # Features are not learned from: what comes after the loss has no gradient.
-        layers.pooling(tape, steps, a.pooling)
+        layers.pooling(tape, steps, a.pooling, a.n_pooling_queries)
     return tape
 
 

@@ -30,7 +30,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
-    *("is_stepwise", "quantiles"),
+    *("is_stepwise", "quantiles", "n_pooling_queries"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -195,6 +195,8 @@ def check_architecture(values, n_parameters):
     check_choice("loss", values["loss"], tuple(LOSSES))
     check_choice("position", values["position"], tuple(POSITIONS))
     check_choice("pooling", values["pooling"], (*POOLINGS, None))
+    most = max(1, n_parameters // values["d_model"]) if values["pooling"] == "attention" else 1
+    values["n_pooling_queries"] = check_whole("n_pooling_queries", values.get("n_pooling_queries", 1), 1, most)
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
     if values["n_kernels"] % GROUP:
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")

@@ -248,11 +248,19 @@ def _pool(kind, **fields):
 
 
 def _pool_attention(tape, source, target, column):
-    query = tape.parameter("pooling.query", (source.width,), Normal(0))
+    number = column // source.width
+    # One alone begins with the mean; of several that began alike all would stay alike.
+    rule = Normal(float(target.width > source.width))
+    query = tape.parameter(f"{name_of_pooling(number)}.query", (source.width,), rule)
     tape.operation(
         poolings.ATTENTION, source=source, target=target, column=column, width=source.width, query=query,
-        weights=tape.slot(1, axis=source.axis),
+        weights=tape.slot(1, axis=source.axis, name=f"{name_of_pooling(number)}.weights"),
     )  # fmt: skip
+
+
+def name_of_pooling(number):
+    """Give what the names of a query that pools begin with; that of the first has no number, as one alone had none."""
+    return f"pooling.{number}" if number else "pooling"
 
 
 _mean, _max = _pool(poolings.MEAN), _pool(poolings.MAX)
@@ -272,9 +280,14 @@ def head_deviation(features, architecture):
     return _HEAD / math.sqrt(features.width) if architecture.n_kernels else 0.0
 
 
-def pooling(tape, source, kind):
+def pooling_parts(kind, n_queries):
+    """Give what fills the columns of a pooling, a width of the sequence each."""
+    return POOLINGS[kind] * (n_queries if kind == "attention" else 1)
+
+
+def pooling(tape, source, kind, n_queries=1):
     """Pool the rows of `source` into one vector."""
-    parts = POOLINGS[kind]
+    parts = pooling_parts(kind, n_queries)
     target = tape.slot(len(parts) * source.width, axis=tape.once, name="features")
     tape.want_scratch(source.width)
     for i, part in enumerate(parts):

@@ -170,7 +170,8 @@ class Tape:
 
     def rows_until(self, slot):
         """Count the operations up to the last that writes a slot."""
-        writers = [i for i, (_, fields) in enumerate(self.operations, start=1) if fields["target"] == slot]
+        operations = enumerate(self.operations, start=1)
+        writers = [i for i, (_, fields) in operations if slot in (fields["target"], fields.get("weights"))]
         return max(writers, default=0)
 
     def rooms(self):
