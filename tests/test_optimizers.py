@@ -106,6 +106,13 @@ def test_only_the_first_parameters_are_decayed(name):
     np.testing.assert_array_equal(parameters[N_DECAYED:], 1)
 
 
+def test_a_gradient_is_0_afterwards_where_it_was(name):
+    """What makes the next one writes only where it is not."""
+    gradient = np.where(np.arange(N_PARAMETERS) % 3, 0.0, 2.0)
+    make(name).update(np.ones(N_PARAMETERS), gradient, RATE, N_DECAYED)
+    assert not gradient[np.arange(N_PARAMETERS) % 3 > 0].any()
+
+
 def test_decoupled_decay_does_not_depend_on_the_gradient():
     """What AdamW's decay takes away is the same at every gradient; Adam's penalty is rescaled by it."""
     gradient = np.geomspace(1e-3, 1e3, N_PARAMETERS)

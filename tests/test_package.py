@@ -45,7 +45,7 @@ TESTED_ELSEWHERE = {
     "step_target": "steps",
     **dict.fromkeys(PAIRS, "walk"),
     **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
-    **dict.fromkeys(["shares", "walking"], "learner"),
+    **dict.fromkeys(["shares", "tables", "walking"], "learner"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),

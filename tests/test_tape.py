@@ -15,7 +15,7 @@ from skattn._network import layers, positions
 from skattn._network.architecture import count_parameters, count_workspace, write_tape
 from skattn._network.losses import LOSSES
 from skattn._network.rules import Normal
-from skattn._network.tape import DECAYED, FREE, FROZEN, Tape
+from skattn._network.tape import APART, DECAYED, FREE, FROZEN, Tape
 from skattn._training.loop import Settings, TrainingState, train
 
 
@@ -36,7 +36,7 @@ def test_fields_that_are_missing_misspelt_or_superfluous_are_refused():
         tape.operation(GELU, source=source, width=4)
     with pytest.raises(TypeError, match=r"\['adds', 'bias'\] are missing or none"):
         tape.operation(GELU, source=source, target=source, width=4, adds=0, bias=-1)
-    with pytest.raises(ValueError, match="Parameter p has group='thawed'; there are decayed, free, frozen"):
+    with pytest.raises(ValueError, match="Parameter p has group='thawed'; there are apart, decayed, free, frozen"):
         tape.parameter("p", (3,), Normal(0), group="thawed")
     assert tape.operations == before
 
@@ -72,11 +72,11 @@ def test_a_tape_numbers_the_kinds_and_axes_that_it_uses():
 
 def test_parameters_lie_by_their_groups():
     tape = Tape()
-    for number, group in enumerate((FROZEN, FREE, DECAYED, FREE)):
+    for number, group in enumerate((FROZEN, FREE, DECAYED, FREE, APART)):
         tape.parameter(f"p{number}", (number + 1, 2), Normal(1), group=group)
     layout = tape.layout()
-    assert layout.offsets == {"p2": 0, "p1": 6, "p3": 10, "p0": 18}
-    assert (layout.n_decayed, layout.n_learned, layout.size) == (6, 18, 20)
+    assert layout.offsets == {"p4": 0, "p2": 10, "p1": 16, "p3": 20, "p0": 28}
+    assert (layout.n_apart, layout.n_decayed, layout.n_learned, layout.size) == (10, 16, 28, 30)
 
 
 @pytest.mark.parametrize("changes", [{}, {"n_layers": 7, "d_feedforward": 13}, {"n_kernels": 16, "position": "none"}])

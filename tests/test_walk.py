@@ -63,6 +63,11 @@ def test_gradient_is_the_slope_on_long_sequences(window):
     assert_gradient_is_the_slope(problem, n_directions=1)
 
 
+def test_gradient_of_tables_is_the_slope_where_sequences_are_cut_within():
+    problem = Problem((5, 1500, 37, 1101), categories=((0, 997), (2, 5)), window=(7, 7))
+    assert_gradient_is_the_slope(problem, n_directions=1)
+
+
 @pytest.mark.parametrize("pooling", ["max", "attention"])
 def test_gradient_is_the_slope_of_reconstruction_with_everything(pooling):
     changes = ARCHITECTURES["all at once"] | {"loss": "reconstruction", "n_outputs": 3, "pooling": pooling}

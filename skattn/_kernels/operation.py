@@ -38,6 +38,8 @@ Call = Record(
     "constants",
     # The steps of the batch as they came, float64 or float32, and where the gradient of them goes, if it is wanted.
     *("source", "is_double", "d_source"),
+    # The first row of the sequence among those of the batch, what each row finds in tables, and the gradient of that.
+    *("row", "found", "d_found"),
     # The target of this sequence, and how much it counts.
     *("wanted", "weight"),
     # Room whose content does not outlive the operation, and a list of what to fetch ahead (ahead.py).

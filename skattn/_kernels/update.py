@@ -105,6 +105,10 @@ def adam_item(adam: AdamStep, item: Int, worker: Int):
         mean[i] = keep_mean * mean[i] + rest_mean * slope
         mean_square[i] = keep_square * mean_square[i] + rest_square * slope * slope
         parameters[i] -= rate * mean[i] / (math.sqrt(mean_square[i]) + epsilon)
+    if adam.penalty != 0.0:
+        # Where the gradient was 0 it is 0 again.
+        for i in range(n_decayed):
+            gradient[i] = real(0)
 
 
 @kernel
@@ -119,6 +123,10 @@ def sgd_item(sgd: SGDStep, item: Int, worker: Int):
         slope = rate * gradient[i]
         velocity[i] = momentum * velocity[i] - slope
         parameters[i] += momentum * velocity[i] - slope
+    if sgd.penalty != 0.0:
+        # Where the gradient was 0 it is 0 again.
+        for i in range(n_decayed):
+            gradient[i] = real(0)
 
 
 @kernel

@@ -22,6 +22,8 @@ Pass = Record(
     # Targets have a row for each sequence, or rows from `target_starts` on.
     *("targets", "target_starts", "n_targets", "sample_weights"),
     *("ids", "order", "bounds", "seed", "update", "purpose"),
+    # What rows of the batch find in tables, the gradient of that, and where rows of each sequence begin.
+    *("found", "d_found", "row_starts"),
     # Results: a slot of each sequence, of one row where there are no `out_starts`, or its loss.
     *("out", "out_starts", "out_slot", "out_width", "losses", "loss_slot"),
     # A sequence that all workers share, operation by operation.
@@ -118,6 +120,8 @@ def _begin(run: Pass, sample: Int, worker: Int, owner: Int) -> Call:
     call.values, call.d_values = address_of(values), address_of(at(values, run.d_values))
     call.weights, call.transposed, call.n_learned = run.weights, run.transposed, run.n_learned
     call.constants, call.source, call.is_double, call.d_source = run.constants, run.source, run.is_double, run.d_source
+    call.found, call.d_found = run.found, run.d_found
+    call.row = ints(run.row_starts)[sample] if run.row_starts else 0
     wanted = ints(run.target_starts)[sample] if run.target_starts else sample
     call.wanted = address_of(at(reals(run.targets), wanted * run.n_targets))
     call.weight = address_of(at(reals(run.sample_weights), sample))

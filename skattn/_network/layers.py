@@ -21,7 +21,7 @@ from .._kernels.reconstruction import CATEGORY
 from .losses import LOSSES
 from .positions import Places
 from .rules import Filled, Normal
-from .tape import DECAYED
+from .tape import APART, DECAYED
 
 # Deviations of first weights behind a stem, in units of one over the root of their inputs (docs/accuracy.rst).
 _INNER, _HEAD = 0.7, 0.3
@@ -94,10 +94,11 @@ def _lookup(tape, stream, number, column, n_codes, architecture):
     """Give, or add, the vectors of a category."""
     a, target = architecture, stream or tape.slot(architecture.d_model)
     rule = Normal(_TABLE / math.sqrt(a.n_features))
-    table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=DECAYED)
+    table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=APART)
     tape.operation(
         LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
         n_codes=n_codes, table=table, onto=int(stream is not None), rate=probability(UNKNOWN), site=_site(tape),
+        number=number, n_tables=len(a.categories),
     )  # fmt: skip
     return target
 
@@ -115,7 +116,7 @@ def _site(tape):
 def embedded(tape, width, d_model):
     """Begin with tokens that were embedded before, a batch at a time (projector.py); the parameters of that."""
     source = tape.slot(d_model, name="input")
-    linear_parameters(tape, "embedding", width, d_model, turned=False)
+    linear_parameters(tape, "embedding", width, d_model, turned=False, group=APART)
     tape.operation(TAKE, target=source, width=d_model)
     return source
 
@@ -136,10 +137,10 @@ def linear(tape, source, name, n_out, *, onto=None, bias=True, deviation=None, w
     return target
 
 
-def linear_parameters(tape, name, n_in, n_out, *, bias=True, deviation=None, turned=True):
+def linear_parameters(tape, name, n_in, n_out, *, bias=True, deviation=None, turned=True, group=DECAYED):
     """Add the parameters of a linear map, and give their names; -1 for no bias."""
     rule = Normal(1 / math.sqrt(n_in) if deviation is None else deviation)
-    weight = tape.parameter(f"{name}.weight", (n_in, n_out), rule, group=DECAYED, turned=turned)
+    weight = tape.parameter(f"{name}.weight", (n_in, n_out), rule, group=group, turned=turned)
     return weight, tape.parameter(f"{name}.bias", (n_out,), Normal(0)) if bias else -1
 
 

@@ -54,7 +54,7 @@ class Learner:
         n_update : int
             Number of the first update.
         descent : object with ``stages`` and ``stop``, or None
-            What is done after each gradient.
+            What is done after each gradient; it leaves 0 where the gradient is 0.
         ids : int array of shape (n_sequences,), optional
             What random numbers count from; by default the number of the sample.
 
@@ -79,7 +79,8 @@ class Learner:
         self._want(walking, order)
         if embedding is not None:
             walking.point(d_source=embedding.d_out)
-        before, after = [walking.turns(), *before, walking.shares()], [walking.sums(self.gradient), *after]
+        before = [walking.turns(), *before, walking.shares()]
+        after = [walking.sums(self.gradient), *walking.tables(self.gradient), *after]
         if descent is not None:
             moves, stop = descent.stages(self.gradient, losses, weight, firsts, counts, self._n_workers), descent.stop
             after += [moves[:, column] for column in range(moves.shape[1])]

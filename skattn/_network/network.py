@@ -50,14 +50,13 @@ class Network:
         self._tape = write_tape(self.architecture)
         self._layout = self._tape.layout()
         a, sizes, offsets = self.architecture, {p.name: p.size for p in self._tape.parameters}, self._layout.offsets
-        self.projector, first_weight = None, 0
+        self.projector = None
         if a.n_kernels:
             weight, bias = (
                 slice(offsets[name], offsets[name] + sizes[name]) for name in ("embedding.weight", "embedding.bias")
             )
             self.projector = Projector(weight, bias, a.d_input, a.d_model, a.embedding_dropout, self.dtype.name)
-            first_weight = weight.stop
-        self.runner = Runner(self._tape, self.dtype.name, first_weight)
+        self.runner = Runner(self._tape, self.dtype.name)
 
     @property
     def n_decayed(self):

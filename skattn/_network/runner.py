@@ -5,6 +5,7 @@ import numpy as np
 from .._kernels import parallel, update, walk
 from .._kernels.operation import JUDGE, TRANSFORM
 from .shares import MOST_SHARES, STEPS_A_SHARE, TOKENS_A_SHARE, count_parts, cut, part_long_ones
+from .tables import find_tables
 
 # Multiplications that a thread has at least: waking one up costs some microseconds, much more on a busy machine.
 WORK_A_WORKER = 1 << 22
@@ -33,14 +34,19 @@ class Runner:
     ----------
     tape : Tape
     dtype : {"float32", "float64"}
+
+    Attributes
+    ----------
     first_weight : int
-        First of the parameters that the tape uses, and gives a gradient of.
+        First of the parameters that the tape gives a gradient of.
+    tables : list of Table
     """
 
-    def __init__(self, tape, dtype, first_weight=0):
-        self.tape, self.dtype, self.first_weight = tape, dtype, first_weight
+    def __init__(self, tape, dtype):
+        self.tape, self.dtype = tape, dtype
         layout = tape.layout()
-        self.n_learned = layout.n_learned
+        self.first_weight, self.n_learned = layout.n_apart, layout.n_learned
+        self.tables = find_tables(tape)
         self._arrays = rows, rooms, axes = tape.rows(), *tape.rooms()
         self.matrices = np.array(
             [
@@ -58,7 +64,7 @@ class Runner:
                 for name, array in zip(("rows", "slots", "axes"), self._arrays, strict=True)
             },
             **{"row_width": rows.shape[1], "n_slots": len(rooms), "n_axes": len(axes), "call_size": self.call_size},
-            **{"first_weight": first_weight, "n_learned": layout.n_learned},
+            **{"first_weight": self.first_weight, "n_learned": layout.n_learned},
             loss_slot=tape.names["loss"].number,
         )
         self.release()

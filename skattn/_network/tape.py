@@ -7,11 +7,12 @@ import numpy as np
 
 from .._kernels.walk import SLOT_GRANULE, Axis, Entry, Room
 
-DECAYED, FREE, FROZEN = "decayed", "free", "frozen"
-"""Groups of parameters, in the order in which they lie: weight decay pulls at the first; the last do not learn, have no
-gradient and no place in what an optimiser keeps."""
+APART, DECAYED, FREE, FROZEN = "apart", "decayed", "free", "frozen"
+"""Groups of parameters, in the order in which they lie: weight decay pulls at the first two, and the gradient of the
+first is made for a whole batch, beside the tape; the last do not learn, have no gradient and no place in what an
+optimiser keeps."""
 
-GROUPS = (DECAYED, FREE, FROZEN)
+GROUPS = (APART, DECAYED, FREE, FROZEN)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where parameters lie: offsets by name, how many decay, how many learn, and how many there are."""
+    """Where parameters lie: offsets by name, how many are apart, decay, learn, and how many there are."""
 
     offsets: dict
+    n_apart: int
     n_decayed: int
     n_learned: int
     size: int
@@ -134,9 +136,11 @@ class Tape:
         """Lay out the flat parameters, a group behind the other."""
         ordered = sorted(self.parameters, key=lambda parameter: GROUPS.index(parameter.group))
         ends = [0, *np.cumsum([p.size for p in ordered], dtype=object)]
-        n_decayed, n_free = (sum(p.size for p in ordered if p.group == group) for group in (DECAYED, FREE))
+        n_apart, n_decayed, n_learned = (
+            sum(p.size for p in ordered if p.group in GROUPS[:n_groups]) for n_groups in (1, 2, 3)
+        )
         offsets = {p.name: end for p, end in zip(ordered, ends[:-1], strict=True)}
-        return Layout(offsets, n_decayed, n_decayed + n_free, ends[-1])
+        return Layout(offsets, n_apart, n_decayed, n_learned, ends[-1])
 
     def rows(self):
         """Write the operations as whole numbers: an `Entry`, then the fields of its kind."""

@@ -6,6 +6,7 @@ from .._kernels import parallel, update, walk
 from .._kernels.operation import LEARN
 from .runner import WORK_A_WORKER
 from .shares import LONG_STEPS, MOST_SHARES, STEPS_A_SHARE, TOKENS_A_SHARE, count_parts, cut, cut_all, part_long_ones
+from .tables import order_rows, table_stages
 
 # Numbers that have to be passed over for a region of their own to pay; fewer are passed over by one thread.
 _WORTH_A_REGION = 1 << 20
@@ -72,8 +73,8 @@ class Walking:
             order, bounds = np.concatenate(orders), np.concatenate(all_bounds)
             self._n_shares = np.array([len(part) - 1 for part in all_bounds])
             places = np.cumsum(self._n_shares + 1) - (self._n_shares + 1)
+        self._order, self._bounds = order, bounds
         self.point(order=order)
-        self._alive.append(bounds)
         self.set(bounds=parallel.address(bounds) + places * bounds.itemsize)
 
     def _stages(self, kernel, records, n_items, n_workers):
@@ -82,6 +83,10 @@ class Walking:
         step = records.strides[0] if records.ndim > 1 else 0
         n = len(records) if records.ndim > 1 else len(self._counts)
         return parallel.write_stages(kernel, self._runner.dtype, records, step, n, n_items, n_workers)
+
+    def _workers_for(self, size):
+        """Give how many threads pass over so many numbers, in each update."""
+        return np.where(size >= _WORTH_A_REGION, self._workers, 1)
 
     def shares(self):
         """Give the stages that carry whole sequences forwards and back."""
@@ -94,7 +99,7 @@ class Walking:
             transposed=self._records[0, walk.Pass.index["transposed"]],
             matrices=parallel.address(self._runner.matrices),
         )
-        workers = np.where(self._network.parameters.size >= _WORTH_A_REGION, self._workers, 1)
+        workers = self._workers_for(self._network.parameters.size - self._runner.first_weight)
         return self._stages(update.turn_item, turn, len(self._runner.matrices), workers)
 
     def sums(self, gradient):
@@ -104,8 +109,19 @@ class Walking:
             gradients=self._records[0, walk.Pass.index["gradients"]], size=total.size, total=parallel.address(total)
         )
         records = update.Sum.write(update.Sum.repeat(one, len(self._counts)), n_shares=self._n_shares)
-        workers = np.where(self._n_shares * total.size >= _WORTH_A_REGION, self._workers, 1)
+        workers = self._workers_for(self._n_shares * total.size)
         return self._stages(update.sum_item, records, -(-total.size // update.BLOCK), workers)
+
+    def tables(self, gradient):
+        """Give the stages that make the gradients of tables, a column each; none where nothing is looked up."""
+        if not self._runner.tables:
+            return []
+        rows = order_rows(self._lengths, self._counts, self._order, self._bounds, self._n_shares, self._long)
+        given = self._runner.tables, rows, gradient, self._runner.room, self._workers_for
+        found, d_found, stages, alive = table_stages(*given)
+        self.point(found=found, d_found=d_found, row_starts=rows.starts)
+        self._alive.append(alive)
+        return stages
 
     def long_stages(self):
         """Give, of each update, the stages for sequences that are cut within: an operation each, there and back."""

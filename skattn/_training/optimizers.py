@@ -53,7 +53,7 @@ class Optimizer:
         Parameters
         ----------
         parameters, gradient : ndarray of shape (n_parameters,)
-            Parameters are moved in place, the gradient may be used as scratch.
+            Parameters are moved in place, the gradient may be used as scratch, but where it is 0 it stays so.
         factor : ndarray of shape (1,), float64
             What the gradient is multiplied by.
         rates : sequence of float
