@@ -109,7 +109,7 @@ def test_what_earlier_updates_have_found_in_tables_is_forgotten(name, monkeypatc
     for n_jobs, calls in ((1, [slice(0, 3)]), (2, [slice(0, 3)]), (1, [slice(0, 1), slice(1, 2), slice(2, 3)])):
         network = make_network(np.float32, **TABLES)
         batch = make_batch_for(network.architecture, LENGTHS, np.float32)
-        target = make_target(network.architecture, len(LENGTHS), np.float32)
+        target = make_target(network.architecture, LENGTHS, np.float32)
         optimizer = OPTIMIZERS[name](network.n_learned, network.dtype, 0.1)
         descent = Descent(optimizer, network.parameters, network.n_decayed, 1.0)
         for call in calls:
@@ -130,7 +130,7 @@ def test_a_share_sums_no_gradient_of_tables():
     for n_codes in (5, 997):
         network = make_network(categories=((1, n_codes),))
         batch = make_batch_for(network.architecture, LENGTHS)
-        target = make_target(network.architecture, len(LENGTHS))
+        target = make_target(network.architecture, LENGTHS)
         network.loss_and_gradient(batch, target, np.ones(len(LENGTHS)), ids=np.arange(len(LENGTHS)), seed=0, n_update=0)
         sizes.append(network.runner.room("gradients", 0).base.size)
     assert sizes[0] == sizes[1]
