@@ -291,7 +291,7 @@ def roles_of(architecture: Architecture) -> Roles:
 
 def _no_numbers(data: Sequences) -> list[int]:
     """Columns that are not standardised."""
-    return [*data.roles.categorical, *([] if data.roles.time is None else [data.roles.time])]
+    return data.roles.no_numbers
 
 
 def _rows_of_tape(architecture: Architecture, longest: int) -> int:

@@ -57,7 +57,7 @@ def _present(steps: NDArray[np.float64]) -> tuple[NDArray[np.float64], Any]:
 def learn_levels(
     target: NDArray[np.float64], data: Sequences, weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Choose for each output the feature that it is counted from: the one whose mean is nearest to it.
+    """Choose for each output the feature that it is counted from: the number whose mean is nearest to it.
 
     Parameters
     ----------
@@ -70,14 +70,26 @@ def learn_levels(
     features : ndarray of shape (n_outputs,)
     floors : ndarray of shape (n_outputs,)
         What the deviation of a sequence counts as at least.
+
+    Raises
+    ------
+    ValueError
+        If no feature is a number: codes and times have no level.
     """
+    numbers = np.setdiff1d(np.arange(data.n_features), data.roles.no_numbers)
+    if not len(numbers):
+        raise ValueError(
+            'normalise_target="sequence" counts y from the level of a number, and all features are categories or '
+            'times; set normalise_target="global", or add a number to the features.'
+        )
     columns = target.reshape(len(target), -1)
     mean, deviation = measure_levels(data)
     features = np.empty(columns.shape[1], np.int64)
     for k, column in enumerate(columns.T):
-        distances = column[:, np.newaxis] * 0.5 - mean * 0.5
+        distances = column[:, np.newaxis] * 0.5 - mean[:, numbers] * 0.5
         largest = max(np.abs(distances).max(), np.finfo(np.float64).tiny)
-        features[k] = np.average(np.square(distances / largest), axis=0, weights=weight).argmin()
+        nearest = np.average(np.square(distances / largest), axis=0, weights=weight).argmin()
+        features[k] = numbers[nearest]
     _, median = measure_columns(deviation, weight, np.full(data.n_features, 0.5))
     floors = np.where(median > 0, np.maximum(FLOOR * median, NOISE * np.abs(mean).max(axis=0)), 1.0)
     return features, np.maximum(floors[features], np.finfo(np.float64).tiny)

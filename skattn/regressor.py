@@ -47,8 +47,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     normalise_target : {"global", "sequence"}, default="global"
         What y is counted from while learning. "global": its mean over all samples, in deviations. "sequence": the mean
         of the sequence's own steps, in their deviations, for what wanders: a forecast of the next values of a series
-        whose level is another in each sample, or another later than at fit. Of several features each output is counted
-        from the one whose mean is nearest to it.
+        whose level is another in each sample, or another later than at fit. Of several features that are numbers each
+        output is counted from the one whose mean is nearest to it.
 
     Attributes
     ----------

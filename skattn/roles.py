@@ -25,6 +25,11 @@ class Roles(NamedTuple):
     categorical: tuple[int, ...] = ()
     time: int | None = None
 
+    @property
+    def no_numbers(self) -> list[int]:
+        """All these columns: they are not standardised, and have no level."""
+        return [*self.categorical, *([] if self.time is None else [self.time])]
+
 
 def resolve_roles(estimator: Any, n_features: int, names: Any, held: Any = None) -> Roles:
     """Tell what an estimator says of the features of a step.

@@ -49,6 +49,18 @@ def test_each_output_is_counted_from_the_feature_nearest_to_it():
     assert ((0.002 < floors) & (floors < 0.02)).all()
 
 
+def test_neither_codes_nor_times_are_levels():
+    codes = GENERATOR.integers(5, size=X.shape).astype(float)
+    told = np.concatenate([X, codes, Y[:, np.newaxis, np.newaxis] + np.cumsum(np.ones_like(X), axis=1)], axis=2)
+    parameters = {"categorical_features": [1], "time_feature": 2, "position": "auto"}
+    model = make(**parameters).fit(told, Y)
+    assert model._model.target.features.tolist() == [0]
+    later = told + [0, 0, 1e9]
+    np.testing.assert_allclose(model.predict(later), model.predict(told), rtol=1e-4)
+    with pytest.raises(ValueError, match='all features are categories or times; set normalise_target="global"'):
+        make(**parameters).set_params(categorical_features=[0], time_feature=1).fit(told[:, :, 1:], Y)
+
+
 def test_what_wanders_is_forecast_where_it_never_was():
     parameters = {"d_model": 16, "max_iter": 60, "random_state": 0}
     far = X + 1000
