@@ -172,7 +172,7 @@ def check_held(held: Any, n_columns: int) -> list[NDArray[Any]] | None:
     """
     if held is None:
         return None
-    if not isinstance(held, list) or len(held) != n_columns:
+    if not isinstance(held, list) or len(held) != n_columns or not held:
         raise damaged("categories", held, f"a list of {n_columns} arrays")
     for known in held:
         if not isinstance(known, np.ndarray) or known.ndim != 1:

@@ -24,7 +24,7 @@ from skattn.ensemble import train_all
 from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
 from skattn.roles import Roles, usual_interval
-from skattn.sequences import Sequences, read_sequences
+from skattn.sequences import read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_labels import read_labels_for, read_step_labels
 from skattn.step_target import StepTarget
@@ -253,11 +253,11 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
     codes = learn_codes(data)
     categories = pairs_of(data.roles.categorical, codes)
     # Outputs that tell a step: one for each number, one for each code.
-    n_of_step = data.n_features - len(_no_numbers(data)) + sum(map(len, codes))
+    n_of_step = data.n_features - len(data.roles.no_numbers) + sum(map(len, codes))
     n_outputs = n_of_step if samples.classes is None else len(samples.classes)
     target = learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
-    mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
+    mean[data.roles.no_numbers], scale[data.roles.no_numbers] = 0.0, 1.0
     supported, is_stepwise = supported_length(seen, data.max_length), isinstance(samples.target, StepTarget)
     how = {"is_open": is_open, "is_stepwise": is_stepwise}
     choice = choose(estimator, data, samples.weight, objective.loss, supported, **how)
@@ -287,11 +287,6 @@ def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
 def roles_of(architecture: Architecture) -> Roles:
     """What the features are that a network takes."""
     return Roles(tuple(column for column, _ in architecture.categories), architecture.time_feature)
-
-
-def _no_numbers(data: Sequences) -> list[int]:
-    """Columns that are not standardised."""
-    return data.roles.no_numbers
 
 
 def _rows_of_tape(architecture: Architecture, longest: int) -> int:
@@ -336,7 +331,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     _refuse_change({"normalise_target": origin}, {"normalise_target": getattr(estimator, "normalise_target", origin)})
     known = model.seen or assume_seen(data, samples.weight, before)
     seen, mean, scale = look(data, samples.weight, known)
-    mean[_no_numbers(data)], scale[_no_numbers(data)] = 0.0, 1.0
+    mean[data.roles.no_numbers], scale[data.roles.no_numbers] = 0.0, 1.0
     supported = -(-supported_length(seen, data.max_length) // before.architecture.stride)
     max_steps = max(before.architecture.max_steps, supported)
     architecture = resolve_architecture(

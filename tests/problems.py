@@ -27,6 +27,35 @@ SMALL = {
 STEMS = SMALL | {"embedding": "random_convolution", "n_kernels": 16, "n_estimators": 2, "dropout": 0.1}
 
 
+# What features may be, and what may be made of steps, for `make_told`: parameters that go into every file.
+TOLD = {
+    "categories": {"categorical_features": [1, 3]},
+    "what is missing": {"handle_missing": "mask"},
+    "a stem of what is missing": STEMS | {"handle_missing": "mask"},
+    "rotation by time": {"time_feature": 2, "position": "rotary"},
+    "waves of time": {"time_feature": 2, "position": "sinusoidal"},
+    "distances of time": {"time_feature": 2, "position": "alibi"},
+    "learned distances": {"position": "relative", "n_layers": 2},
+    "patches": {"patch_size": 3, "patch_stride": 2},
+    "a learned convolution": {"embedding": "convolution"},
+    "all of it": {
+        **{"categorical_features": [1, 3], "handle_missing": "mask", "time_feature": 2, "position": "auto"},
+        **{"patch_size": 3, "embedding": "convolution", "n_estimators": 2, "dtype": "float32"},
+    },
+}
+
+
+def make_told(parameters, n_samples=N_SAMPLES, seed=0):
+    """Sequences of a number, a code, a time and another code; numbers are missing where they may be."""
+    generator, X = np.random.default_rng(seed), make_ragged(n_samples, 4, seed)
+    for steps in X:
+        steps[:, 1], steps[:, 3] = 3 * generator.integers(5, size=len(steps)), generator.integers(2, size=len(steps))
+        steps[:, 2] = 1e5 + np.cumsum(generator.exponential(size=len(steps)))
+        if "handle_missing" in parameters:
+            steps[1:-1, 0] = np.where(generator.random(len(steps[1:-1])) < 0.4, np.nan, steps[1:-1, 0])
+    return X
+
+
 def make_ragged(n_samples=N_SAMPLES, n_features=N_FEATURES, seed=0, dtype=np.float64):
     """Sequences of 1 to 11 steps; the first is the longest."""
     generator = np.random.default_rng(seed)

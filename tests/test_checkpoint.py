@@ -11,10 +11,12 @@ from killing import FITS, LONG, OTHER, WEIGHT, X, all_of, die_after, header_of
 from problems import (
     ESTIMATORS,
     SMALL,
+    TOLD,
     assert_same_bits,
     direction,
     fitted,
     make_array,
+    make_told,
     pad,
     results_of,
     rise,
@@ -61,6 +63,17 @@ def check_resumed(model, beside, path, moments=(1, 4)):
 def test_a_killed_fit_goes_on_and_ends_with_the_same_bits(name, path):
     kind, parameters, beside = FITS[name]
     check_resumed(kind(**LONG | parameters), beside, path)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_features_of_every_kind_go_on(name, path):
+    told = make_told(TOLD[name])
+    model = SelfAttentionClassifier(**LONG | TOLD[name])
+    expected = fitted(clone(model), told)
+    assert die_after(4, fitted, clone(model).set_params(checkpoint=path), told)
+    resumed = fitted(clone(model).set_params(checkpoint=path), told)
+    assert_same_bits(all_of(resumed), all_of(expected))
+    assert_same_bits(results_of(resumed, told), results_of(expected, told))
 
 
 @pytest.mark.parametrize("learning_rate", SCHEDULES)

@@ -12,11 +12,13 @@ import skops.io
 from problems import (
     ESTIMATORS,
     SMALL,
+    TOLD,
     assert_same_bits,
     direction,
     fitted,
     make_array,
     make_ragged,
+    make_told,
     results_of,
     richly_fitted,
     rise,
@@ -24,6 +26,7 @@ from problems import (
 from problems import target_of as y_of
 from safetensors.numpy import load, save
 from sklearn.base import clone
+from test_skops import words_of_frames
 
 import skattn
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, interchange
@@ -96,6 +99,25 @@ class TestWeights:
     def test_any_architecture_comes_back(self, options, tmp_path):
         transformer = fitted(SelfAttentionTransformer(**TINY | options), X)
         assert_same_bits(results_of(by_weights(transformer, tmp_path), X), results_of(transformer, X))
+
+    @pytest.mark.parametrize("name", TOLD)
+    def test_features_of_every_kind_come_back(self, name, tmp_path):
+        told, later = make_told(TOLD[name]), make_told(TOLD[name], seed=1)
+        model = fitted(SelfAttentionClassifier(**TINY | TOLD[name]), told)
+        assert_same_bits(results_of(by_weights(model, tmp_path), later), results_of(model, later))
+
+    def test_what_codes_stand_for_comes_back(self, tmp_path):
+        model, later, expected = words_of_frames()
+        loaded = by_weights(model, tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(later), expected)
+        fitted(SelfAttentionClassifier(**TINY), X).save_weights(tmp_path / "numbers")
+        loaded.set_params(categorical_features=None).load_weights(tmp_path / "numbers")
+        assert not hasattr(loaded, "_held_categories"), "nothing is left of another model"
+        content = parts((tmp_path / "model.safetensors").read_bytes())
+        for wrong in (7, None, [], [7], [{"dtype": "object", "values": ["a"]}] * 2):
+            (tmp_path / "forged").write_bytes(forge(content[0], content[1] | {"categories": wrong}))
+            with pytest.raises(ValueError, match="damaged"):
+                type(model)(**model.get_params()).load_weights(tmp_path / "forged")
 
     def test_rows_with_names_come_back(self, tmp_path):
         frame = pd.DataFrame(make_array(n_features=2).reshape(23, 14), columns=[f"ä{i}" for i in range(14)])
@@ -304,7 +326,7 @@ FINE = {
         "n_kernels": [0],
         "n_taps": [0],
         "patch_size": [0],
-        "categories": [[]],
+        **dict.fromkeys(["categories", "quantiles"], [[]]),
         "time_feature": [None],
         "is_column": [True],
     },

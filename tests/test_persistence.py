@@ -14,7 +14,17 @@ import joblib
 import numpy as np
 import pytest
 from files.write import RESULTS, describe, name_columns, read, write
-from problems import ESTIMATORS, SMALL, assert_same_bits, make_ragged, results_of, richly_fitted, target_of
+from problems import (
+    ESTIMATORS,
+    SMALL,
+    TOLD,
+    assert_same_bits,
+    make_ragged,
+    make_told,
+    results_of,
+    richly_fitted,
+    target_of,
+)
 
 import skattn
 from skattn import SelfAttentionClassifier
@@ -70,6 +80,17 @@ def test_a_loaded_model_gives_the_same_bits(model, loaded):
 def test_a_loaded_model_goes_on_with_partial_fit(model, loaded):
     y = target_of(model, X)
     assert_same_bits(loaded.partial_fit(X, y).weights_, model.partial_fit(X, y).weights_)
+
+
+@pytest.mark.parametrize("save", [by_pickle, memory_mapped])
+@pytest.mark.parametrize("name", TOLD)
+def test_features_of_every_kind_come_back_and_go_on(name, save, tmp_path):
+    told = make_told(TOLD[name])
+    model = richly_fitted(SelfAttentionClassifier, told, **TOLD[name])
+    loaded, later = save(model, tmp_path), make_told(TOLD[name], seed=1)
+    assert_same_bits(results_of(loaded, later), results_of(model, later))
+    y = target_of(model, later)
+    assert_same_bits(loaded.partial_fit(later, y).weights_, model.partial_fit(later, y).weights_)
 
 
 def test_a_loaded_model_goes_on_with_a_warm_start(model, loaded):
@@ -331,6 +352,7 @@ def damages(model):
     yield from ((("_steps_in",), value) for value in (None, (False,), (False, 4), (0, 3), [False, 3], (False, "3")))
     yield from ((("n_features_in_",), value) for value in (None, 2, 6, 0, "3"))
     yield from ((("feature_names_in_",), value) for value in (["a"], np.array(["a"]), np.arange(3), "abc"))
+    yield from ((("_held_categories",), value) for value in (7, [], [np.array(["a"])], np.array(["a"])))
     yield from ((("checkpoint",), value) for value in ({}, {"path": 7}, {"path": None}, {"path": "a", "mode": "w"}))
     yield from ((("_skattn_version",), value) for value in (None, 7, ["0.1.0"], "", "new"))
 

@@ -10,14 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from problems import ESTIMATORS, SMALL, assert_same_bits, direction, make_array, make_ragged, results_of, richly_fitted
+from problems import (
+    ESTIMATORS,
+    SMALL,
+    TOLD,
+    assert_same_bits,
+    direction,
+    make_array,
+    make_ragged,
+    make_told,
+    results_of,
+    richly_fitted,
+)
 from problems import target_of as y_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from test_persistence import damages, state_of
 
 import skattn
-from skattn import SelfAttentionClassifier, SelfAttentionTransformer
+from skattn import SelfAttentionClassifier, SelfAttentionTransformer, sequences_from_frame
 from skattn.persistence import TRUSTED_TYPES
 
 X = make_ragged()
@@ -32,6 +43,19 @@ def model(request):
 def by_skops(model):
     """Through a skops file, telling only the public list of types."""
     return skops.io.loads(skops.io.dumps(model), trusted=TRUSTED_TYPES)
+
+
+def words_of_frames():
+    """A model of words in frames, a frame that numbers them otherwise, and what the model says of it."""
+    frames = [
+        pd.DataFrame({"id": np.arange(60) // 3, "ward": np.resize(list(words), 60)}) for words in ("abca", "bcdd")
+    ]
+    X, later = (sequences_from_frame(frame, id="id")[0] for frame in frames)
+    model = SelfAttentionClassifier(**TINY, categorical_features="from_dtype").fit(X, np.arange(20) % 2)
+    expected = model.predict_proba(later)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        assert (expected != model.predict_proba([np.asarray(steps) for steps in later])).any()
+    return model, later, expected
 
 
 def rewrite(content, change):
@@ -58,6 +82,18 @@ class TestSkops:
         assert (loaded.loss_curve_, loaded.validation_scores_) == (model.loss_curve_, model.validation_scores_)
         y = y_of(model, X)
         assert_same_bits(loaded.partial_fit(X, y).weights_, model.partial_fit(X, y).weights_)
+
+    @pytest.mark.parametrize("name", TOLD)
+    def test_features_of_every_kind_come_back_and_go_on(self, name):
+        told, later = make_told(TOLD[name]), make_told(TOLD[name], seed=1)
+        model = richly_fitted(SelfAttentionClassifier, told, **TINY | TOLD[name])
+        loaded, y = by_skops(model), y_of(model, later)
+        assert_same_bits(results_of(loaded, later), results_of(model, later))
+        assert_same_bits(loaded.partial_fit(later, y).weights_, model.partial_fit(later, y).weights_)
+
+    def test_what_codes_stand_for_comes_back(self):
+        model, later, expected = words_of_frames()
+        np.testing.assert_array_equal(by_skops(model).predict_proba(later), expected)
 
     def test_an_unfitted_estimator_comes_back(self, model):
         options = {"window": (3, None), "random_state": np.random.RandomState(7), "n_kv_heads": np.int64(1)}
