@@ -52,6 +52,30 @@ ARCHITECTURES = {
     "waves of time": {"position": "sinusoidal", "time_feature": 1},
     "rotation by time": {"position": "rotary", "time_feature": 0, "categories": ((1, 4),)},
     "distances of time": {"position": "alibi", "time_feature": 2, "patch_size": 3, "stride": 2},
+    "waves of time of patches with gaps": {
+        "position": "sinusoidal",
+        "time_feature": 0,
+        "patch_size": 2,
+        "stride": 3,
+        "handles_missing": True,
+    },
+    "rotation by time, categories alone": {"position": "rotary", "time_feature": 1, "categories": ((0, 5), (2, 3))},
+    "distances of time within a window": {
+        "position": "alibi",
+        "time_feature": 0,
+        "n_heads": 6,
+        "n_kv_heads": 2,
+        "d_head": 5,
+        "window": (5, 3),
+        "n_layers": 2,
+    },
+    "learned distances, shared keys, within a window": {
+        "position": "relative",
+        "n_heads": 6,
+        "n_kv_heads": 2,
+        "window": (5, 3),
+    },
+    "rotation of convolved patches": {"position": "rotary", "n_taps": 3, "patch_size": 3, "stride": 2},
     "sinusoidal position, odd width": {"position": "sinusoidal", "d_model": 23},
     "maximum pooling": {"pooling": "max"},
     "mean and maximum pooling": {"pooling": "mean_max"},
@@ -94,6 +118,29 @@ ARCHITECTURES = {
         "n_outputs": 9,
         "categories": ((0, 5), (1, 1), (2, 3)),
     },
+    "reconstruction at times": {
+        "loss": "reconstruction",
+        "n_outputs": 5,
+        "position": "rotary",
+        "time_feature": 2,
+        "categories": ((0, 4),),
+        "handles_missing": True,
+    },
+    "reconstruction by learned distances": {"loss": "reconstruction", "n_outputs": 3, "position": "relative"},
+    "features of all kinds at once": {
+        "n_features": 5,
+        "categories": ((1, 4), (3, 2)),
+        "handles_missing": True,
+        "n_taps": 3,
+        "patch_size": 3,
+        "stride": 2,
+        "time_feature": 4,
+        "position": "alibi",
+        "n_layers": 2,
+        "d_feedforward": 13,
+        "window": (None, 0),
+        "pooling": "mean_max",
+    },
     "all at once": {
         "n_layers": 2,
         "n_heads": 6,
@@ -135,7 +182,7 @@ def make_stem(network, seed=0):
 
 
 def make_batch_for(architecture, lengths=LENGTHS, dtype=np.float64, **options):
-    """Sequences with codes where the architecture has categories, some of them unknown, and NaN where it may be."""
+    """Sequences with codes where the architecture has categories, some of them unknown, NaN where it may be, times."""
     batch = make_batch(lengths, architecture.n_features, dtype, **options)
     generator = np.random.default_rng(7)
     for steps in sequences(batch):
@@ -145,7 +192,10 @@ def make_batch_for(architecture, lengths=LENGTHS, dtype=np.float64, **options):
         for column, n_codes in architecture.categories:
             steps[:, column] = generator.integers(n_codes + 1, size=len(steps))
         if architecture.time_feature is not None:
-            steps[:, architecture.time_feature] = 7 + np.cumsum(generator.exponential(size=len(steps)))
+            # Some steps are at once.
+            steps[:, architecture.time_feature] = 7 + np.cumsum(
+                np.maximum(generator.exponential(size=len(steps)), 0.3) - 0.3
+            )
     return batch
 
 

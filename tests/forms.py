@@ -1,6 +1,5 @@
 """The forms in which sequences may come, and what is no sequence, no target, no weight: tables for drawn cases."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,61 +8,11 @@ import pandas as pd
 import polars as pl
 from problems import as_objects, pad
 from scipy import sparse
+from strides import every_other
+
+from skattn import frame_from_sequences, sequences_from_frame
 
 HUGE = 10**400  # no float holds it
-
-
-def read_only(array):
-    """The same numbers, not to be written."""
-    array = array.copy()
-    array.flags.writeable = False
-    return array
-
-
-def every_other(array):
-    """The same numbers, with others between them."""
-    return np.repeat(array, 2, axis=array.ndim - 1)[..., ::2]
-
-
-def reversed_twice(array):
-    """The same numbers, by negative strides along every axis."""
-    backwards = (slice(None, None, -1),) * array.ndim
-    return np.ascontiguousarray(array[backwards])[backwards]
-
-
-def transposed(array):
-    """The same numbers, first axis innermost and the others swapped."""
-    order = (*range(1, array.ndim), 0)
-    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
-
-
-def misaligned(array):
-    """The same numbers, one byte off."""
-    room = np.zeros(array.nbytes + 1, np.uint8)[1:]
-    room[:] = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-    return room.view(array.dtype).reshape(array.shape)
-
-
-def memory_mapped(array):
-    """The same numbers, in a file that must not be written."""
-    with tempfile.TemporaryFile() as file:
-        file.write(np.ascontiguousarray(array).tobytes())
-        file.flush()
-        return np.memmap(file, dtype=array.dtype, mode="r", shape=array.shape)
-
-
-LAYOUTS = {
-    "plain": np.ascontiguousarray,
-    "Fortran": np.asfortranarray,
-    "read-only": read_only,
-    "every other": every_other,
-    "negative strides": reversed_twice,
-    "transposed": transposed,
-    "misaligned": misaligned,
-    "memory map": memory_mapped,
-    "inside another": lambda a: np.pad(a, 1)[(slice(1, -1),) * a.ndim],
-}
-"""Ways in which the same numbers lie in memory."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +20,15 @@ class Form:
     """One way to pass sequences.
 
     `make` takes the samples and a generator, and gives X and the sequences that it means, in the precision that
-    "auto" chooses. `equal` is for equally long samples only, `rows` for a row a sequence.
+    "auto" chooses. `equal` is for equally long samples only, `rows` for a row a sequence, `masks` for what may be
+    missing; where a form `changes` the numbers, they are no codes and no times any more.
     """
 
     make: Callable
     equal: bool = False
     rows: bool = False
+    masks: bool = False
+    changes: bool = False
 
 
 def _same(make):
@@ -95,7 +47,7 @@ def _of_dtype(dtype):
         small = np.dtype(dtype).itemsize <= 2 or np.dtype(dtype) in (np.float32, np.dtype(">f4"))
         return X, list(X.astype(np.float32 if small else np.float64))
 
-    return Form(make, equal=True)
+    return Form(make, equal=True, changes=True)
 
 
 def _padded(samples, generator):
@@ -125,6 +77,28 @@ def _large_whole(samples, generator):
     return X, list(X.astype(np.float64))
 
 
+def _nullable(table):
+    """A frame in which what is missing is pandas' NA."""
+    return pd.DataFrame(table).astype("Float32" if table.dtype == np.float32 else "Float64")
+
+
+def _with_none(samples):
+    return [[[None if np.isnan(value) else value for value in step] for step in steps.tolist()] for steps in samples]
+
+
+def _cells(samples):
+    return pd.DataFrame({f"x{i}": [steps[:, i] for steps in samples] for i in range(samples[0].shape[1])})
+
+
+def _long_frame(kind):
+    """Through a long frame of some library, and back."""
+
+    def make(samples):
+        return sequences_from_frame(frame_from_sequences(samples, kind=kind), id="id", order="step")[0]
+
+    return Form(_same(make))
+
+
 def _frame(samples, container=pd.DataFrame):
     rows = _rows(samples)
     return container({f"at {i}": rows[:, i] for i in range(rows.shape[1])})
@@ -148,12 +122,20 @@ FORMS = {
     "polars column": Form(_doubles(lambda samples: pl.Series([steps.tolist() for steps in samples]))),
     "array": Form(_same(np.stack), equal=True),
     "repeated by a stride of 0": Form(_repeated, equal=True),
-    "large int64": Form(_large_whole, equal=True),
+    "large int64": Form(_large_whole, equal=True, changes=True),
     "rows": Form(_same(_rows), rows=True),
     "rows of a pandas frame": Form(_same(_frame), rows=True),
     "rows of a polars frame": Form(_same(lambda samples: _frame(samples, pl.DataFrame)), rows=True),
     "lists of rows": Form(_doubles(lambda samples: _rows(samples).tolist()), rows=True),
+    "cells of a pandas frame": Form(_same(_cells)),
+    "nullable frames": Form(_same(lambda samples: [_nullable(steps) for steps in samples])),
+    "polars frames with null": Form(_same(lambda samples: [pl.DataFrame(steps).fill_nan(None) for steps in samples])),
+    "masked samples": Form(_same(lambda samples: [np.ma.masked_invalid(steps) for steps in samples]), masks=True),
+    "masked and padded": Form(_same(lambda samples: np.ma.masked_invalid(pad(samples))), masks=True),
+    "lists with None": Form(_doubles(_with_none), masks=True),
+    "rows of a nullable frame": Form(_same(lambda samples: _nullable(_rows(samples))), rows=True),
     "flat samples": Form(_same(lambda samples: [steps.reshape(-1) for steps in samples]), rows=True),
+    **{f"long frame of {kind}": _long_frame(kind) for kind in ("pandas", "polars", "pyarrow")},
 } | {
     f"array of {dtype}": _of_dtype(dtype)
     for dtype in ("f2", ">f4", ">f8", "g", "?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")

@@ -37,11 +37,12 @@ def judge(case):
 def _judge_estimator(case):
     estimator = case.estimator(**case.parameters)
     given = (case.X, case.y, case.options)
-    verdict = _call(estimator, case.method, given, case.expected, case.X, case.y, **case.options)
+    verdict = _call(estimator, case.method, given, case, case.expected, case.X, case.y, **case.options)
     if verdict == "right" and case.plain is not None:
         results = _compare_with_plain(estimator, case)
         _compare_with_reference(estimator, case.plain, results)
         _check_score(estimator, case)
+        _check_codes(estimator, case)
     for method, X, y, expected in case.later:
         estimator, verdict = _go_on(estimator, method, X, y, expected, case)
     return verdict
@@ -59,7 +60,7 @@ def _go_on(estimator, method, X, y, expected, case):
     if method not in ("fit", "partial_fit") and not hasattr(estimator, "_model"):
         expected = REFUSED  # what was called before was refused
     arguments = (X, y) if method in ("fit", "partial_fit") else (X,)
-    verdict = _call(estimator, method, (X, y), expected, *arguments)
+    verdict = _call(estimator, method, (X, y), case, expected, *arguments)
     if verdict == "right" and method in ("fit", "partial_fit"):
         _compare_with_reference(estimator, case.plain, _results(estimator, case.plain))
     elif verdict == "right" and expected == RIGHT:
@@ -67,7 +68,7 @@ def _go_on(estimator, method, X, y, expected, case):
     return estimator, verdict
 
 
-def _call(estimator, method, given, expected, *arguments, **options):
+def _call(estimator, method, given, case, expected, *arguments, **options):
     """Call a method: "right", or "refused" with words that help and nothing changed."""
     before, state = _print_of(given), _state_of(estimator)
     try:
@@ -75,6 +76,7 @@ def _call(estimator, method, given, expected, *arguments, **options):
     except ERRORS as error:
         assert expected != RIGHT, f"{method} refused what is sound: {error!r}"
         _check_words(error)
+        assert expected != REFUSED or case.says in str(error), f"an error that does not say {case.says!r}: {error!r}"
         assert state == _state_of(estimator), f"{method} failed and left another state behind"
         verdict = "refused"
     else:
@@ -134,8 +136,12 @@ def _compare_with_plain(estimator, case):
     inside = [_without_padding(estimator, one, case.plain) for one in (results, expected)]
     _assert_same(*inside, "of the same sequences given plainly")
     if estimator.random_state is not None and "X_val" not in case.options:
-        other = getattr(clone(estimator), case.method)(case.plain, case.y, **copy.copy(case.options))
-        _assert_same(other.weights_, estimator.weights_, "learned from a plain list")
+        n_jobs = 2 if estimator.n_jobs == 1 else 1
+        other = clone(estimator).set_params(n_jobs=n_jobs)
+        getattr(other, case.method)(case.plain, case.y, **copy.copy(case.options))
+        _assert_same(other.weights_, estimator.weights_, "learned from a plain list, by another number of threads")
+    alone = _without_padding(estimator, _results(estimator, case.plain[-1:]), case.plain[-1:])
+    _assert_same(alone, {name: result[-1:] for name, result in inside[1].items()}, "of a sequence alone")
     return expected
 
 
@@ -153,6 +159,17 @@ def _assert_same(results, expected, what):
         whole = isinstance(result, np.ndarray)
         for got, wanted in [(result, expected[name])] if whole else zip(result, expected[name], strict=True):
             np.testing.assert_array_equal(got, wanted, err_msg=f"{name} {what}")
+
+
+def _check_codes(estimator, case):
+    """The codes that are known are those that fit has seen, but where samples were left out."""
+    network = estimator._model.network
+    if case.kind != "features":
+        return
+    steps = np.concatenate(case.plain)
+    for (column, _), known in zip(network.architecture.categories, network.codes, strict=True):
+        codes = steps[:, column]
+        np.testing.assert_array_equal(known, np.unique(codes[~np.isnan(codes)]) if not np.isnan(codes).all() else [0])
 
 
 def _compare_with_reference(estimator, plain, results):
@@ -185,15 +202,19 @@ def _compare_with_reference(estimator, plain, results):
 def _reference_results(estimator, network, steps, dtype):
     """What the public methods should give for one sequence."""
     weights, target, given = network.weights, estimator._model.target, steps
-    with np.errstate(all="ignore"):
-        scaling = network.mean, network.scale
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is missing in all steps
+        scaling, unit = (network.mean, network.scale), network.time_unit[0]
+        steps = _numbered(steps, network)
         if network.stem is not None:
-            steps, scaling = reference.tokens(steps, *scaling, network.stem), (None, None)
-        all_of_it = reference.forward(weights, network.architecture, steps, *scaling, dtype=dtype)
+            steps, scaling = reference.tokens(_on_lines(steps, network.mean), *scaling, network.stem), (None, None)
+        all_of_it = reference.forward(weights, network.architecture, steps, *scaling, dtype=dtype, unit=unit)
         a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
         query = reference.split_heads(all_of_it[at + "query"], a.n_heads)
         key = reference.split_heads(all_of_it[at + "key"], a.n_kv_heads)
-        bias = reference.bias_of_scores(a, np.arange(query.shape[1]), weights.get(at + "distance"))
+        bias = reference.bias_of_scores(
+            a, reference.times(steps, query.shape[1], a, unit), weights.get(at + "distance")
+        )
         result = {
             "transform": all_of_it["steps"] if a.pooling is None else all_of_it["features"],
             "attention_weights": reference.attention_weights(query, key, a.window, bias=bias),
@@ -203,7 +224,8 @@ def _reference_results(estimator, network, steps, dtype):
             values = outputs * target.scale + target.mean
             if target.features is not None:
                 own = given[:, target.features]
-                values = values * np.maximum(own.std(axis=0), target.floors) + own.mean(axis=0)
+                deviation, level = (np.nan_to_num(measure(own, axis=0)) for measure in (np.nanstd, np.nanmean))
+                values = values * np.maximum(deviation, target.floors) + level
             result["predict"] = values[0] if target.is_column else values
         elif hasattr(estimator, "predict_proba") and estimator.objective_ == "cross_entropy":
             result["predict_log_proba"] = outputs - reference.cross_entropy(outputs, [0]) - outputs[0]
@@ -211,6 +233,24 @@ def _reference_results(estimator, network, steps, dtype):
         elif hasattr(estimator, "predict_proba"):
             result["decision_function"] = outputs
     return result
+
+
+def _numbered(steps, network):
+    """Steps whose codes are 0, 1, ... as the reference knows them, and past the known ones where they are unknown."""
+    steps = steps.copy()
+    for (column, n_codes), known in zip(network.architecture.categories, network.codes or (), strict=True):
+        numbers = {code: number for number, code in enumerate(known.tolist())}
+        steps[:, column] = [numbers.get(code, n_codes) for code in steps[:, column].tolist()]
+    return steps
+
+
+def _on_lines(steps, mean):
+    """Steps with straight lines where values are missing, as a stem takes them."""
+    steps, at = steps.copy(), np.arange(len(steps))
+    for column, level in zip(steps.T, mean, strict=True):
+        there = ~np.isnan(column)
+        column[:] = np.interp(at, at[there], column[there]) if there.any() else level
+    return steps
 
 
 def _assert_close(got, wanted, rough, dtype, name):

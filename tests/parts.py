@@ -3,15 +3,12 @@
 import numpy as np
 import pandas as pd
 import polars as pl
-from forms import FORMS, LAYOUTS
+from features import pick
+from forms import FORMS
 from hypothesis import strategies as st
+from strides import LAYOUTS
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
-
-
-def pick(*choices):
-    """One of some values."""
-    return st.sampled_from(choices)
 
 
 @st.composite
@@ -139,11 +136,12 @@ def targets(draw, estimator, n_samples):
 
 
 @st.composite
-def as_given(draw, samples):
+def as_given(draw, samples, found, may_miss=False):
     """Sequences in one of the forms that they may come in: X, what it means, and the name of the form."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    equal = len({len(steps) for steps in samples}) == 1
-    name = draw(st.sampled_from(sorted(name for name, form in FORMS.items() if equal or not form.equal)))
+    fits = {"equal": len({len(steps) for steps in samples}) == 1, "masks": may_miss, "changes": found.are_numbers}
+    names = [name for name, form in FORMS.items() if all(fits[what] or not getattr(form, what) for what in fits)]
+    name = draw(st.sampled_from(sorted(names)))
     X, meant = FORMS[name].make(samples, generator)
     if isinstance(X, np.ndarray) and X.dtype != object and "stride" not in name and draw(st.booleans()):
         layout = draw(st.sampled_from(sorted(LAYOUTS)))

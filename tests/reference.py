@@ -41,6 +41,11 @@ def standardise(sequence, mean, scale):
     """
     with np.errstate(over="ignore"):
         deviations = (sequence / 2 - mean / 2) / (scale / 2)
+    return reined_in(deviations)
+
+
+def reined_in(deviations):
+    """Let what is farther than 30 count by its logarithm, elementwise in any shape."""
     far = np.minimum(np.maximum(np.abs(deviations) - 30, 0), np.finfo(np.float64).max)
     return np.where(far > 0, np.sign(deviations) * (30 + np.log1p(far)), deviations)
 
@@ -48,8 +53,8 @@ def standardise(sequence, mean, scale):
 def channels(sequence, mean, scale, stem):
     """Features by all steps, differences, and by the sequence's own steps: (n_steps, n_channels)."""
     of_all = standardise(sequence, mean, scale)
-    changes = np.diff(of_all, axis=0, prepend=of_all[:1]) / stem.difference_scale
-    of_own = (of_all - of_all.mean(axis=0)) / np.maximum(of_all.std(axis=0), stem.channel_floor)
+    changes = reined_in(np.diff(of_all, axis=0, prepend=of_all[:1]) / stem.difference_scale)
+    of_own = reined_in((of_all - of_all.mean(axis=0)) / np.maximum(of_all.std(axis=0), stem.channel_floor))
     return np.concatenate([of_all, changes] if stem.is_causal else [of_all, changes, of_own], axis=1)
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from forms import FORMS, LAYOUTS, NOT_SEQUENCES, NOT_TARGETS, NOT_WEIGHTS, SPOILS
+from features import BROKEN_SAYINGS, BROKEN_STEPS, NUMBERS, Features, breaks, features, patches, pick, settle
+from forms import FORMS, NOT_SEQUENCES, NOT_TARGETS, NOT_WEIGHTS, SPOILS
 from hypothesis import strategies as st
 from oddities import BAD_ARRAYS, BAD_OPTIONS, BAD_PARAMETERS, CLASSES, ODD_PARAMETERS, SOUND_OPTIONS
-from parts import as_given, parameters, pick, sequences, targets
+from parts import as_given, parameters, sequences, targets
+from strides import LAYOUTS
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.categories import MOST
 
 RIGHT, REFUSED, EITHER = "right", "refused", "either"
 ESTIMATORS = {
@@ -40,6 +43,8 @@ class Case:
     expected : {"right", "refused", "either"}
     later : list
         What is called after the first fit: (method, X, y, expected).
+    says : str
+        What the error says, besides other words.
     """
 
     kind: str
@@ -53,6 +58,7 @@ class Case:
     expected: str = RIGHT
     what: list = field(default_factory=list)
     later: list = field(default_factory=list)
+    says: str = ""
 
     def __repr__(self):
         return f"{self.kind}: {self.estimator.__name__}({self.parameters}), {', '.join(map(str, self.what))}"
@@ -73,26 +79,79 @@ class ArrayCase:
 
 
 @st.composite
-def sound_cases(draw, kind):
-    """A case in which everything is as it should be."""
+def sound_cases(draw, kind, may_miss=True, always=False):
+    """A case in which everything is as it should be; `always` with other features than numbers alone."""
+    return draw(told_cases(kind, may_miss, always))[0]
+
+
+@st.composite
+def told_cases(draw, kind, may_miss, always):
+    """A sound case, and what its features are."""
     estimator = ESTIMATORS[draw(st.sampled_from(sorted(ESTIMATORS)))]
     samples, what = draw(sequences())
-    X, meant, form = draw(as_given(samples))
-    chosen = draw(parameters(estimator))
+    said, found = NUMBERS, Features()
+    if always or draw(st.booleans()):
+        samples, said, found = draw(features(samples, may_miss))
+        what.append(f"{found}, {said}")
+    X, meant, form = draw(as_given(samples, found, said["handle_missing"] == "mask"))
+    chosen = draw(parameters(estimator)) | draw(patches()) | said
     if FORMS[form.split(",")[0]].rows:
         chosen["n_step_features"] = samples[0].shape[1]
     y, name = draw(targets(estimator, len(samples)))
     if isinstance(chosen.get("class_weight"), str) and name == "y of indicators":
         chosen["class_weight"] = None
-    if y is None and "convolution" in chosen["embedding"]:
-        chosen["embedding"] = "linear"  # hidden steps are told from the others
-    return Case(kind, estimator, chosen, X, y, meant, what=[*what, form, name])
+    settle(chosen, found, samples[0].shape[1], y)
+    return Case(kind, estimator, chosen, X, y, meant, what=[*what, form, name]), found
+
+
+@st.composite
+def cases_of_features(draw):
+    """Categories, times and what is missing, and then codes that fit has not seen."""
+    case, found = draw(told_cases("features", may_miss=True, always=True))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    later = [np.array(steps, np.float64) for steps in case.plain]
+    for steps in later:
+        for column in found.categories:
+            is_new = generator.random(len(steps)) < 0.5
+            steps[is_new, column] = generator.choice([3, 11, 2**23 + 1, MOST - 1], is_new.sum())
+    case.later.append(("transform", later, None, RIGHT))
+    return case
+
+
+@st.composite
+def spoiled_features(draw):
+    """Codes that are none, times that go backwards, what is missing and must not be, and what must not be said."""
+    case, found = draw(told_cases("spoiled features", may_miss=False, always=True))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if draw(st.booleans()):
+        n_features = case.plain[0].shape[1]
+        are_codes = n_features == len(found.categories) + (found.time is not None)
+        are_levels = are_codes and case.estimator is SelfAttentionRegressor
+        name = draw(st.sampled_from(breaks(BROKEN_SAYINGS, found, are_levels)))
+        _, case.says, change = BROKEN_SAYINGS[name]
+        case.parameters |= change(n_features, found)
+        case.X, case.expected = case.plain, REFUSED  # whose features have no names
+    else:
+        name = draw(st.sampled_from(breaks(BROKEN_STEPS, found)))
+        _, case.says, change = BROKEN_STEPS[name]
+        spoiled = change([np.array(steps, np.float64) for steps in case.plain], found, generator)
+        if name == "a time that is missing":
+            case.parameters["handle_missing"] = draw(pick("error", "mask"))
+        method = draw(pick("first fit", "transform", "attention_weights", "fit", "partial_fit"))
+        if method == "first fit":
+            case.X, case.expected = spoiled, REFUSED
+        else:
+            if method == "partial_fit" and case.parameters.get("class_weight"):
+                case.parameters["class_weight"] = None
+            case.later.append((method, spoiled, case.y, REFUSED))
+    case.what.append(name)
+    return case
 
 
 @st.composite
 def spoiled_x(draw):
     """X that holds no sequences, at fit or afterwards."""
-    case = draw(sound_cases("spoiled X"))
+    case = draw(sound_cases("spoiled X", may_miss=False))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     plain = [np.array(steps, dtype=np.float64) for steps in case.plain]
     if draw(st.booleans()):
@@ -160,7 +219,7 @@ def cases_of_weights(draw):
 @st.composite
 def cases_of_validation(draw):
     """Validation samples of one's own, or a share of X."""
-    case = draw(sound_cases("validation"))
+    case = draw(sound_cases("validation", may_miss=False))
     case.parameters["early_stopping"] = draw(st.booleans())
     case.expected = EITHER
     name = draw(pick("share", "same", "spoiled", "no y", "no X", "short y", "alien y", "wider"))
@@ -315,6 +374,8 @@ def array_cases(draw):
 STRATEGIES = {
     "X": sound_cases("X"),
     "spoiled X": spoiled_x(),
+    "features": cases_of_features(),
+    "spoiled features": spoiled_features(),
     "y": cases_of_y(),
     "weights": cases_of_weights(),
     "validation": cases_of_validation(),

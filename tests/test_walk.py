@@ -207,6 +207,18 @@ def test_gradient_has_equal_bits_for_any_number_of_threads(lengths, dtype):
         np.testing.assert_array_equal(again[1], gradient)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_architecture_has_equal_bits_for_any_number_of_threads(changes, dtype):
+    """Also where a sequence is cut within, and some of its parts stand for several of its steps."""
+    problem = Problem((1031, 1, 130, 7), dtype, dropout=0.2, **changes)
+    loss, gradient = problem.loss_and_gradient(n_jobs=1)
+    again = problem.loss_and_gradient(n_jobs=3)
+    assert again[0] == loss
+    np.testing.assert_array_equal(again[1], gradient)
+    outputs, again = (problem.network.forward(problem.batch, "outputs", n_jobs=n_jobs) for n_jobs in (1, 3))
+    np.testing.assert_array_equal(again, outputs)
+
+
 def test_what_earlier_batches_left_behind_reaches_no_gradient(changes):
     """A workspace is used again: a batch asked for after larger, wilder ones gives equal bits."""
     problem = Problem(**changes)
