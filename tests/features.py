@@ -111,6 +111,8 @@ def settle(chosen, found, n_features, y):
         chosen |= {"patch_size": 1, "patch_stride": None}
     elif chosen["pooling"] is None:
         chosen["pooling"] = "mean"
+    if chosen["pooling"] is None:
+        chosen["n_tokens"] = 100  # as many as there are steps
     if chosen["embedding"] == "random_convolution" and (found.categories or found.time is not None or not takes_steps):
         chosen["embedding"] = "auto"
     if found.time is not None and chosen["position"] not in OF_TIME:

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import reference
+from preparations import Preparation
 from sklearn.base import clone
 from strategies import EITHER, REFUSED, RIGHT, ArrayCase
 
@@ -31,6 +32,8 @@ def judge(case):
         warnings.simplefilter("ignore")
         # What overflows unnoticed is a warning of NumPy's.
         warnings.simplefilter("error", RuntimeWarning)
+        if isinstance(case, Preparation):
+            return case.judge()
         return _judge_arrays(case) if isinstance(case, ArrayCase) else _judge_estimator(case)
 
 
@@ -189,7 +192,10 @@ def _compare_with_reference(estimator, plain, results):
                 assert np.isnan(got[len(steps) :]).all(), "padding that is not NaN"
                 got = got[: len(steps)]
             got = got - np.log(np.exp(got).sum()) if name == "outputs" else got
-            _assert_close(got, wanted, rough[name], network.dtype, name)
+            # What is counted from a level is the difference of two numbers as large as that.
+            levels = estimator._model.target.features if name == "predict" else None
+            beside = 0.0 if levels is None else np.abs(_level_of(given[2], estimator._model.target)[1]).max()
+            _assert_close(got, wanted, rough[name], network.dtype, name, beside)
     if "predict_proba" in results and estimator.objective_ == "cross_entropy":
         np.testing.assert_allclose(results["predict_proba"].sum(axis=1), 1, rtol=1e-5)
         assert np.isin(results["predict"], estimator.classes_).all()
@@ -202,8 +208,7 @@ def _compare_with_reference(estimator, plain, results):
 def _reference_results(estimator, network, steps, dtype):
     """What the public methods should give for one sequence."""
     weights, target, given = network.weights, estimator._model.target, steps
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is missing in all steps
+    with np.errstate(all="ignore"):
         scaling, unit = (network.mean, network.scale), network.time_unit[0]
         steps = _numbered(steps, network)
         if network.stem is not None:
@@ -223,8 +228,7 @@ def _reference_results(estimator, network, steps, dtype):
         if isinstance(estimator, SelfAttentionRegressor):
             values = outputs * target.scale + target.mean
             if target.features is not None:
-                own = given[:, target.features]
-                deviation, level = (np.nan_to_num(measure(own, axis=0)) for measure in (np.nanstd, np.nanmean))
+                deviation, level = _level_of(given, target)
                 values = values * np.maximum(deviation, target.floors) + level
             result["predict"] = values[0] if target.is_column else values
         elif hasattr(estimator, "predict_proba") and estimator.objective_ == "cross_entropy":
@@ -253,12 +257,20 @@ def _on_lines(steps, mean):
     return steps
 
 
-def _assert_close(got, wanted, rough, dtype, name):
+def _level_of(steps, target):
+    """Deviation and mean of the features that values are counted from, of what is there."""
+    own = steps[:, target.features]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is missing in all steps
+        return [np.nan_to_num(measure(own, axis=0)) for measure in (np.nanstd, np.nanmean)]
+
+
+def _assert_close(got, wanted, rough, dtype, name, beside=0.0):
     """In float64 to 7 digits; in float32 it may err a few times as much as the plain float32 computation."""
     wanted, rough = np.asarray(wanted, np.float64), np.asarray(rough, np.float64)
     if not np.isfinite(wanted).all() or (dtype == np.float32 and not np.isfinite(rough).all()):
         return
-    size = np.abs(wanted).max(initial=1e-300)
+    size = np.abs(wanted).max(initial=max(beside, 1e-300))
     allowed = 1e-7 * (1 + size) if dtype == np.float64 else 10 * np.abs(rough - wanted).max() + 1e-4 * (1 + size)
     error = np.abs(np.asarray(got, np.float64) - wanted).max()
     assert error <= allowed, f"{name} errs by {error:.2g}, where {allowed:.2g} is allowed: {got} for {wanted}"

@@ -13,6 +13,7 @@ from forms import FORMS, NOT_SEQUENCES, NOT_TARGETS, NOT_WEIGHTS, SPOILS
 from hypothesis import strategies as st
 from oddities import BAD_ARRAYS, BAD_OPTIONS, BAD_PARAMETERS, CLASSES, ODD_PARAMETERS, SOUND_OPTIONS
 from parts import as_given, parameters, sequences, targets
+from preparations import PREPARATIONS
 from strides import LAYOUTS
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
@@ -383,5 +384,6 @@ STRATEGIES = {
     "several calls": cases_of_calls(),
     "all at once": cases_of_all(),
     "attention": array_cases(),
+    **PREPARATIONS,
 }
 """A strategy for each kind of case."""
