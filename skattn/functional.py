@@ -85,7 +85,7 @@ def attention(
     >>> attention(x, x, x, causal=True).shape
     (1, 2, 3, 4)
     """
-    call = _Call(query, key, value, lengths, causal, window, scale, n_jobs)
+    call = AttentionCall(query, key, value, lengths, causal, window, scale, n_jobs)
     call.forward()
     return (call.output, call.log_sum_exp()) if return_log_sum_exp else call.output
 
@@ -120,7 +120,7 @@ def attention_weights(
     ValueError, TypeError
         As :func:`attention`.
     """
-    call = _Call(query, key, key, lengths, causal, window, scale, n_jobs)
+    call = AttentionCall(query, key, key, lengths, causal, window, scale, n_jobs)
     call.forward()
     return call.weights()
 
@@ -135,7 +135,7 @@ def biased_weights(query, key, window, bias, n_jobs=None):
     bias : dict
         ``times`` (n_steps,) and ``slopes`` (n_heads,), or ``table`` (n_heads, 2 * reach + 1).
     """
-    call = _Call(query, key, key, None, False, window, None, n_jobs)
+    call = AttentionCall(query, key, key, None, False, window, None, n_jobs)
     call.add(**bias)
     call.forward()
     return call.weights()
@@ -173,7 +173,7 @@ def attention_backward(
     ValueError, TypeError
         As :func:`attention`.
     """
-    call = _Call(query, key, value, lengths, causal, window, scale, n_jobs, contiguous=True)
+    call = AttentionCall(query, key, value, lengths, causal, window, scale, n_jobs, contiguous=True)
     call.forward()
     return call.backward(d_output)
 
@@ -300,7 +300,7 @@ def _scale(scale, d_head, dtype):
     return result
 
 
-class _Call:
+class AttentionCall:
     """One call: checked arrays, and the arguments of the kernels that point to them."""
 
     def __init__(self, query, key, value, lengths, causal, window, scale, n_jobs, contiguous=False):
