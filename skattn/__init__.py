@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skattn.functional import attention, attention_weights
     from skattn.regressor import SelfAttentionRegressor
     from skattn.scaler import SequenceScaler
+    from skattn.soft_lookup import SoftLookupClassifier, SoftLookupRegressor
     from skattn.text import TokenSequencer
     from skattn.tokens import RandomConvolutionTokens
     from skattn.transformer import SelfAttentionTransformer
@@ -28,6 +29,8 @@ __all__ = [
     "SelfAttentionRegressor",
     "SelfAttentionTransformer",
     "SequenceScaler",
+    "SoftLookupClassifier",
+    "SoftLookupRegressor",
     "TokenSequencer",
     "__version__",
     "attention",
@@ -48,6 +51,8 @@ _HOMES = {
     "SelfAttentionRegressor": "skattn.regressor",
     "SelfAttentionTransformer": "skattn.transformer",
     "SequenceScaler": "skattn.scaler",
+    "SoftLookupClassifier": "skattn.soft_lookup",
+    "SoftLookupRegressor": "skattn.soft_lookup",
     "TokenSequencer": "skattn.text",
     "attention": "skattn.functional",
     "attention_weights": "skattn.functional",

@@ -37,6 +37,8 @@ TRUSTED_TYPES = [
     "skattn.classifier.SelfAttentionClassifier",
     "skattn.regressor.SelfAttentionRegressor",
     "skattn.scaler.SequenceScaler",
+    "skattn.soft_lookup.SoftLookupClassifier",
+    "skattn.soft_lookup.SoftLookupRegressor",
     "skattn.text.TokenSequencer",
     "skattn.tokens.RandomConvolutionTokens",
     "skattn.transformer.SelfAttentionTransformer",

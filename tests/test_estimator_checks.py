@@ -25,9 +25,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skattn import SelfAttentionClassifier, SelfAttentionTransformer
+from skattn import SelfAttentionClassifier, SelfAttentionTransformer, SoftLookupClassifier, SoftLookupRegressor
 from skattn.parameters import SelfAttentionParameters
 
+OF_TABLES = (SoftLookupClassifier, SoftLookupRegressor)
 NEVER_YIELDED = [
     "check_dataframe_column_names_consistency",
     "check_get_feature_names_out_error",
@@ -43,14 +44,14 @@ NEVER_YIELDED = [
 ]
 
 
-@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
+@parametrize_with_checks([estimator() for estimator in (*ESTIMATORS, *OF_TABLES)])
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("check", NEVER_YIELDED)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, *OF_TABLES])
 def test_check_that_scikit_learn_never_yields(estimator, check):
     getattr(estimator_checks, check)(estimator.__name__, estimator(max_iter=2))
 

@@ -65,6 +65,7 @@ TESTED_ELSEWHERE = {
     "fitted": "maps",
     "model": "ensemble",
     "sizes": "parameters",
+    "lookup_table": "soft_lookup",
 }
 
 

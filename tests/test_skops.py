@@ -128,7 +128,8 @@ class TestSkops:
         assert place in TRUSTED_TYPES
 
     def test_the_list_names_the_public_estimators(self):
-        public = (*ESTIMATORS, skattn.RandomConvolutionTokens, skattn.SequenceScaler, skattn.TokenSequencer)
+        lookups = (skattn.SoftLookupClassifier, skattn.SoftLookupRegressor)
+        public = (*ESTIMATORS, *lookups, skattn.RandomConvolutionTokens, skattn.SequenceScaler, skattn.TokenSequencer)
         names = {f"{estimator.__module__}.{estimator.__name__}" for estimator in public}
         assert names == set(TRUSTED_TYPES)
 
@@ -137,6 +138,14 @@ class TestSkops:
         loaded = by_skops(scaler)
         np.testing.assert_array_equal(np.concatenate(loaded.transform(X)), np.concatenate(scaler.transform(X)))
         np.testing.assert_array_equal(loaded.partial_fit(X[7:]).scale_, scaler.partial_fit(X[7:]).scale_)
+
+    def test_a_table_of_records_comes_back_and_goes_on(self):
+        records = np.random.default_rng(0).normal(size=(23, 3))
+        lookup = skattn.SoftLookupClassifier(random_state=0).fit(records[:17], np.arange(17) % 2)
+        loaded = by_skops(lookup)
+        for model in (lookup, loaded):
+            model.partial_fit(records[17:], np.arange(6) % 2)
+        np.testing.assert_array_equal(loaded.predict_proba(records), lookup.predict_proba(records))
 
     def test_a_file_of_a_newer_version_is_refused(self, model):
         content = rewrite(skops.io.dumps(model), lambda text: text.replace(skattn.__version__, "99.1.0"))
