@@ -16,9 +16,10 @@ from skattn._network.layers import pooling_parts
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
+from skattn.beginning import roles_of
 from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
-from skattn.fitting import fit_model, roles_of
+from skattn.fitting import fit_model
 from skattn.interchange import load_weights, save_weights
 from skattn.labels import as_array
 from skattn.model import Model

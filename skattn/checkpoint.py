@@ -108,7 +108,8 @@ class Checkpoint:
         if samples.groups is not None:
             held_out["validation_groups"] = _digest(samples.groups)
         self._settle("validation", held_out)
-        self._settle("start", {"the model that warm_start goes on from": _digest_model(start) if start else None})
+        begins_with = _digest_model(start) if start else None
+        self._settle("start", {"the model that warm_start or pretrained begins with": begins_with})
 
     def restore(self, model: Model) -> bool:
         """Bring a model that has not been trained to where the fit in the file was; False where there is none.

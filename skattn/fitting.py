@@ -10,20 +10,15 @@ from sklearn.utils import check_random_state
 
 from skattn._network.architecture import Architecture
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
-from skattn._network.missing import filled
-from skattn._network.network import Network
-from skattn._network.stem import learn_stem
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import assume_seen, look, supported_length
-from skattn._training.settings import TrainingState
 from skattn._wording import shortened
-from skattn.categories import learn_codes, pairs_of
-from skattn.defaults import choose, chosen, describe
-from skattn.encoding import learn_target
+from skattn.beginning import begin, roles_of, rows_of_tape
+from skattn.defaults import chosen
 from skattn.ensemble import train_all
 from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
-from skattn.roles import Roles, usual_interval
+from skattn.pretraining import pretrained_model, with_frozen
 from skattn.sequences import read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_labels import read_labels_for, read_step_labels
@@ -88,9 +83,9 @@ def fit_model(
         seed = checkpoint.settle_seed(seed)
     learned, validation = _choose_validation(estimator, samples, X_val, y_val, seed)
     if checkpoint:
-        checkpoint.settle_data(samples, validation if X_val is not None else None, model)
+        checkpoint.settle_data(samples, validation if X_val is not None else None, model or pretrained_model(estimator))
     learned, goes_on = learned.merged(keeps_order=not estimator.shuffle), model is not None
-    model = _continue(estimator, learned, model) if model else _begin(estimator, learned, seed, plan == "open")
+    model = _continue(estimator, learned, model) if model else begin(estimator, learned, seed, is_open=plan == "open")
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]
     try:
@@ -247,81 +242,6 @@ def _n_columns(target: Any) -> int:
     return 1 if values.ndim == 1 else int(values.shape[1])
 
 
-def _begin(estimator: Any, samples: Samples, seed: int, is_open: bool) -> Model:
-    """A new network for these samples, its weights drawn."""
-    data, objective = samples.data, OBJECTIVES[samples.objective]
-    codes = learn_codes(data)
-    categories = pairs_of(data.roles.categorical, codes)
-    # Outputs that tell a step: one for each number, one for each code.
-    n_of_step = data.n_features - len(data.roles.no_numbers) + sum(map(len, codes))
-    n_outputs = n_of_step if samples.classes is None else len(samples.classes)
-    target = learn_target(estimator, samples, objective, n_outputs)
-    seen, mean, scale = look(data, samples.weight)
-    mean[data.roles.no_numbers], scale[data.roles.no_numbers] = 0.0, 1.0
-    supported, is_stepwise = supported_length(seen, data.max_length), isinstance(samples.target, StepTarget)
-    how = {"is_open": is_open, "is_stepwise": is_stepwise}
-    choice = choose(estimator, data, samples.weight, objective.loss, supported, **how)
-    choice = replace(choice, categories=categories, time_feature=data.roles.time, is_stepwise=is_stepwise)
-    architecture = resolve_architecture(
-        estimator,
-        loss=objective.loss,
-        n_features=data.n_features,
-        n_outputs=target.n_outputs,
-        choice=choice,
-    )
-    dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
-    refuse_too_large(architecture, dtype, _rows_of_tape(architecture, data.max_length))
-    unit = 1.0 if data.roles.time is None else usual_interval(data)
-    if estimator.verbose:
-        print(describe(estimator, architecture, len(samples.weight)), flush=True)
-    members = [
-        Member(
-            _begin_network(architecture, dtype, samples, (mean, scale, codes, unit), each, estimator.n_jobs),
-            TrainingState(each),
-        )
-        for each in _seeds(seed, estimator.n_estimators)
-    ]
-    return Model(members, samples.objective, target, samples.classes, seen)
-
-
-def roles_of(architecture: Architecture) -> Roles:
-    """What the features are that a network takes."""
-    return Roles(tuple(column for column, _ in architecture.categories), architecture.time_feature)
-
-
-def _rows_of_tape(architecture: Architecture, longest: int) -> int:
-    """Rows that the tape begins with: the tokens of a stem, or the steps."""
-    return -(-longest // architecture.stride) if architecture.n_kernels else longest
-
-
-def _seeds(seed: int, n: int) -> list[int]:
-    """A seed for each network; that of the first is the fit's own."""
-    return [seed, *np.random.default_rng(seed).integers(np.iinfo(np.int32).max, size=n - 1).tolist()]
-
-
-def _begin_network(
-    architecture: Architecture, dtype: Any, samples: Samples, inputs: Any, seed: int, n_jobs: int | None
-) -> Network:
-    """A network with its weights drawn, and its stem calibrated."""
-    network = Network(architecture, dtype)
-    network.initialise(np.random.default_rng(seed))
-    network.mean[:], network.scale[:], network.codes, network.time_unit[:] = inputs
-    if architecture.n_kernels:
-        network.stem = learn_stem(
-            filled(samples.data, network.mean),
-            samples.weight,
-            network.mean,
-            network.scale,
-            n_kernels=architecture.n_kernels,
-            stride=architecture.stride,
-            is_causal=architecture.is_causal,
-            seed=seed,
-            dtype=network.dtype,
-            n_jobs=n_jobs,
-        )
-    return network
-
-
 def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
     """A copy of the model to train on, with parameters as they are set now and room for what these samples are like."""
     before, data = model.network, samples.data
@@ -341,11 +261,12 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
         n_outputs=before.architecture.n_outputs,
         choice=chosen(estimator, before.architecture),
     )
+    architecture = with_frozen(architecture, estimator.freeze)
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
     architecture = replace(architecture, max_steps=max_steps)
-    refuse_too_large(architecture, before.dtype, _rows_of_tape(architecture, data.max_length))
+    refuse_too_large(architecture, before.dtype, rows_of_tape(architecture, data.max_length))
     members = [_continue_member(member, architecture) for member in model.members]
     if not architecture.n_kernels:
         # A stem was calibrated by what it standardises, and stays as it is.
@@ -363,10 +284,14 @@ def _continue_member(member: Member, architecture: Architecture) -> Member:
     return Member(network, state)
 
 
+_MAY_CHANGE = ("dropout", "embedding_dropout", "label_smoothing", "frozen")
+"""What only learning knows."""
+
+
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """What only learning knows may change between calls; anything else would be another network."""
     for name, value in after.items():
-        if value != before[name] and name not in ("dropout", "embedding_dropout", "label_smoothing"):
+        if value != before[name] and name not in _MAY_CHANGE:
             now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(
                 f"{name} is {now} now, but the fitted network was built with {then}, and "

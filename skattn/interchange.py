@@ -49,7 +49,7 @@ _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
-_FREE = {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"}
+_FREE = {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing", "frozen"}
 # Bytes that labels may take; a file could ask for words of any width.
 _MOST_LABELS = 1 << 24
 

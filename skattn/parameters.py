@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skattn._network.layers import POOLINGS
 from skattn._network.network import Architecture
@@ -119,6 +119,13 @@ class SelfAttentionParameters(BaseEstimator):
     n_tokens : int, default=64
         Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
         for as many steps as that takes.
+    pretrained : fitted estimator, default=None
+        Any of the three, whose network this one begins with, but for its outputs; width, layers and features must be
+        the same, and data is scaled as there. Wrap it in scikit-learn's `FrozenEstimator` in searches and pipelines,
+        which clone what they are given. More networks than it has begin with its in turn.
+    freeze : str or sequence of str, default=None
+        Weights that stay as they are: their names, as `weights_` has them, or patterns such as "layers.*". What comes
+        before the first weight that learns costs no way back. With `warm_start` they may change between fits.
     n_estimators : int, default=3
         Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
         averaged, features stand side by side. Time and memory grow with their number; they are trained at the
@@ -226,6 +233,8 @@ class SelfAttentionParameters(BaseEstimator):
     embedding: str = "auto"
     n_kernels: int | str = "auto"
     n_tokens: int = 64
+    pretrained: Any = None
+    freeze: str | Sequence[str] | None = None
     n_estimators: int = 3
     optimizer: str = "adamw"
     learning_rate_init: float | str = "auto"
@@ -270,6 +279,8 @@ class SelfAttentionParameters(BaseEstimator):
         "embedding": [StrOptions({"auto", "linear", "convolution", "random_convolution"})],
         "n_kernels": NUMBER_OF_KERNELS,
         "n_tokens": NUMBER_OF_TOKENS,
+        "pretrained": [HasMethods(["fit"]), None],
+        "freeze": [str, "array-like", None],
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],

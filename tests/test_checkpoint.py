@@ -149,10 +149,12 @@ def test_a_warm_start_is_gone_on_with(path):
 def test_another_starting_model_is_refused(path):
     model = fitted(SelfAttentionClassifier(**LONG | {"warm_start": True}), X).set_params(checkpoint=path)
     assert die_after(3, fitted, model, X)
-    message = "the model that warm_start goes on from is not what it was.*give another path or delete the file"
+    message = (
+        "the model that warm_start or pretrained begins with is not what it was.*give another path or delete the file"
+    )
     with pytest.raises(ValueError, match=message):
         fitted(model.partial_fit(X, direction(X)), X)
-    with pytest.raises(ValueError, match="the model that warm_start goes on from is.* was"):
+    with pytest.raises(ValueError, match="the model that warm_start or pretrained begins with is.* was"):
         fitted(clone(model), X)
 
 

@@ -39,7 +39,7 @@ PAIRS = [
 ]
 TESTED_ELSEWHERE = {
     "_target_state": "persistence",
-    "encoding": "fitting",
+    **dict.fromkeys(["encoding", "beginning"], "fitting"),
     "reconstruction": "walk",
     "step_labels": "steps",
     "step_target": "steps",

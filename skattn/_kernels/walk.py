@@ -17,6 +17,8 @@ Pass = Record(
     *("weights", "transposed", "gradients", "first_weight", "n_learned"),
     # Room of each worker: where its gradients and its scratch begin behind its slots; its call.
     *("workspace", "workspace_size", "d_values", "scratch", "calls", "call_size"),
+    # The first operation that learns: none before it is walked back.
+    "first_learned",
     # The batch: steps, what they should give, what they count; shares of sequences, by their order.
     *("source", "is_double", "d_source", "starts", "lengths"),
     # Targets have a row for each sequence, or rows from `target_starts` on.
@@ -171,7 +173,7 @@ def _walk_forward(run: Pass, call: Call):
 def _walk_backward(run: Pass, call: Call):
     """Take every operation of the tape back, from its end."""
     functions = ints(run.backward)
-    for row in range(run.n_rows - 1, -1, -1):
+    for row in range(run.n_rows - 1, run.first_learned - 1, -1):
         _invoke(run, call, functions, row)
 
 

@@ -22,7 +22,8 @@ class Architecture:
     made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
     rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
-    `n_pooling_queries` says how many learned queries pool by attention.
+    `n_pooling_queries` says how many learned queries pool by attention; `frozen` are names of parameters that do not
+    learn.
     """
 
     n_features: int
@@ -53,6 +54,7 @@ class Architecture:
     is_stepwise: bool = False
     quantiles: tuple = ()
     n_pooling_queries: int = 1
+    frozen: tuple = ()
 
     @property
     def is_causal(self):
@@ -79,7 +81,7 @@ class Architecture:
 
 def write_tape(architecture):
     """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""
-    a, tape = architecture, Tape()
+    a, tape = architecture, Tape(architecture.frozen)
     reconstructs = LOSSES[a.loss].reconstructs
     if a.n_kernels:
         source = stream = layers.embedded(tape, a.d_input, a.d_model)

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .architecture import Architecture, count_parameters
+from .architecture import Architecture, count_parameters, write_tape
 from .layers import POOLINGS
 from .losses import LOSSES
 from .positions import OF_TIME, POSITIONS
@@ -30,7 +30,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
-    *("is_stepwise", "quantiles", "n_pooling_queries"),
+    *("is_stepwise", "quantiles", "n_pooling_queries", "frozen"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -273,9 +273,19 @@ def _check_sizes(values, n_parameters):
     for name in ("n_kernels", "n_taps", "patch_size"):
         if reconstructs and values[name]:
             raise damaged(name, values[name], "0, for hidden steps are told by steps")
+    frozen = values.pop("frozen", ())
     n_wanted = count_parameters(Architecture(**values))
     if n_wanted > n_parameters:
         raise damaged("architecture", f"for {n_wanted} parameters", f"one for {n_parameters}")
+    values["frozen"] = _check_frozen(frozen, [p.name for p in write_tape(Architecture(**values)).parameters])
+
+
+def _check_frozen(frozen, names):
+    """Names of some of the parameters, in their order; behind a stem the embedding learns as a whole or not at all."""
+    is_list = isinstance(frozen, tuple | list) and all(isinstance(name, str) for name in frozen)
+    if not is_list or list(frozen) != [name for name in names if name in set(frozen)]:
+        raise damaged("frozen", frozen, "names of parameters")
+    return tuple(frozen)
 
 
 def damaged(name, found, wanted):

@@ -82,7 +82,7 @@ def standardise_anew(network, optimizer, mean, scale, is_new):
         head_weight, head_bias = weights["head.weight"][:, : len(numbers)], weights["head.bias"][: len(numbers)]
         head_weight[...] = head_weight / factor
         head_bias[...] = head_bias / factor + shift
-    if optimizer is not None:
+    if optimizer is not None and "embedding.weight" in network.views(network.parameters[: network.n_learned]):
         optimizer.rescale(lambda vector: network.views(vector)["embedding.weight"], of_weights)
 
 
@@ -90,4 +90,6 @@ def _lay_out(network, vector, grown, target):
     """Copy a vector into one of a network with more positions, by name."""
     views = grown.views(target)
     for name, view in network.views(vector).items():
-        views[name][: len(view)] = view
+        # What an optimiser keeps has no room for what learns no more.
+        if name in views:
+            views[name][: len(view)] = view

@@ -68,7 +68,8 @@ class Learner:
         source, before, after, embedding = data.values, [], [], None
         if self._projector is not None:
             before, lengths, embedding = self._embed(starts, lengths, firsts, counts, n_update)
-            source, starts, after = embedding.out, embedding.starts, [embedding.backward]
+            source, starts = embedding.out, embedding.starts
+            after = [embedding.backward] if self._projector.weight.stop <= self._network.n_learned else []
         walking = Walking(self._runner, self._network, self._n_workers, firsts, counts, lengths)
         losses, stop = np.empty(len(order), self._network.dtype), np.zeros(1, np.int64)
         walking.point(

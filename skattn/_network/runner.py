@@ -66,6 +66,7 @@ class Runner:
             **{"row_width": rows.shape[1], "n_slots": len(rooms), "n_axes": len(axes), "call_size": self.call_size},
             **{"first_weight": self.first_weight, "n_learned": layout.n_learned},
             loss_slot=tape.names["loss"].number,
+            first_learned=tape.first_learned(),
         )
         self.release()
 

@@ -11,11 +11,12 @@ from .shares import STEPS_A_SHARE
 
 @dataclass(frozen=True)
 class Table:
-    """Where a table lies in the flat parameters, and its size."""
+    """Where a table lies in the flat parameters, its size, and whether it learns."""
 
     offset: int
     n_vectors: int
     width: int
+    learns: bool
 
     @property
     def size(self):
@@ -24,9 +25,15 @@ class Table:
 
 def find_tables(tape):
     """Give the tables that a tape looks up in, in the order of their numbers."""
-    offsets = tape.layout().offsets
+    layout = tape.layout()
+    offsets = layout.offsets
     return [
-        Table(offsets[fields["table"]], fields["n_codes"] + 1, fields["width"])
+        Table(
+            offsets[fields["table"]],
+            fields["n_codes"] + 1,
+            fields["width"],
+            offsets[fields["table"]] < layout.n_learned,
+        )  # fmt: skip
         for kind, fields in tape.operations
         if kind is LOOKUP
     ]
@@ -123,6 +130,8 @@ def table_stages(tables, rows, gradient, room, workers_for):
     found, d_found = np.empty(most * len(tables), np.int64), room("d_found", most * width)
     stages, alive = [], []
     for number, table in enumerate(tables):
+        if not table.learns:
+            continue
         workers = workers_for(table.size)
         arrays = {
             "found": found, "d_found": d_found, "following": np.empty(most, np.int64),

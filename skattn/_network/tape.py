@@ -81,9 +81,12 @@ class Tape:
     ----------
     once, steps : SlotAxis
         One row, and a row a step.
+    frozen : set of str
+        Names of parameters that do not learn, whatever their group was to be.
     """
 
-    def __init__(self):
+    def __init__(self, frozen=()):
+        self.frozen = frozenset(frozen)
         self.slots, self.parameters, self.constants, self.operations = [], [], [], []
         self.names, self.axes, self.scratch = {}, [], 0
         self.once, self.steps = self.axis(0), self.axis(1)
@@ -107,6 +110,7 @@ class Tape:
         """Add a named parameter, and give its name."""
         if group not in GROUPS:
             raise ValueError(f"Parameter {name} has group={group!r}; there are {', '.join(GROUPS)}.")
+        group = FROZEN if name in self.frozen else group
         self.parameters.append(Parameter(name, shape, rule, group, turned))
         return name
 
@@ -141,6 +145,17 @@ class Tape:
         )
         offsets = {p.name: end for p, end in zip(ordered, ends[:-1], strict=True)}
         return Layout(offsets, n_apart, n_decayed, n_learned, ends[-1])
+
+    def first_learned(self):
+        """Give the number of the first operation that learns: what precedes it need not be walked back.
+
+        What learns without an operation of its own learns from the gradient of what the tape begins with.
+        """
+        learned = {p.name for p in self.parameters if p.group != FROZEN}
+        used = [{value for value in fields.values() if isinstance(value, str)} for _, fields in self.operations]
+        if learned - set().union(*used):
+            return 0
+        return min((i for i, names in enumerate(used) if names & learned), default=len(self.operations))
 
     def rows(self):
         """Write the operations as whole numbers: an `Entry`, then the fields of its kind."""

@@ -132,7 +132,7 @@ class Walking:
 
     def _stages_of(self, number, sample):
         n_parts, n_rows = count_parts(self._lengths[sample]), self._n_rows
-        rows = np.r_[np.arange(n_rows), 0, np.arange(n_rows)[::-1]]
+        rows = np.r_[np.arange(n_rows), 0, np.arange(self._runner.tape.first_learned(), n_rows)[::-1]]
         records = walk.Pass.repeat(self._records[number], len(rows))
         walk.Pass.write(records, long_sample=sample, n_parts=n_parts, long_row=rows)
         workers = self._workers[number]

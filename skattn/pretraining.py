@@ -1,0 +1,126 @@
+"""Begin with what another fit has learned, and say which weights stay."""
+
+from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from skattn._network.architecture import Architecture, write_tape
+from skattn._network.network import Network
+from skattn._wording import shortened
+from skattn.model import Model
+from skattn.sequences import Sequences
+
+HEAD = "head."
+"""What the names of weights begin with that tell the target: they are never taken over."""
+
+_OWN = (
+    *("loss", "n_outputs", "pooling", "n_pooling_queries", "max_steps", "dropout", "embedding_dropout", "quantiles"),
+    *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen"),
+)
+"""Fields of an architecture in which a network may differ from the one that it begins with."""
+
+
+def pretrained_model(estimator: Any) -> Model | None:
+    """Give the model that an estimator is to begin with; None for none.
+
+    Raises
+    ------
+    ValueError
+        If `pretrained` is no fitted estimator of sequences.
+    """
+    # Scikit-learn's FrozenEstimator holds one, and stays fitted where estimators are cloned.
+    given = getattr(estimator.pretrained, "estimator", estimator.pretrained)
+    if given is None:
+        return None
+    model = getattr(given, "_model", None)
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"pretrained is {shortened(repr(given), 80)}, which is no fitted estimator of skattn. A search or a "
+            "pipeline clones what it is given, and a clone is not fitted: wrap it, pretrained=FrozenEstimator(fitted), "
+            "from sklearn.frozen."
+        )
+    return model
+
+
+def refuse_others(architecture: Architecture, before: Architecture, data: Sequences) -> None:
+    """Refuse a network that cannot begin with another one.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What the parameters ask for.
+    before : Architecture
+        That of the network to begin with.
+    data : Sequences
+
+    Raises
+    ------
+    ValueError
+        If they differ below their outputs.
+    """
+    asked, there = asdict(architecture), asdict(before)
+    asked["categories"], there["categories"] = data.roles.categorical, tuple(column for column, _ in before.categories)
+    asked["n_features"], asked["time_feature"] = data.n_features, data.roles.time
+    differing = [name for name in asked if name not in _OWN and asked[name] != there[name]]
+    if differing:
+        found, wanted = (", ".join(f"{name}={values[name]!r}" for name in differing) for values in (there, asked))
+        raise ValueError(
+            f"The network of pretrained has {shortened(found)}, and this one is to have {shortened(wanted)}; set the "
+            "parameters as they were there, and give sequences with the same features."
+        )
+
+
+def with_frozen(architecture: Architecture, patterns: Any) -> Architecture:
+    """Say which weights of a network do not learn.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    patterns : str, sequence of str, or None
+        Names of weights, as `weights_` has them, or patterns of them with ``*``.
+
+    Raises
+    ------
+    ValueError
+        If a pattern is the name of no weight, or nothing is left to learn.
+    """
+    if patterns is None:
+        return replace(architecture, frozen=())
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    names = [parameter.name for parameter in write_tape(replace(architecture, frozen=())).parameters]
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(
+                f"freeze names {shortened(repr(pattern), 60)}, and no weight is called so; there are "
+                f"{shortened(', '.join(names), 300)}."
+            )
+    frozen = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+    if len(frozen) == len(names):
+        raise ValueError(
+            f"freeze={shortened(patterns)} leaves no weight to learn; leave some out, such as the outputs, head.*."
+        )
+    if architecture.n_kernels and ("embedding.weight" in frozen) != ("embedding.bias" in frozen):
+        raise ValueError(
+            "freeze names one of embedding.weight and embedding.bias, which behind a stem learn together; name both, "
+            '"embedding.*", or none.'
+        )
+    return replace(architecture, frozen=frozen)
+
+
+def take_over(network: Network, before: Network) -> None:
+    """Let a new network begin with the weights of another, but for its outputs.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place: standardisation, codes and the stem as well.
+    before : Network
+        Stays as it is.
+    """
+    network.mean[:], network.scale[:], network.stem = before.mean, before.scale, before.stem
+    network.codes, network.time_unit[:] = before.codes, before.time_unit
+    weights = network.weights
+    for name, weight in before.weights.items():
+        if name in weights and not name.startswith(HEAD):
+            # There may be more positions than there were.
+            weights[name][: len(weight)] = weight

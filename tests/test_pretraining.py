@@ -1,0 +1,188 @@
+"""Networks that begin with what another has learned, and weights that stay."""
+
+import pickle
+
+import numpy as np
+import pytest
+from problems import SMALL, fitted, make_ragged, rise
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_score
+from slopes import Problem, slices
+
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn._network.architecture import Architecture, write_tape
+
+X = make_ragged(n_samples=41)
+Y = rise(X)
+LABELS = np.where(Y > np.median(Y), "up", "down")
+STEM = {"embedding": "random_convolution", "n_kernels": 16, "n_tokens": 5}
+
+
+def without_head(model):
+    return {name: weight for name, weight in model.weights_.items() if "head." not in name}
+
+
+@pytest.mark.parametrize("options", [{}, STEM, {"n_layers": 2, "n_estimators": 2}, {"patch_size": 2}])
+def test_a_network_begins_with_another_but_for_its_outputs(options):
+    before = SelfAttentionRegressor(**SMALL | options).fit(X, Y)
+    parameters = SMALL | options | {"learning_rate_init": 1e-30}
+    model = SelfAttentionClassifier(**parameters, pretrained=before).fit(X, LABELS)
+    for name, weight in without_head(model).items():
+        np.testing.assert_allclose(weight, before.weights_[name], rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(model.transform(X), before.transform(X), rtol=1e-9)
+    assert model.weights_["head.bias"].shape == (2,)
+
+
+def test_what_was_learned_without_labels_is_taken_over():
+    before = SelfAttentionTransformer(**SMALL | {"n_estimators": 2}).fit(X)
+    options = {"n_estimators": 3, "pretrained": before, "freeze": "layers.*"}
+    model = SelfAttentionClassifier(**SMALL | options).fit(X, LABELS)
+    # Networks beyond those that there were begin with them again.
+    for number, source in (("", ""), ("networks.1.", "networks.1."), ("networks.2.", "")):
+        name = "layers.0.query.weight"
+        np.testing.assert_array_equal(model.weights_[number + name], before.weights_[source + name])
+    assert model.score(X, LABELS) > 0.5
+
+
+@pytest.mark.parametrize(
+    "freeze, stay",
+    [
+        ("layers.*", "layers."),
+        (["embedding.*", "position.weight"], ("embedding.", "position.")),
+        (["[!h]*"], ("embedding", "position", "layers", "norm")),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, STEM])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_frozen_weights_stay_to_the_bit_and_others_learn(freeze, stay, options, optimizer):
+    parameters = SMALL | options | {"optimizer": optimizer}
+    before = SelfAttentionClassifier(**parameters).fit(X, LABELS)
+    model = SelfAttentionClassifier(**parameters, pretrained=before, freeze=freeze).fit(X, LABELS[::-1])
+    for name, weight in without_head(model).items():
+        assert np.array_equal(weight, before.weights_[name]) == name.startswith(stay), name
+    network = model._model.network
+    sizes = [weight.size for name, weight in model.weights_.items() if not name.startswith(stay)]
+    assert network.n_learned == sum(sizes) < network.parameters.size
+    assert not np.array_equal(model.weights_["head.weight"], before.weights_["head.weight"])
+
+
+def test_freezing_tables_of_categories():
+    codes = [np.arange(n) % 3 for n in range(2, 22)]
+    options = SMALL | {"categorical_features": "all", "embedding": "linear"}
+    before = SelfAttentionClassifier(**options).fit(codes, np.arange(20) % 2)
+    model = SelfAttentionClassifier(**options, pretrained=before, freeze="categories.*").fit(codes, np.arange(20) % 2)
+    np.testing.assert_array_equal(model.weights_["categories.0.weight"], before.weights_["categories.0.weight"])
+    assert not np.array_equal(model.weights_["layers.0.query.weight"], before.weights_["layers.0.query.weight"])
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [("layers.0.query.weight", "layers.0.expand.bias"), ("embedding.weight", "embedding.bias", "position.weight")],
+)
+@pytest.mark.parametrize("lengths", [(1, 2, 5, 17), (3001,)])
+def test_what_learns_has_the_gradient_that_it_had(frozen, lengths):
+    """Whatever is not walked back."""
+    changes = {"n_layers": 2, "d_feedforward": 13}
+    free, some = Problem(lengths, **changes), Problem(lengths, **changes, frozen=frozen)
+    for name, weight in free.network.weights.items():
+        some.network.weights[name][...] = weight
+    expected, found = free.loss_and_gradient()[1], some.loss_and_gradient()[1]
+    assert len(found) < len(expected)
+    wheres = slices(free.network), slices(some.network)
+    for name in set(wheres[0]) - set(frozen):
+        np.testing.assert_allclose(found[wheres[1][name]], expected[wheres[0][name]], rtol=1e-12, atol=1e-15)
+
+
+def test_what_comes_before_the_first_that_learns_is_not_walked_back():
+    problem = Problem(n_layers=2)
+    a = problem.network.architecture
+    names = [p.name for p in write_tape(a).parameters]
+    below = tuple(name for name in names if not name.startswith(("norm.", "head.")))
+    for frozen, learned in ((), "embedding.weight"), (below, "norm.scale"), (tuple(names[:-1]), "head.bias"):
+        tape = write_tape(Architecture(**vars(a) | {"frozen": frozen}))
+        assert learned in tape.operations[tape.first_learned()][1].values()
+
+
+def test_a_search_keeps_what_is_wrapped():
+    before = SelfAttentionTransformer(**SMALL).fit(X)
+    model = SelfAttentionClassifier(**SMALL, pretrained=FrozenEstimator(before), freeze="layers.*")
+    assert np.isfinite(cross_val_score(model, X, LABELS, cv=2, error_score="raise")).all()
+    with pytest.raises(ValueError, match=r"no fitted estimator of skattn. A search or a pipeline clones .*=FrozenEst"):
+        clone(SelfAttentionClassifier(**SMALL, pretrained=before)).fit(X, LABELS)
+
+
+def test_longer_sequences_get_positions_of_their_own():
+    before = SelfAttentionRegressor(**SMALL).fit([steps[:4] for steps in X], Y)
+    model = SelfAttentionRegressor(**SMALL, pretrained=before, freeze=["position.weight"]).fit(X, Y)
+    assert model.weights_["position.weight"].shape == (11, 14)
+    np.testing.assert_array_equal(model.weights_["position.weight"][:4], before.weights_["position.weight"])
+
+
+def test_freezing_may_change_where_fits_go_on():
+    model = SelfAttentionClassifier(**SMALL, warm_start=True, freeze="layers.*").fit(X, LABELS)
+    before = {name: weight.copy() for name, weight in model.weights_.items()}
+    model.set_params(freeze=None).fit(X, LABELS)
+    assert not np.array_equal(model.weights_["layers.0.query.weight"], before["layers.0.query.weight"])
+    before = {name: weight.copy() for name, weight in model.weights_.items()}
+    model.set_params(freeze=["embedding.*"]).partial_fit([5 + 3 * steps for steps in X], LABELS)
+    assert not np.array_equal(model.weights_["layers.0.query.weight"], before["layers.0.query.weight"])
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_a_pickle_a_file_and_a_checkpoint_keep_what_is_frozen(tmp_path):
+    before = fitted(SelfAttentionTransformer(**SMALL), X)
+    options = SMALL | {"pretrained": before, "freeze": "layers.*"}
+    model = SelfAttentionClassifier(**options, checkpoint=tmp_path / "file").fit(X, LABELS)
+    expected = model.predict_proba(X)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+    assert again._model.network.architecture.frozen == model._model.network.architecture.frozen
+    model.save_weights(tmp_path / "weights")
+    loaded = SelfAttentionClassifier(**SMALL).load_weights(tmp_path / "weights")
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    same = SelfAttentionClassifier(**options, checkpoint=tmp_path / "file").fit(X, LABELS)
+    np.testing.assert_array_equal(same.predict_proba(X), expected)
+    other = SelfAttentionTransformer(**SMALL).fit(X[:30])
+    with pytest.raises(ValueError, match="warm_start or pretrained begins with is"):
+        SelfAttentionClassifier(**options | {"pretrained": other}, checkpoint=tmp_path / "file").fit(X, LABELS)
+
+
+@pytest.mark.parametrize("frozen", [None, "layers", ["layers"], [7], ("norm.bias", "norm.scale"), ("norm.scale",) * 2])
+def test_a_state_that_freezes_what_is_not_there_is_refused(frozen):
+    model = SelfAttentionClassifier(**SMALL).fit(X, LABELS)
+    state = model.__getstate__()
+    state["_model"]["network"]["architecture"]["frozen"] = frozen
+    with pytest.raises(ValueError, match="frozen is .*damaged"):
+        SelfAttentionClassifier().__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"pretrained": SelfAttentionClassifier()}, "no fitted estimator of skattn"),
+        ({"freeze": "layer.*"}, "freeze names 'layer.*', and no weight is called so; there are embedding.weight"),
+        ({"freeze": [7]}, "freeze names 7, and no weight is called so"),
+        ({"freeze": "*"}, "leaves no weight to learn; leave some out, such as the outputs"),
+        (STEM | {"freeze": "embedding.bias"}, "one of embedding.weight and embedding.bias, which behind a stem"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SelfAttentionClassifier(**SMALL | options).fit(X, LABELS)
+
+
+def test_a_network_that_does_not_fit_is_refused():
+    before = SelfAttentionClassifier(**SMALL).fit(X, LABELS)
+    with pytest.raises(ValueError, match="pretrained has d_model=14, d_head=7, .* have d_model=16, d_head=8"):
+        SelfAttentionClassifier(**SMALL | {"d_model": 16}, pretrained=before).fit(X, LABELS)
+    with pytest.raises(ValueError, match="pretrained has n_features=3, and this one is to have n_features=2"):
+        SelfAttentionClassifier(**SMALL, pretrained=before).fit([steps[:, :2] for steps in X], LABELS)
+    stem = SelfAttentionClassifier(**SMALL | STEM | {"n_tokens": 2}).fit(X, LABELS)
+    steps = [np.arange(len(sequence)) % 2 for sequence in X]
+    with pytest.raises(
+        ValueError, match="network of pretrained makes tokens of several steps, and every step is to be"
+    ):
+        SelfAttentionClassifier(**SMALL | {"embedding": "auto"}, pretrained=stem).fit(X, steps)
+    with pytest.raises(ValueError, match="network of pretrained makes tokens of several steps"):
+        SelfAttentionTransformer(**SMALL | {"embedding": "auto"}, pretrained=stem).fit(X)
