@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -22,9 +24,10 @@ from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model
 from skattn.interchange import load_weights, save_weights
 from skattn.labels import as_array
-from skattn.model import Model
+from skattn.model import Member, Model
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
+from skattn.pretraining import without_adapters
 from skattn.sequences import Sequences, read_sequences
 from skattn.step_labels import read_step_labels
 from skattn.step_target import give_steps
@@ -216,6 +219,30 @@ class SelfAttentionEstimator(
         for name in ("feature_names_in_", "_held_categories"):
             self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
+        return self
+
+    def merge_adapters(self) -> Self:
+        """Add adapters to the weights that they are beside, and leave them out.
+
+        Returns
+        -------
+        self : object
+            Results are the same, but for rounding; `adapter_rank` is 0 and `freeze` None from here on.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        model = self._fitted
+        if not model.network.architecture.adapter_rank:
+            raise ValueError("There are no adapters to merge; set adapter_rank before fit.")
+        members = [Member(without_adapters(member.network), copy(member.state)) for member in model.members]
+        for member in members:
+            # Its averages are those of other weights.
+            member.state.optimizer = member.state.kept_parameters = None
+        self._model = replace(model, members=members)
+        self.adapter_rank, self.freeze = 0, None
         return self
 
     @available_if(_has_columns)

@@ -58,7 +58,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     architecture = resolve_architecture(estimator, loss=objective.loss, **sizes)
     if before is not None:
         refuse_others(architecture, before.network.architecture, data)
-    architecture = with_frozen(architecture, estimator.freeze)
+    architecture = with_frozen(architecture, estimator)
     dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     refuse_too_large(architecture, dtype, rows_of_tape(architecture, data.max_length))
     if estimator.verbose:

@@ -261,7 +261,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
         n_outputs=before.architecture.n_outputs,
         choice=chosen(estimator, before.architecture),
     )
-    architecture = with_frozen(architecture, estimator.freeze)
+    architecture = with_frozen(architecture, estimator)
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})

@@ -126,6 +126,10 @@ class SelfAttentionParameters(BaseEstimator):
     freeze : str or sequence of str, default=None
         Weights that stay as they are: their names, as `weights_` has them, or patterns such as "layers.*". What comes
         before the first weight that learns costs no way back. With `warm_start` they may change between fits.
+    adapter_rank : int, default=0
+        Rank of two narrow matrices whose product is added to each of the projections of attention: query, key, value
+        and output (Hu et al. 2021, arXiv:2106.09685). With `pretrained`, and unless `freeze` says otherwise, nothing
+        else learns but the outputs; without it they learn beside all others. `merge_adapters` adds them up.
     n_estimators : int, default=3
         Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
         averaged, features stand side by side. Time and memory grow with their number; they are trained at the
@@ -235,6 +239,7 @@ class SelfAttentionParameters(BaseEstimator):
     n_tokens: int = 64
     pretrained: Any = None
     freeze: str | Sequence[str] | None = None
+    adapter_rank: int = 0
     n_estimators: int = 3
     optimizer: str = "adamw"
     learning_rate_init: float | str = "auto"
@@ -281,6 +286,7 @@ class SelfAttentionParameters(BaseEstimator):
         "n_tokens": NUMBER_OF_TOKENS,
         "pretrained": [HasMethods(["fit"]), None],
         "freeze": [str, "array-like", None],
+        "adapter_rank": [Interval(Integral, 0, 1 << 16, closed="both")],
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],

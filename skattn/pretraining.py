@@ -4,7 +4,10 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
 from skattn._network.architecture import Architecture, write_tape
+from skattn._network.layers import ADAPTED, name_of_adapter
 from skattn._network.network import Network
 from skattn._wording import shortened
 from skattn.model import Model
@@ -13,9 +16,12 @@ from skattn.sequences import Sequences
 HEAD = "head."
 """What the names of weights begin with that tell the target: they are never taken over."""
 
+ADAPTER = ".adapter."
+"""What the names of the factors of adapters have in them."""
+
 _OWN = (
     *("loss", "n_outputs", "pooling", "n_pooling_queries", "max_steps", "dropout", "embedding_dropout", "quantiles"),
-    *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen"),
+    *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen", "adapter_rank"),
 )
 """Fields of an architecture in which a network may differ from the one that it begins with."""
 
@@ -70,24 +76,26 @@ def refuse_others(architecture: Architecture, before: Architecture, data: Sequen
         )
 
 
-def with_frozen(architecture: Architecture, patterns: Any) -> Architecture:
+def with_frozen(architecture: Architecture, estimator: Any) -> Architecture:
     """Say which weights of a network do not learn.
 
     Parameters
     ----------
     architecture : Architecture
-    patterns : str, sequence of str, or None
-        Names of weights, as `weights_` has them, or patterns of them with ``*``.
+    estimator : SelfAttentionEstimator
+        Its `freeze` has names of weights, as `weights_` has them, or patterns of them with ``*``.
 
     Raises
     ------
     ValueError
         If a pattern is the name of no weight, or nothing is left to learn.
     """
-    if patterns is None:
-        return replace(architecture, frozen=())
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    patterns = estimator.freeze
     names = [parameter.name for parameter in write_tape(replace(architecture, frozen=())).parameters]
+    if patterns is None:
+        is_adapted = estimator.pretrained is not None and architecture.adapter_rank > 0
+        patterns = [name for name in names if not (name.startswith(HEAD) or ADAPTER in name)] if is_adapted else []
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in patterns:
         if not isinstance(pattern, str) or not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(
@@ -105,6 +113,21 @@ def with_frozen(architecture: Architecture, patterns: Any) -> Architecture:
             '"embedding.*", or none.'
         )
     return replace(architecture, frozen=frozen)
+
+
+def without_adapters(network: Network) -> Network:
+    """Give a copy of a network whose adapters are added to the weights that they are beside; all of it learns."""
+    a = network.architecture
+    merged, weights = Network(replace(a, adapter_rank=0, frozen=()), network.dtype), network.weights
+    take_over(merged, network)
+    for name, weight in merged.weights.items():
+        weight[...] = weights[name]
+    for layer in range(a.n_layers):
+        for projection in ADAPTED:
+            name = f"layers.{layer}.{projection}"
+            down, up = (weights[f"{factor}.weight"].astype(np.float64) for factor in name_of_adapter(name))
+            merged.weights[f"{name}.weight"][...] += (down @ up).astype(network.dtype)
+    return merged
 
 
 def take_over(network: Network, before: Network) -> None:

@@ -65,6 +65,7 @@ def resolve_architecture(
         time_feature=choice.time_feature,
         is_stepwise=choice.is_stepwise,
         n_pooling_queries=resolve_pooling_queries(parameters),
+        adapter_rank=int(parameters.adapter_rank),
         quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),
     )
 

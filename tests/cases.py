@@ -81,6 +81,7 @@ ARCHITECTURES = {
     "mean and maximum pooling": {"pooling": "mean_max"},
     "first step": {"pooling": "first"},
     "last step": {"pooling": "last"},
+    "adapters": {"adapter_rank": 3, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_head": 5},
     "attention pooling": {"pooling": "attention"},
     "pooling by several queries": {"pooling": "attention", "n_pooling_queries": 3, "d_feedforward": 13},
     "causal": {"window": (None, 0)},

@@ -306,9 +306,9 @@ def attention_block(result, h, weights, architecture, layer, when):
     """Add pre-norm attention to h, noting projections in `result`: (n_steps, d_model) -> the same."""
     at = f"layers.{layer}."
     z = layer_norm(h, weights[at + "attention_norm.scale"], weights[at + "attention_norm.bias"])
-    query = product(z, weights[at + "query.weight"]) + weights[at + "query.bias"]
+    query = adapted(z, weights, at + "query") + weights[at + "query.bias"]
     # Softmax does not see a bias of the keys; that of the output does what a bias of the values would.
-    key, value = (product(z, weights[f"{at}{name}.weight"]) for name in ("key", "value"))
+    key, value = (adapted(z, weights, at + name) for name in ("key", "value"))
     value_rows = value
     query = split_heads(query, architecture.n_heads)
     key, value = (split_heads(rows, architecture.n_kv_heads) for rows in (key, value))
@@ -317,7 +317,16 @@ def attention_block(result, h, weights, architecture, layer, when):
     result |= {at + "query": join_heads(query), at + "key": join_heads(key), at + "value": value_rows}
     bias = bias_of_scores(architecture, when, weights.get(at + "distance"))
     mixed = join_heads(attention(query, key, value, architecture.window, bias=bias))
-    return h + (product(mixed, weights[at + "output.weight"]) + weights[at + "output.bias"])
+    return h + (adapted(mixed, weights, at + "output") + weights[at + "output.bias"])
+
+
+def adapted(rows, weights, name):
+    """Rows times the weight of a projection, and times the factors of its adapter, if it has one."""
+    result = product(rows, weights[f"{name}.weight"])
+    if f"{name}.adapter.down.weight" in weights:
+        narrow = product(rows, weights[f"{name}.adapter.down.weight"])
+        result = result + product(narrow, weights[f"{name}.adapter.up.weight"])
+    return result
 
 
 def feedforward_block(h, weights, layer):

@@ -299,7 +299,7 @@ def damages(model):
     architecture |= {
         "d_feedforward": NO_SIZES[1:],
         "n_pooling_queries": [2, *NO_SIZES],
-        **dict.fromkeys(["n_kernels", "n_taps", "patch_size"], NO_SIZES[1:]),
+        **dict.fromkeys(["n_kernels", "n_taps", "patch_size", "adapter_rank"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
         "n_heads": [3, *NO_SIZES],
         "time_feature": [1, -1, 97, 1.5, "7", True, [1]],

@@ -104,6 +104,40 @@ def test_what_comes_before_the_first_that_learns_is_not_walked_back():
         assert learned in tape.operations[tape.first_learned()][1].values()
 
 
+@pytest.mark.parametrize(
+    "options", [{}, STEM | {"n_estimators": 2}, {"n_heads": 2, "n_kv_heads": 1, "position": "rotary"}]
+)
+def test_adapters_learn_alone_and_are_merged(options):
+    parameters = SMALL | options | {"n_layers": 2}
+    before = SelfAttentionRegressor(**parameters).fit(X, Y)
+    adapted = parameters | {"pretrained": before, "adapter_rank": 2, "learning_rate_init": 0.01, "max_iter": 20}
+    model = SelfAttentionClassifier(**adapted).fit(X, LABELS)
+    learned = {name for name, weight in without_head(model).items() if ".adapter." in name}
+    for name, weight in without_head(model).items():
+        assert name in learned or np.array_equal(weight, before.weights_[name]), name
+    assert np.abs(model.weights_["layers.1.output.adapter.up.weight"]).max() > 0
+    expected = model.predict_proba(X)
+    assert np.abs(expected - before_adapting(before, adapted)).max() > 1e-3
+    merged = model.merge_adapters()
+    np.testing.assert_allclose(merged.predict_proba(X), expected, rtol=1e-4, atol=1e-6)
+    assert not any(".adapter." in name for name in merged.weights_)
+    assert len(merged.weights_) == len(before.weights_) and merged.get_params()["adapter_rank"] == 0
+    merged.partial_fit(X, LABELS)
+    with pytest.raises(ValueError, match="no adapters to merge; set adapter_rank before fit"):
+        merged.merge_adapters()
+
+
+def before_adapting(before, parameters):
+    """What a head alone would learn."""
+    frozen = parameters | {"adapter_rank": 0, "freeze": "[!h]*"}
+    return SelfAttentionClassifier(**frozen).fit(X, LABELS).predict_proba(X)
+
+
+def test_adapters_without_a_pretrained_network_learn_beside_all_others():
+    model = SelfAttentionClassifier(**SMALL, adapter_rank=2).fit(X, LABELS)
+    assert model._model.network.n_learned == model._model.network.parameters.size
+
+
 def test_a_search_keeps_what_is_wrapped():
     before = SelfAttentionTransformer(**SMALL).fit(X)
     model = SelfAttentionClassifier(**SMALL, pretrained=FrozenEstimator(before), freeze="layers.*")

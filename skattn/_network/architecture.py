@@ -23,7 +23,7 @@ class Architecture:
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
     rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
     `n_pooling_queries` says how many learned queries pool by attention; `frozen` are names of parameters that do not
-    learn.
+    learn; `adapter_rank` is the rank of what is added to the projections of attention, 0 for nothing.
     """
 
     n_features: int
@@ -55,6 +55,7 @@ class Architecture:
     quantiles: tuple = ()
     n_pooling_queries: int = 1
     frozen: tuple = ()
+    adapter_rank: int = 0
 
     @property
     def is_causal(self):

@@ -30,7 +30,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
-    *("is_stepwise", "quantiles", "n_pooling_queries", "frozen"),
+    *("is_stepwise", "quantiles", "n_pooling_queries", "frozen", "adapter_rank"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -200,6 +200,7 @@ def check_architecture(values, n_parameters):
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
     if values["n_kernels"] % GROUP:
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")
+    values["adapter_rank"] = check_whole("adapter_rank", values.get("adapter_rank", 0), most=n_parameters)
     for name in ("n_taps", "patch_size"):
         values[name] = check_whole(name, values.get(name, 0), most=n_parameters)
         if values[name] and values["n_kernels"]:

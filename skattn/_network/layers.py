@@ -199,6 +199,8 @@ def attention(tape, stream, name, architecture, places=None):
     query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
     key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
     value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
+    for projection, target in (("query", query), ("key", key), ("value", value)):
+        _adapter(tape, z, f"{name}.{projection}", target, a.adapter_rank)
     mixed, kept = (tape.slot(width, axis=stream.axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
     if places.angles is not None:
         for rows, n_heads in ((query, a.n_heads), (key, a.n_kv_heads)):
@@ -215,6 +217,25 @@ def attention(tape, stream, name, architecture, places=None):
     )  # fmt: skip
     mixed = dropout(tape, mixed, a.dropout)
     linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=_branch(mixed.width, a))
+    _adapter(tape, mixed, f"{name}.output", stream, a.adapter_rank)
+
+
+ADAPTED = ("query", "key", "value", "output")
+"""Projections of a layer that adapters are beside."""
+
+
+def name_of_adapter(name):
+    """Give the names of the two factors of what is added to the weight of a projection."""
+    return f"{name}.adapter.down", f"{name}.adapter.up"
+
+
+def _adapter(tape, source, name, target, rank):
+    """Add a product of two narrow matrices to a projection, nothing at first (Hu et al. 2021, arXiv:2106.09685)."""
+    if rank:
+        down, up = name_of_adapter(name)
+        linear(
+            tape, linear(tape, source, down, rank, bias=False), up, target.width, onto=target, bias=False, deviation=0
+        )
 
 
 def feedforward(tape, stream, name, architecture):
