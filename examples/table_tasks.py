@@ -9,12 +9,16 @@ that suit it; scores on sequences that were not learned from, as a Markdown tabl
 
 - *bursts*: two bursts of 20 steps in 200 steps of noise, one slow and one fast; the class is which comes first.
 - *recall*: one-hot pairs of a key and a value, then a key; its value is the class (Ba et al. 2016, arXiv:1610.06258).
-- *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997).
+- *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997). *long adding*:
+  of 200 steps. The score is R²; the mean squared error is a sixth of what is left to 1.
 - *induction*: one-hot words, of which the last stood there before; the class is the word that followed it then (Olsson
   et al. 2022, arXiv:2209.11895).
 - *recall of codes*, *induction of codes*: longer ones of 20 symbols, each told by its number, which is said to name a
   category. A symbol may be a key in one pair and a value in another; what is asked for in induction is what followed a
   marker, which stands there twice.
+- *waves at times*: noisy sine waves, of which 40 to 60 values are known, at uneven times; the class is one of four
+  frequencies. All classes show as many periods, from 2 to 8, so that values tell nothing without their times (*waves
+  without times*), and times nothing without values.
 """
 
 import argparse
@@ -60,6 +64,10 @@ def make_adding(seed, n_samples=4000 + N_HELD_OUT, n_steps=50):
     return np.stack([values, marked], axis=2, dtype=np.float32), (values * marked).sum(axis=1)
 
 
+def make_long_adding(seed):
+    return make_adding(seed, n_samples=5000 + N_HELD_OUT, n_steps=200)
+
+
 def make_induction(seed, n_samples=4000 + N_HELD_OUT, n_steps=20, n_words=8):
     generator = np.random.default_rng(seed)
     words = generator.integers(n_words - 1, size=(n_samples, n_steps))
@@ -87,6 +95,23 @@ def make_induction_of_codes(seed, n_samples=5000 + N_HELD_OUT, n_steps=30, n_sym
     return symbols, symbols[samples, marked + 1]
 
 
+def make_waves(seed, n_samples=400 + N_HELD_OUT, frequencies=(1.0, 1.5, 2.25, 3.375)):
+    generator = np.random.default_rng(seed)
+    y = generator.integers(len(frequencies), size=n_samples)
+    X = []
+    for frequency in np.take(frequencies, y):
+        n_steps, n_periods = generator.integers(40, 61), np.exp(generator.uniform(np.log(2), np.log(8)))
+        times = np.sort(generator.uniform(0, n_periods / frequency, n_steps))
+        values = np.sin(2 * np.pi * (frequency * times + generator.random()))
+        X.append(np.stack([times, values + generator.normal(scale=0.1, size=n_steps)], axis=1))
+    return X, y
+
+
+def make_waves_without_times(seed):
+    X, y = make_waves(seed)
+    return [steps[:, 1:] for steps in X], y
+
+
 # Of each: what makes it, the estimator, what is always set, and what suits it.
 CODES = {"categorical_features": "all"}
 LAYERS = {"n_layers": 2, "d_model": 32, "pooling": "last", "n_estimators": 1}
@@ -94,9 +119,12 @@ TASKS = {
     "bursts": (make_bursts, SelfAttentionClassifier, {}, {}),
     "recall": (make_recall, SelfAttentionClassifier, {}, {"pooling": "last"}),
     "adding": (make_adding, SelfAttentionRegressor, {}, {"embedding": "linear"}),
+    "long adding": (make_long_adding, SelfAttentionRegressor, {}, {"embedding": "linear"}),
     "induction": (make_induction, SelfAttentionClassifier, {}, {"embedding": "random_convolution"}),
     "recall of codes": (make_recall_of_codes, SelfAttentionClassifier, CODES, LAYERS),
     "induction of codes": (make_induction_of_codes, SelfAttentionClassifier, CODES, LAYERS),
+    "waves without times": (make_waves_without_times, SelfAttentionClassifier, {}, {}),
+    "waves at times": (make_waves, SelfAttentionClassifier, {"time_feature": 0}, {}),
 }
 
 
@@ -115,12 +143,12 @@ def main():
     bench.head("problem", "score by default", "seconds", "with", "score", "seconds")
     for name in given.tasks:
         make, kind, always, parameters = TASKS[name]
-        rows = []
+        rows, digits = [], 5 if kind is SelfAttentionRegressor else 3
         for options in ({}, parameters) if parameters else ({},):
             settings = always | options
             found = [score(kind(random_state=seed, **settings), *make(seed)) for seed in range(given.seeds)]
             scores, seconds = zip(*found, strict=True)
-            rows += [" ".join(f"{s:.3f}" for s in scores), f"{np.median(seconds):.0f}"]
+            rows += [" ".join(f"{s:.{digits}f}" for s in scores), f"{np.median(seconds):.0f}"]
         words = ", ".join(f"{key}={value!r}" for key, value in (always | parameters).items() if parameters)
         bench.row(name, *rows[:2], words or "–", *(rows[2:] or ("–", "–")))
 

@@ -124,3 +124,14 @@ def test_answers_to_codes_stand_in_their_sequences(beside):
     is_marked = symbols[:, :-1] == symbols[:, -1:]
     assert (is_marked.sum(axis=1) == 1).all()
     np.testing.assert_array_equal(followers, symbols[:, 1:][is_marked])
+
+
+def test_waves_look_alike_in_order_and_differ_in_time(beside):
+    X, y = script("table_tasks").make_waves(0, n_samples=2000)
+    looks = np.array([[np.abs(np.diff(steps[:, 1])).mean(), steps[:, 1].std(), len(steps)] for steps in X])
+    spans = np.array([np.ptp(steps[:, 0]) for steps in X])
+    of_classes = [looks[y == label].mean(axis=0) for label in range(4)]
+    np.testing.assert_allclose(of_classes, np.tile(looks.mean(axis=0), (4, 1)), rtol=0.05)
+    periods = [spans[y == label].mean() * 1.5**label for label in range(4)]
+    np.testing.assert_allclose(periods, np.full(4, np.mean(periods)), rtol=0.05)
+    assert all((np.diff(steps[:, 0]) >= 0).all() for steps in X)
