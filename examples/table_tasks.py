@@ -9,8 +9,8 @@ that suit it; scores on sequences that were not learned from, as a Markdown tabl
 
 - *bursts*: two bursts of 20 steps in 200 steps of noise, one slow and one fast; the class is which comes first.
 - *recall*: one-hot pairs of a key and a value, then a key; its value is the class (Ba et al. 2016, arXiv:1610.06258).
-- *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997). *long adding*:
-  of 200 steps. The score is R²; the mean squared error is a sixth of what is left to 1.
+- *adding*: two of 50 steps are marked; the sum of their values is wanted (Hochreiter & Schmidhuber 1997); in
+  *long adding* of 200. The score is R²; the mean squared error is a sixth of what is left to 1.
 - *induction*: one-hot words, of which the last stood there before; the class is the word that followed it then (Olsson
   et al. 2022, arXiv:2209.11895).
 - *recall of codes*, *induction of codes*: longer ones of 20 symbols, each told by its number, which is said to name a

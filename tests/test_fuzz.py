@@ -4,6 +4,7 @@ import pytest
 import strategies
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from judge import judge
+from preparations import PREPARATIONS
 
 # The same cases every time; `examples/stress_fuzz.py` draws others, and many more. They are small as drawn.
 FEW = settings(
@@ -19,8 +20,9 @@ FEW = settings(
 @pytest.mark.parametrize("kind", strategies.STRATEGIES)
 def test_any_case_is_right_or_refused(kind):
     drawn = set()
+    few = settings(FEW, max_examples=24) if kind in PREPARATIONS else FEW
 
-    @FEW
+    @few
     @given(strategies.STRATEGIES[kind])
     def check(case):
         if repr(case) in drawn:
@@ -29,7 +31,7 @@ def test_any_case_is_right_or_refused(kind):
         drawn.add(repr(case))
 
     check()
-    assert FEW.max_examples == len(drawn)
+    assert few.max_examples == len(drawn)
 
 
 def test_a_wrong_judgement_is_noticed():
