@@ -11,7 +11,7 @@ from skattn.leaving_out import Lookups, descend
 
 Array = NDArray[np.float64]
 
-ALPHAS = (1.0, 0.1, 0.01)
+ALPHAS = (0.1, 0.01)
 """Penalties that `alpha="auto"` tries, from strong to weak, beside not moving the projection at all."""
 
 # Components of "auto", at most, and directions that they are made of.
@@ -25,7 +25,7 @@ _GAIN = 0.98
 # What a projection is multiplied by, once or several times, to look less or more sharply.
 _SHARPNESS = 1.25
 # Steps for each of the penalties tried.
-_TRIAL_STEPS = 10
+_TRIAL_STEPS = 6
 # How far records are from their mean, by root of mean squares, and by how much these are made finer.
 _SIZES: list[float] = np.exp(np.linspace(-0.5, 4.0, 7)).tolist()
 _FINER: list[float] = np.exp([-0.35, 0.35]).tolist()
@@ -124,8 +124,7 @@ class ProjectionLearner:
             if loss >= _GAIN * lowest:
                 break
             best, lowest, sharpness = alpha, loss, factor
-        # A penalty on the mean loss: twice as many records outweigh it as well with half of it.
-        return best / 2, sharpness, n_iter
+        return best, sharpness, n_iter
 
 
 def joined(lookups: Lookups, telling: Array, factors: tuple[float, float]) -> Array:

@@ -108,17 +108,15 @@ class Lookups:
 def descend(
     lookups: Lookups, start: Array, projection: Array, alpha: float, max_iter: int, tol: float
 ) -> tuple[Array, int]:
-    """Move a projection down the loss, held to its start by a penalty; gives it and the number of gradients.
+    """Move a projection down the loss and a penalty on its size; gives it and the number of gradients.
 
-    The penalty is `alpha` times the squared distance from the start, in units of the squared size of that.
+    The penalty is `alpha` times its squared size, in units of that of `start`.
     """
     strength = alpha / max(np.square(start).sum(), np.finfo(float).tiny)
 
     def value_and_gradient(numbers: Array) -> tuple[float, Array]:
-        moved = numbers.reshape(start.shape)
-        loss, gradient = lookups.loss_and_gradient(moved)
-        distance = moved - start
-        return loss + strength * np.square(distance).sum(), (gradient + 2 * strength * distance).ravel()
+        loss, gradient = lookups.loss_and_gradient(numbers.reshape(start.shape))
+        return loss + strength * np.square(numbers).sum(), gradient.ravel() + 2 * strength * numbers
 
     options = {"maxiter": max_iter, "ftol": tol, "gtol": 1e-8}
     found = minimize(value_and_gradient, projection.ravel(), jac=True, method="L-BFGS-B", options=options)

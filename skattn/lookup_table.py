@@ -28,9 +28,9 @@ Array = NDArray[np.float64]
 _PARAMETERS = """n_components : int or "auto", default="auto"
         Components of queries and keys, at most: there are no more than directions in which records vary. "auto": 32.
     alpha : float or "auto", default="auto"
-        Penalty on the squared distance of the projection from where it began, in units of its squared size there.
-        "auto": .5, .05 or .005, or not to move at all, by how well each half of the records looks up in the other; how
-        sharply the projection looks is chosen in the same way, where a number given here leaves it as it was learned.
+        L2 penalty: so many times the squared size of the projection, in units of what that was at the beginning, are
+        added to the loss. "auto": .1 or .01, or the projection stays as it began, by how well each half of the records
+        looks up in the other; how sharply it looks is then chosen in the same way. A number is taken as it is.
     learn : bool, default=True
         Whether to learn the projection. If not, the one to begin with is kept: it is chosen, not descended to.
     subsample : int, default=4000
