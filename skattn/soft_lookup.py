@@ -157,10 +157,11 @@ class SoftLookupClassifier(ClassifierMixin, SoftLookup):
     def _read_target(self, y: Any, n_records: int, classes: Any, goes_on: bool) -> NDArray[Any]:
         known = self.classes_ if goes_on else None if classes is None else sorted_classes(classes, "classes")
         target, found = read_target(y, "cross_entropy", n_records, classes=known)
-        if found is None or target is None or len(found) < 2:
+        assert found is not None and target is not None
+        if len(found) < 2:
             raise ValueError(
-                f"y holds one class, {shortened(found)}, and a classifier needs two at least; give records of another "
-                "class too."
+                f"y holds one class, {shortened(repr(found.tolist()[0]))}, and a classifier needs two at least; give "
+                "records of another class too."
             )
         self.classes_ = found
         return target
