@@ -34,7 +34,7 @@ _FACTORS = (0.5, 1.0, 2.0)
 # For tables of more records than were learned from: factors of the projection.
 _SHARPER: list[float] = np.exp(np.linspace(-0.5, 1.0, 7)).tolist()
 # Records that look up where factors are chosen, at most.
-_N_JUDGES = 1000
+_N_JUDGES = 500
 
 
 @dataclass

@@ -38,7 +38,7 @@ _PARAMETERS = """n_components : int or "auto", default="auto"
         sharply it is read is then chosen anew.
     max_iter : int, default=50
         Steps of L-BFGS.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         A step that makes the loss smaller by less than this share of it is the last one.
     random_state : int, RandomState instance or None, default=None
         Decides which records are drawn, and who is in which half where `alpha` is chosen.
@@ -82,7 +82,7 @@ class SoftLookup(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     learn: bool = True
     subsample: int = 4000
     max_iter: int = 50
-    tol: float = 1e-4
+    tol: float = 1e-3
     random_state: int | np.random.RandomState | None = None
     n_jobs: int | None = None
 
