@@ -135,3 +135,12 @@ def test_waves_look_alike_in_order_and_differ_in_time(beside):
     periods = [spans[y == label].mean() * 1.5**label for label in range(4)]
     np.testing.assert_allclose(periods, np.full(4, np.mean(periods)), rtol=0.05)
     assert all((np.diff(steps[:, 0]) >= 0).all() for steps in X)
+
+
+def test_lookups_stand_beside_what_others_choose(beside, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table_lookup.py", "--repeats", "1", "--only", "wine"])
+    lookup = script("table_lookup")
+    lookup.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| wine")]
+    assert list(lookup.CLASSIFIERS) == [row[1] for row in rows]
+    assert all(0.9 < float(row[2]) <= 1 and float(row[3]) > 0 for row in rows)
