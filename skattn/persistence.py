@@ -252,10 +252,12 @@ def _read_seen(values: Any, n_features: int) -> Seen | None:
     seen = Seen(**{name: check_vector(f"seen.{name}", values[name], sizes[name], np.float64) for name in names})
     for name in ("weight", "deviation", "left_out", "lengths"):
         least = float(getattr(seen, name).min())
-        if least < 0 or (name == "weight" and least == 0):
-            raise damaged(f"seen.{name}", least, "no negative number, and no weight of 0")
-    if not seen.lengths.any():
-        raise damaged("seen.lengths", "all 0", "the weights of sequences")
+        if least < 0:
+            raise damaged(f"seen.{name}", least, "no negative number")
+    # A feature of which every value is missing weighs nothing.
+    for name in ("weight", "lengths"):
+        if not getattr(seen, name).any():
+            raise damaged(f"seen.{name}", "all 0", "the weights of sequences")
     return seen
 
 

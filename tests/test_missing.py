@@ -1,6 +1,7 @@
 """Values that are missing: told from padding and from mistakes, learned around, and filled in for a stem."""
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -137,6 +138,10 @@ def test_a_feature_that_is_never_there_is_as_one_that_is_constant():
     for settings in (SMALL, STEMS):
         model = fitted(SelfAttentionClassifier(**settings | MASK), X)
         assert np.isfinite(model.predict_proba(X)).all()
+        loaded, later = pickle.loads(pickle.dumps(model)), holes(make_ragged())
+        assert_same_bits(results_of(loaded, X), results_of(model, X))
+        expected = deepcopy(model).partial_fit(later, target_of(model, later))
+        assert_same_bits(loaded.partial_fit(later, target_of(model, later)).weights_, expected.weights_)
     assert model._model.network.mean[2] == 0.0
     assert model._model.network.scale[2] == 1.0
     model = SelfAttentionClassifier(**SMALL | MASK).partial_fit(X, np.arange(23) % 2, classes=[0, 1])
