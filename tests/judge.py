@@ -33,8 +33,15 @@ def judge(case):
         # What overflows unnoticed is a warning of NumPy's.
         warnings.simplefilter("error", RuntimeWarning)
         if isinstance(case, Preparation):
-            return case.judge()
+            return _judge_preparation(case)
         return _judge_arrays(case) if isinstance(case, ArrayCase) else _judge_estimator(case)
+
+
+def _judge_preparation(case):
+    before = _print_of(case.X)
+    verdict = case.judge()
+    assert before == _print_of(case.X), "X was changed"
+    return verdict
 
 
 def _judge_estimator(case):

@@ -107,7 +107,7 @@ def told_cases(draw, kind, may_miss, always):
 
 @st.composite
 def cases_of_features(draw):
-    """Categories, times and what is missing, and then codes that fit has not seen."""
+    """Categories, times and what is missing, then codes that fit has not seen, and a pickle."""
     case, found = draw(told_cases("features", may_miss=True, always=True))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     later = [np.array(steps, np.float64) for steps in case.plain]
@@ -115,7 +115,7 @@ def cases_of_features(draw):
         for column in found.categories:
             is_new = generator.random(len(steps)) < 0.5
             steps[is_new, column] = generator.choice([3, 11, 2**23 + 1, MOST - 1], is_new.sum())
-    case.later.append(("transform", later, None, RIGHT))
+    case.later += [("transform", later, None, RIGHT), ("pickle", None, None, RIGHT)]
     return case
 
 
