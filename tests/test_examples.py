@@ -144,3 +144,16 @@ def test_lookups_stand_beside_what_others_choose(beside, monkeypatch, capsys):
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| wine")]
     assert list(lookup.CLASSIFIERS) == [row[1] for row in rows]
     assert all(0.9 < float(row[2]) <= 1 and float(row[3]) > 0 for row in rows)
+
+
+def test_few_labels_stand_beside_what_was_learned_without(beside, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table_pretraining.py", "--seeds", "1", "--labels", "2", "--epochs", "1"])
+    pretraining = script("table_pretraining")
+    generator = np.random.default_rng(0)
+    sequences = generator.normal(size=(30, 8, 2)).astype(np.float32), np.arange(30) % 3
+    monkeypatch.setattr(pretraining, "load", lambda name, folder: [sequences, sequences])
+    pretraining.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[-5:]]
+    assert [row[0] for row in rows] == [*pretraining.WAYS, "the defaults"]
+    assert [row[2] for row in rows][:2] == ["100.0%", "100.0%"]
+    assert all(float(row[2].rstrip("%")) < 15 for row in rows[2:4])
