@@ -88,6 +88,7 @@ def read_step_labels(
     for i, (entry, length) in enumerate(zip(entries, data.lengths.tolist(), strict=True)):
         labels, is_there = _read_entry(entry, are_classes)
         _check_length(labels, is_there, i, length, name)
+        _refuse_infinity(labels, i, name)
         rows.append(first + np.flatnonzero(is_there))
         parts.append(labels[is_there])
         first += length
@@ -237,6 +238,14 @@ def _check_length(labels: NDArray[Any], is_there: NDArray[np.bool_], sample: int
             f"{name}[{sample}] has a label at step {step}, and sequence {sample} of X has {length} steps, the rest of "
             "which is padding; leave it out, or give NaN there."
         )
+
+
+def _refuse_infinity(labels: NDArray[Any], sample: int, name: str) -> None:
+    """Refuse a number that nothing can be learned from, with its place."""
+    is_infinite = np.isinf(labels) if labels.dtype.kind == "f" else np.zeros(labels.shape, bool)
+    if is_infinite.any():
+        step = int(np.argwhere(is_infinite)[0, 0])
+        raise ValueError(f"{name}[{sample}] has infinity at step {step}; give a finite number, or NaN for none.")
 
 
 def _joined(parts: list[NDArray[Any]], name: str) -> Any:

@@ -307,6 +307,7 @@ def test_two_different_labels_or_more_a_step_are_no_labels_of_a_sequence(X):
             r"entries of the shapes \(\) and \(2,\); give all of them one",
         ),
         (lambda y: [part * 1.5 for part in y], "Unknown label type: continuous"),
+        (lambda y: [*y[:2], y[2] * [1, 1, np.inf], *y[3:]], r"y\[2\] has infinity at step 2; give a finite number"),
         (lambda y: [1, 2] * 20, "pooling=None gives every step an output of its own, and y has one entry for each"),
     ],
 )
