@@ -77,15 +77,20 @@ def test_a_bag_of_steps_ignores_padding_and_order(table):
     np.testing.assert_allclose(alone, beside)
 
 
-def test_a_prefix_of_a_case_is_a_sample_and_its_class_the_next_activity(beside):
+def test_each_step_of_a_case_has_the_next_activity_or_the_end(beside):
     log = {"activity": np.array([1, 8, 6, 2, 3], np.int8), "dt_seconds": np.array([0, 15, 9, 0, 7], np.float32)}
     tokens = script("table_tokens")
     folds, activities = tokens.read_events({**log, "lengths": np.array([3, 2]), "split": np.array([0, 1])})
     ((X_train, y_train), (X_test, y_test)) = folds[0]
-    assert ([8, 6], [3]) == (y_train.tolist(), y_test.tolist())
-    assert [[1], [1, 8], [2]] == [steps[:, 0].tolist() for steps in [*X_train, *X_test]]
-    np.testing.assert_allclose(X_train[1][:, 1], np.log1p([0, 15]), rtol=1e-6)
-    assert [[1, 0, 0, 0, 1, 0, 0, 0, 0, 1]] == tokens.count_events(X_train[1:], activities).tolist()
+    assert [[[8, 6, 0]], [[3, 0]]] == [[labels.tolist() for labels in y] for y in (y_train, y_test)]
+    assert [[1, 8, 6], [2, 3]] == [steps[:, 0].tolist() for steps in [*X_train, *X_test]]
+    np.testing.assert_allclose(X_train[0][:, 1], np.log1p([0, 15, 9]), rtol=1e-6)
+    # Simple models see each prefix as a sample.
+    prefixes = tokens.prefixes(X_train)
+    assert [[1], [1, 8], [1, 8, 6]] == [steps[:, 0].tolist() for steps in prefixes]
+    assert [[1, 0, 0, 0, 1, 0, 0, 0, 0, 1]] == tokens.count_events(prefixes[1:2], activities).tolist()
+    model = tokens.OfPrefixes(tokens.MostFrequentFollower()).fit(X_train, y_train)
+    assert model.score(X_train, y_train) == 1
 
 
 def test_the_most_frequent_follower_of_the_last_activity_comes_next(beside):
