@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import skattn.beginning
 import skattn.ensemble
 import skattn.fitting
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor
@@ -81,7 +82,7 @@ def test_before_the_first_update_nothing_is_kept(kind, interrupt_at):
 
 
 @pytest.mark.parametrize(
-    ("module", "place"), [(skattn.fitting, "read_sequences"), (skattn.fitting, "look"), (skattn.ensemble, "train")]
+    ("module", "place"), [(skattn.fitting, "read_sequences"), (skattn.beginning, "look"), (skattn.ensemble, "train")]
 )
 def test_interrupted_on_the_way_to_the_first_update_an_estimator_is_as_it_was(module, place, interrupt_at):
     model = fitted(SelfAttentionRegressor(**LONG), X)
