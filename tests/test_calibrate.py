@@ -129,3 +129,17 @@ def test_other_losses_have_no_quantiles(data):
     with pytest.raises(AttributeError) as caught:
         model.predict_quantiles(data[2])
     assert 'With loss="huber" there are no quantiles' in str(caught.value.__cause__)
+
+
+WRONG = [None, [], (0.5, 0.1, 0.9), (0.1, 0.1, 0.9), (0.1, 0.9), (0.0, 0.5, 0.9), (0.1, 0.5, 0.9)]
+
+
+@pytest.mark.parametrize("levels", WRONG)
+@pytest.mark.parametrize("part", ["network", "target"])
+def test_a_state_of_other_quantiles_is_refused(data, levels, part):
+    model = make(max_iter=1).fit(*data[:2])
+    state = model.__getstate__()
+    where = state["_model"]["network"]["architecture"] if part == "network" else state["_model"]["target"]
+    where["quantiles"] = levels
+    with pytest.raises(ValueError, match="quantiles is .*damaged"):
+        SelfAttentionRegressor().__setstate__(state)

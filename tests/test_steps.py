@@ -243,6 +243,15 @@ def test_a_state_that_does_not_say_what_has_labels_is_refused(X, y, part, value)
         SelfAttentionClassifier().__setstate__({**model.__getstate__(), "_model": state})
 
 
+def test_a_stem_with_fewer_tokens_than_steps_has_no_labels_of_steps(X):
+    options = {"embedding": "random_convolution", "n_tokens": 4, "n_kernels": 16}
+    model = SelfAttentionClassifier(max_iter=1, **TINY, **options).fit(X, [1, 2] * 20)
+    state = model.__getstate__()["_model"]
+    state["network"]["architecture"]["is_stepwise"] = True
+    with pytest.raises(ValueError, match="is_stepwise is True, expected False"):
+        SelfAttentionClassifier().__setstate__({**model.__getstate__(), "_model": state})
+
+
 def test_a_killed_fit_goes_on(X, y, tmp_path):
     model = SelfAttentionClassifier(max_iter=6, checkpoint=tmp_path / "file", **TINY).fit(X, y)
     again = SelfAttentionClassifier(max_iter=6, checkpoint=tmp_path / "file", **TINY).fit(X, y)
