@@ -278,6 +278,7 @@ def _refuse_not_finite(values: NDArray[Any], name: str) -> None:
     """Name the first sample whose number is NaN or infinite."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
+    values = np.atleast_1d(values)
     sample = int(np.argwhere(~np.isfinite(values))[0, 0])
     found = "NaN" if np.isnan(values[sample]).any() else "infinity"
     raise ValueError(

@@ -205,3 +205,9 @@ def test_classes_without_sense_are_refused(classes, message):
 def test_words_that_are_no_values_are_called_by_their_name():
     with pytest.raises(ValueError, match="y cannot be read as numbers: could not convert string to float: 'a'"):
         read_target(["a", "b"], "squared_error", 2)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_single_number_that_is_not_finite_is_refused_as_others_are(number):
+    with pytest.raises(ValueError, match="Input y contains (NaN|infinity) at sample 0"):
+        choose_objective(np.array(number))
