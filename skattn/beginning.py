@@ -57,9 +57,10 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     sizes = {"n_features": data.n_features, "n_outputs": target.n_outputs, "choice": choice}
     architecture = resolve_architecture(estimator, loss=objective.loss, **sizes)
     if before is not None:
-        refuse_others(architecture, before.network.architecture, data)
+        refuse_others(architecture, before.network, estimator, data)
     architecture = with_frozen(architecture, estimator)
-    dtype = data.values.dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    dtype = data.values.dtype if before is None else before.network.dtype
+    dtype = dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
     refuse_too_large(architecture, dtype, rows_of_tape(architecture, data.max_length))
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)

@@ -48,25 +48,32 @@ def pretrained_model(estimator: Any) -> Model | None:
     return model
 
 
-def refuse_others(architecture: Architecture, before: Architecture, data: Sequences) -> None:
+def refuse_others(architecture: Architecture, before: Network, estimator: Any, data: Sequences) -> None:
     """Refuse a network that cannot begin with another one.
 
     Parameters
     ----------
     architecture : Architecture
         What the parameters ask for.
-    before : Architecture
-        That of the network to begin with.
+    before : Network
+        To begin with.
+    estimator : SelfAttentionEstimator
     data : Sequences
 
     Raises
     ------
     ValueError
-        If they differ below their outputs.
+        If they differ below their outputs, in their precision, or in what codes of categories stand for.
     """
-    asked, there = asdict(architecture), asdict(before)
-    asked["categories"], there["categories"] = data.roles.categorical, tuple(column for column, _ in before.categories)
+    asked, there = asdict(architecture), asdict(before.architecture)
+    asked["categories"], there["categories"] = data.roles.categorical, tuple(c for c, _ in there["categories"])
     asked["n_features"], asked["time_feature"] = data.n_features, data.roles.time
+    there["dtype"] = before.dtype.name
+    asked["dtype"] = there["dtype"] if estimator.dtype == "auto" else estimator.dtype
+    given = getattr(estimator.pretrained, "estimator", estimator.pretrained)
+    for held, of in ((asked, estimator), (there, given)):
+        known = getattr(of, "_held_categories", None)
+        held["words"] = None if known is None else [words.tolist() for words in known]
     differing = [name for name in asked if name not in _OWN and asked[name] != there[name]]
     if differing:
         found, wanted = (", ".join(f"{name}={values[name]!r}" for name in differing) for values in (there, asked))

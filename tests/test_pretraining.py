@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import SMALL, fitted, make_ragged, rise
 from sklearn.base import clone
@@ -10,7 +11,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 from slopes import Problem, slices
 
-from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn import (
+    SelfAttentionClassifier,
+    SelfAttentionRegressor,
+    SelfAttentionTransformer,
+    sequences_from_frame,
+)
 from skattn._network.architecture import Architecture, write_tape
 
 X = make_ragged(n_samples=41)
@@ -204,6 +210,34 @@ def test_a_state_that_freezes_what_is_not_there_is_refused(frozen):
 def test_what_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SelfAttentionClassifier(**SMALL | options).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("options", [{}, STEM])
+def test_the_precision_is_that_of_the_network_before(options):
+    before = SelfAttentionClassifier(**SMALL | options).fit(X, LABELS)
+    parameters = SMALL | options | {"learning_rate_init": 1e-30, "pretrained": before}
+    single = [steps.astype(np.float32) for steps in X]
+    model = SelfAttentionClassifier(**parameters).fit(single, LABELS)
+    assert model._model.network.dtype == np.float64
+    np.testing.assert_allclose(model.transform(single), before.transform(single), rtol=1e-9)
+    with pytest.raises(ValueError, match="pretrained has dtype='float64', and this one is to have dtype='float32'"):
+        SelfAttentionClassifier(**parameters | {"dtype": "float32"}).fit(single, LABELS)
+
+
+def test_codes_must_stand_for_what_they_stood_for():
+    def frames(words):
+        kind = pd.CategoricalDtype(words)
+        cells = pd.DataFrame(
+            {"id": np.repeat(np.arange(12), 3), "word": pd.Categorical(["a", "b", "a"] * 12, dtype=kind)}
+        )
+        return sequences_from_frame(cells, id="id")[0]
+
+    options = SMALL | {"categorical_features": "from_dtype", "embedding": "linear"}
+    before = SelfAttentionClassifier(**options).fit(frames(["a", "b"]), np.arange(12) % 2)
+    model = SelfAttentionClassifier(**options, pretrained=before)
+    assert model.fit(frames(["a", "b"]), np.arange(12) % 2).classes_.size == 2
+    with pytest.raises(ValueError, match=r"pretrained has words=\[\['a', 'b'\]\], and this one is to have words="):
+        model.fit(frames(["b", "a"]), np.arange(12) % 2)
 
 
 def test_a_network_that_does_not_fit_is_refused():
