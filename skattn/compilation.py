@@ -7,7 +7,9 @@ from typing import Any
 
 from ._kernels import (
     activation,
+    attend,
     attention,
+    best,
     columns,
     convolution,
     convolve,
@@ -16,8 +18,10 @@ from ._kernels import (
     input,
     jit,
     linear,
+    linear_attention,
     lookup,
     loss,
+    maps,
     norm,
     parallel,
     pooling,
@@ -43,7 +47,9 @@ _PAIRS = (
     position,
     reconstruction,
 )
-_MODULES = (*_PAIRS, columns, convolution, heads, projection, update, walk)
+# What is done to the heads of plain arrays is called by its address.
+_HEADS = (attend, best, heads, linear_attention, maps)
+_MODULES = (*_PAIRS, *_HEADS, columns, convolution, projection, update, walk)
 
 
 @dataclass(frozen=True)

@@ -300,7 +300,8 @@ def resolve_position(estimator: Any, time_feature: int | None) -> str:
     """
     position = str(estimator.position)
     if position == "auto":
-        return "learned" if time_feature is None else "rotary"
+        of_time = "sinusoidal" if estimator.attention == "linear" else "rotary"
+        return "learned" if time_feature is None else of_time
     if time_feature is not None and position not in OF_TIME:
         raise ValueError(
             f'position="{position}" counts steps, and time_feature={estimator.time_feature!r} says when they were: set '

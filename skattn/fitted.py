@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from skattn._network.architecture import Architecture
 from skattn._network.layers import name_of_pooling
 from skattn._network.network import Network
 from skattn._overflow import refuse_overflow
@@ -13,6 +14,15 @@ from skattn._wording import shortened
 from skattn.functional import biased_weights
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
+
+
+def _seen(architecture: Architecture) -> dict[str, Any]:
+    """Give what each step sees, as `functional.attention_weights` takes it."""
+    a = architecture
+    return {
+        **{"window": a.window, "dilation": a.dilation, "n_global_steps": a.n_global_steps},
+        **{"top_k": a.top_k or None, "kind": a.attention},
+    }
 
 
 class FittedAttributes:
@@ -61,8 +71,9 @@ class FittedAttributes:
         maps = []
         for number, (query, key) in enumerate(zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)):
             bias = chosen.bias(data.take([number]), layer % n_layers, self.n_jobs)
-            heads, window = (self._split_heads(query), self._split_heads(key)), chosen.architecture.window
-            weights = refuse_overflow(biased_weights(*heads, window, bias, self.n_jobs)[0], chosen)
+            heads = self._split_heads(query), self._split_heads(key)
+            weights = biased_weights(*heads, bias, self.n_jobs, **_seen(chosen.architecture))
+            weights = refuse_overflow(weights[0], chosen)
             length = int(data.lengths[number])
             maps.append(weights if over == "tokens" else _over_steps(weights, self._spans(length), length))
         return maps

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from skattn.functional import AttentionCall
+from skattn._attention_call import AttentionCall
 from skattn.records import keys_of, look_up, queries_of
 
 Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ class Lookups:
         call = self._call
         if call is None or call.key.shape[-1] != key.shape[-1]:
             arrays = (np.ascontiguousarray(array)[None, None] for array in (query, key, self.values))
-            call = self._call = AttentionCall(*arrays, None, False, None, 1.0, self.n_jobs, contiguous=True)
+            call = self._call = AttentionCall(*arrays, scale=1.0, n_jobs=self.n_jobs, contiguous=True)
             # Distances of -1 rows and fewer, of none, of 1 and more.
             call.add(table=np.array([[0.0, _OWN, 0.0]]))
         else:

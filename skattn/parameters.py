@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skattn._network.attending import FORMS, MOST_KEYS
 from skattn._network.layers import POOLINGS
 from skattn._network.network import Architecture
 from skattn._network.positions import POSITIONS
@@ -74,6 +75,18 @@ class SelfAttentionParameters(BaseEstimator):
     window : int or tuple (left, right), default=None
         How many steps before and after itself a step attends to; None, for both or in one place of the
         tuple, is no limit, and one number is both sides. With `causal` the right side is 0.
+    dilation : int, default=1
+        Of its window a step sees those a multiple of so many steps away (Beltagy et al. 2020, arXiv:2004.05150).
+        Needs a window. What is not seen is not computed.
+    n_global_steps : int, default=0
+        The first so many steps see all others and are seen by all, beyond the window (Beltagy et al. 2020); of
+        `causal` ones what comes before. Needs a window.
+    top_k : int, default=None
+        A step reads only so many of the steps that it sees, those of highest score. None: all.
+    attention : {"softmax", "linear"}, default="softmax"
+        "linear": what steps read of each other is summed up once, in time and memory that grow with the length alone
+        (Katharopoulos et al. 2020, arXiv:2006.16236), for sequences of many thousand steps. It can be `causal`, but has
+        no window, no `top_k`, and of positions "learned", "sinusoidal" and "none".
     pooling : {"mean", "max", "mean_max", "first", "last", "attention"} or None, default="mean_max"
         How the steps of a sequence become one vector; "mean_max" is both, ``2 * d_model`` wide. None:
         `transform` gives every step's vector. A classifier or regressor then wants a label or value for every step,
@@ -226,6 +239,10 @@ class SelfAttentionParameters(BaseEstimator):
     position: str = "auto"
     causal: bool = False
     window: int | tuple[int | None, int | None] | None = None
+    dilation: int = 1
+    n_global_steps: int = 0
+    top_k: int | None = None
+    attention: str = "softmax"
     pooling: str | None = "mean_max"
     n_pooling_queries: int = 1
     n_step_features: int = 1
@@ -273,6 +290,10 @@ class SelfAttentionParameters(BaseEstimator):
         "position": [StrOptions({"auto", *POSITIONS})],
         "causal": ["boolean"],
         "window": [_AT_LEAST_0, tuple, list, None],
+        "dilation": [Interval(Integral, 1, 1 << 31, closed="both")],
+        "n_global_steps": [Interval(Integral, 0, 1 << 31, closed="both")],
+        "top_k": [Interval(Integral, 1, MOST_KEYS, closed="both"), None],
+        "attention": [StrOptions(set(FORMS))],
         "pooling": [StrOptions(set(POOLINGS))],
         "n_pooling_queries": [Interval(Integral, 1, 1 << 16, closed="both")],
         "n_step_features": [AT_LEAST_1],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skattn._network.architecture import Architecture, write_tape
-from skattn._network.layers import ADAPTED, name_of_adapter
+from skattn._network.attending import ADAPTED, name_of_adapter
 from skattn._network.network import Network
 from skattn._wording import shortened
 from skattn.model import Model

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from skattn._bounds import bounds, check_linear, check_sparse
 from skattn._network.architecture import Architecture, count_parameters, count_workspace
+from skattn._network.positions import OF_STEPS
 from skattn.defaults import Choice, resolve_label_smoothing, resolve_position
-from skattn.functional import bounds
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
 
 
@@ -50,7 +51,11 @@ def resolve_architecture(
         d_feedforward=int(d_feedforward or 0),
         position=resolve_position(parameters, choice.time_feature),
         max_steps=choice.max_steps,
-        window=resolve_window(parameters.window, parameters.causal),
+        window=_resolve_seen(parameters, choice.time_feature),
+        dilation=int(parameters.dilation),
+        n_global_steps=int(parameters.n_global_steps),
+        top_k=int(parameters.top_k or 0),
+        attention=str(parameters.attention),
         pooling=parameters.pooling,
         dropout=float(parameters.dropout),
         hidden_fraction=HIDDEN_FRACTION,
@@ -109,6 +114,22 @@ def resolve_window(window: int | tuple[int | None, int | None] | None, causal: b
     """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
     left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
     return None if left is None else int(left), None if right is None else int(right)
+
+
+def _resolve_seen(parameters: SelfAttentionParameters, time_feature: int | None) -> tuple[int | None, int | None]:
+    """Give the bounds of what a step sees, where that goes together with how it is read."""
+    window = resolve_window(parameters.window, parameters.causal)
+    sparse = parameters.dilation, parameters.n_global_steps, parameters.top_k
+    check_sparse(window, *sparse)
+    if parameters.attention == "linear":
+        check_linear(window, *sparse)
+        position = resolve_position(parameters, time_feature)
+        if position not in OF_STEPS:
+            raise ValueError(
+                f'position="{position}" counts by what is between two steps, and linear attention does not compare '
+                f"steps one by one; set position to {', '.join(map(repr, OF_STEPS))} or 'auto', or take softmax."
+            )
+    return window
 
 
 def resolve_pooling_queries(parameters: SelfAttentionParameters) -> int:

@@ -149,16 +149,18 @@ def gelu(x):
     return 0.5 * x * (1 + widely(np.tanh, math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
-def attends(n_steps, n_keys, window):
+def attends(n_steps, n_keys, window, dilation=1, n_global=0, offset=0):
     """Whether each step may attend to each key, both counted from the start: bool (n_steps, n_keys)."""
     left, right = window
-    ahead = np.arange(n_keys)[np.newaxis, :] - np.arange(n_steps)[:, np.newaxis]
-    allowed = np.ones((n_steps, n_keys), dtype=bool)
+    place = np.arange(n_steps)[:, np.newaxis] + offset
+    ahead = np.arange(n_keys)[np.newaxis, :] - place
+    allowed = ahead % dilation == 0
     if left is not None:
         allowed &= ahead >= -left
     if right is not None:
         allowed &= ahead <= right
-    return allowed
+    is_global = (place < n_global) | (np.arange(n_keys) < n_global)
+    return allowed | is_global & ((ahead <= 0) | (right != 0))
 
 
 def scaled_scores(query, key, scale=None):
@@ -184,46 +186,70 @@ def log_sum_exp(query, key, window=(None, None), scale=None):
     return result
 
 
-def attention_weights(query, key, window=(None, None), scale=None, bias=0.0):
-    """Softmax of the scores within the window, rows of 0 where it is empty: (n_heads, n_steps, n_keys)."""
+def attention_weights(query, key, window=(None, None), scale=None, bias=0.0, allowed=None, top_k=None):
+    """Softmax of the scores that are `allowed`, by default within the window, rows of 0 where none is.
+
+    (n_heads, n_steps, n_keys); of the `top_k` highest scores alone, if there are more, of equals the first.
+    """
     scores = scaled_scores(query, key, scale)
     scores = (scores + bias).astype(scores.dtype)
-    allowed = attends(*scores.shape[1:], window)
+    allowed = np.broadcast_to(attends(*scores.shape[1:], window) if allowed is None else allowed, scores.shape)
     weights = np.zeros_like(scores)
     for head, row in np.ndindex(scores.shape[:2]):
-        seen = scores[head, row, allowed[row]]
+        places = np.flatnonzero(allowed[head, row] & (scores[head, row] > -np.inf))
+        places = places[np.argsort(-scores[head, row, places], kind="stable")[:top_k]] if top_k else places
+        seen = scores[head, row, places]
         if seen.size:
             exponentials = widely(np.exp, seen - seen.max())
-            weights[head, row, allowed[row]] = exponentials / total(exponentials)
+            weights[head, row, places] = exponentials / total(exponentials)
     return weights
 
 
-def attention(query, key, value, window=(None, None), scale=None, bias=0.0):
+def attention(query, key, value, window=(None, None), scale=None, bias=0.0, **seen):
     """Mix the values of each head by its weights: (n_heads, n_steps, d_value).
 
     query is (n_heads, n_steps, d_head), key and value (n_kv_heads, n_keys, d_head) and (.., d_value).
     """
-    weights = attention_weights(query, key, window, scale, bias)
-    share = len(query) // len(value)
-    return np.array([product(weights[head], value[head // share]) for head in range(len(query))])
+    return mixed_values(attention_weights(query, key, window, scale, bias, **seen), value)
 
 
-def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=None):
-    """Gradients of sum(attention * d_mixed) by query, key and value, each in the shape of its array."""
+def mixed_values(weights, value):
+    """Mix the values of each head by its weights: (n_heads, n_steps, n_keys) -> (n_heads, n_steps, d_value)."""
+    share = len(weights) // len(value)
+    return np.array([product(weights[head], value[head // share]) for head in range(len(weights))])
+
+
+def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=None, bias=0.0, **seen):
+    """Gradients of sum(attention * d_mixed) by query, key and value, and by scores: each in the shape of its array."""
     n_heads, _, d_head = query.shape
     share = n_heads // len(key)
     scale = 1 / math.sqrt(d_head) if scale is None else scale
-    weights = attention_weights(query, key, window, scale)
+    weights = attention_weights(query, key, window, scale, bias, **seen)
     d_query, d_key, d_value = np.zeros_like(query), np.zeros_like(key), np.zeros_like(value)
+    d_scores = np.zeros_like(weights)
     for head in range(n_heads):
         shared = head // share
         d_weights = product(d_mixed[head], value[shared].T)
         mean = total(weights[head] * d_weights)
-        d_scores = scale * weights[head] * (d_weights - mean)
-        d_query[head] = product(d_scores, key[shared])
-        d_key[shared] += product(d_scores.T, query[head])
+        d_scores[head] = weights[head] * (d_weights - mean)
+        d_query[head] = scale * product(d_scores[head], key[shared])
+        d_key[shared] += scale * product(d_scores[head].T, query[head])
         d_value[shared] += product(weights[head].T, d_mixed[head])
-    return d_query, d_key, d_value
+    return d_query, d_key, d_value, d_scores
+
+
+def linear_features(x):
+    """Map queries and keys to positive numbers, elu(x) + 1, elementwise in any shape."""
+    return np.where(x > 0, x + 1, widely(np.exp, np.minimum(x, 0)))
+
+
+def linear_weights(query, key, causal=False, offset=0):
+    """Weights of linear attention: (n_heads, n_steps, n_keys)."""
+    products = scaled_scores(linear_features(query), linear_features(key), 1.0)
+    right = 0 if causal else None
+    products = np.where(attends(*products.shape[1:], (None, right), offset=offset), products, 0)
+    sums = total(products)
+    return np.divide(products, sums, out=np.zeros_like(products), where=sums > 0)
 
 
 def split_heads(rows, n_heads):
@@ -315,9 +341,18 @@ def attention_block(result, h, weights, architecture, layer, when):
     if architecture.position == "rotary":
         query, key = rotated(query, when), rotated(key, when)
     result |= {at + "query": join_heads(query), at + "key": join_heads(key), at + "value": value_rows}
-    bias = bias_of_scores(architecture, when, weights.get(at + "distance"))
-    mixed = join_heads(attention(query, key, value, architecture.window, bias=bias))
+    mixed = join_heads(mixed_values(architecture_weights(query, key, weights, architecture, layer, when), value))
     return h + (adapted(mixed, weights, at + "output") + weights[at + "output.bias"])
+
+
+def architecture_weights(query, key, weights, architecture, layer, when):
+    """How much each step takes of each other: (n_heads, n_steps, n_steps)."""
+    a = architecture
+    if a.attention == "linear":
+        return linear_weights(query, key, causal=a.window[1] == 0)
+    bias = bias_of_scores(a, when, weights.get(f"layers.{layer}.distance"))
+    allowed = attends(query.shape[1], key.shape[1], a.window, a.dilation, a.n_global_steps)
+    return attention_weights(query, key, bias=bias, allowed=allowed, top_k=a.top_k)
 
 
 def adapted(rows, weights, name):

@@ -326,6 +326,7 @@ FINE = {
         "n_kernels": [0],
         "n_taps": [0],
         "adapter_rank": [0],
+        **{"n_global_steps": [0, 2**31], "dilation": [2**31], "top_k": [0]},
         "patch_size": [0],
         **dict.fromkeys(["categories", "quantiles", "frozen"], [[]]),
         "time_feature": [None],

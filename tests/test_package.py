@@ -66,6 +66,8 @@ TESTED_ELSEWHERE = {
     "model": "ensemble",
     "sizes": "parameters",
     "lookup_table": "soft_lookup",
+    **dict.fromkeys(["_attention_arrays", "_attention_call", "_bounds"], "sparse_attention"),
+    **dict.fromkeys(["attend", "attending", "best", "bias", "head", "linear_attention"], "sparse_attention"),
 }
 
 

@@ -297,6 +297,10 @@ def damages(model):
     architecture |= {name: [-0.5, 1.0, *NO_NUMBERS] for name in ("dropout", "hidden_fraction")}
     architecture |= {
         "d_feedforward": NO_SIZES[1:],
+        "attention": ["", "relu", None, 7],
+        "dilation": [0, *NO_SIZES[3:]],
+        "n_global_steps": NO_SIZES[3:],
+        "top_k": [1 << 17, *NO_SIZES[1:]],
         "n_pooling_queries": [2, *NO_SIZES],
         **dict.fromkeys(["n_kernels", "n_taps", "patch_size", "adapter_rank"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],

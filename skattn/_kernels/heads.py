@@ -1,29 +1,37 @@
-"""Attention on plain arrays: one head of one sample an item, its queries cut into parts."""
+"""Attention on plain arrays: one head of one sample an item, its queries cut into parts.
+
+What is done to a head is said by the address of a kernel: to all keys that a query sees, or to the best of them.
+"""
 
 from .ahead import N_AHEAD, begin_list, enlist
-from .attention import KEYS, LOG2_E, QUERIES, Head, add_bias, attend_backward, attend_forward
-from .jit import Int, Ints, address_of, doubles, ints, kernel, real, reals
-from .matmul import matmul, transpose
+from .head import Head
+from .jit import Int, Ints, address_of, doubles, ints, invoke_head, kernel, reals
+from .operation import part_begin
 from .record import Record
-from .simd import at, lanes_of
-from .softmax import mask_columns, recall_masked
+from .simd import at
 
 Array = Record("address", "sample", "head", "row")
 """Where an array begins, and how many numbers lie between samples, heads and steps."""
 
 N_ARRAY = len(Array)
-QUERY, KEY, VALUE, OUTPUT, D_QUERY, D_KEY, D_VALUE, D_OUTPUT, WEIGHTS, N_ARRAYS = range(10)
+QUERY, KEY, VALUE, OUTPUT, D_QUERY, D_KEY, D_VALUE, D_OUTPUT, PAIRS, BIAS, MASK, N_ARRAYS = range(12)
 
 Heads = Record(
+    # What is done to a head: the address of a kernel that takes one.
+    "attend",
     # An `Array` of each; lengths of each sample; what is kept of the softmax of each query.
-    *("arrays", "query_lengths", "key_lengths", "top", "inverse"),
-    *("n_samples", "n_heads", "n_kv_heads", "n_queries", "n_keys", "d_head", "width", "left", "right"),
+    *("arrays", "query_lengths", "key_lengths", "top", "inverse", "best"),
+    *("n_samples", "n_heads", "n_kv_heads", "n_queries", "n_keys", "d_head", "width"),
+    # What a query sees: see `Head`; whether the last query stands where the last key does, or the first at the first.
+    *("left", "right", "dilation", "n_global", "top_k", "at_end"),
     # Heads of an item, and how many parts they are cut into; numbers of a gradient of all queries.
     *("run", "n_parts", "part_size"),
     # Each worker's room, and its list of what to fetch ahead, so many lines at a time.
     *("scratch", "scratch_size", "ahead", "dose", "itemsize"),
     # What is added to scores of every sample, if anything: see `Head`; slopes and tables lie one head after another.
     *("times", "slopes", "table", "reach"),
+    # Entries between keys of an array of scores, of a mask, and of what is asked of all pairs.
+    *("bias_step", "mask_step", "pairs_step"),
     doubles=("scale",),
 )
 """What kernels of many heads are told."""
@@ -33,7 +41,7 @@ Heads = Record(
 def heads_forward_item(heads: Heads, item: Int, worker: Int):
     """Attend with a part of the queries of each of a run of heads."""
     n_parts, n_heads, head = heads.n_parts, heads.n_heads, _begin_head(heads, worker, Head())
-    group, part, run = n_heads // heads.n_kv_heads, item % n_parts, heads.run
+    group, run = n_heads // heads.n_kv_heads, heads.run
     last, ahead = min((item // n_parts + 1) * run, heads.n_samples * n_heads), ints(head.ahead)
     for i in range(item // n_parts * run, last):
         number, sample = i % n_heads, i // n_heads
@@ -42,10 +50,8 @@ def heads_forward_item(heads: Heads, item: Int, worker: Int):
             wraps = number + 1 == n_heads
             _enlist_inputs(heads, ahead, sample + wraps, 0 if wraps else number + 1, group)
         _choose_head(heads, head, sample, number)
-        n_queries = ints(heads.query_lengths)[sample]
-        head.begin, head.end = _part_begin(n_queries, part, n_parts), _part_begin(n_queries, part + 1, n_parts)
-        head.first_key, head.end_key = 0, ints(heads.key_lengths)[sample]
-        attend_forward(head)
+        head.part, head.n_parts = item % n_parts, n_parts
+        invoke_head(heads.attend, head)
 
 
 @kernel
@@ -64,53 +70,48 @@ def heads_backward_item(heads: Heads, item: Int, worker: Int):
             wraps = shared + 1 == n_heads
             _enlist_inputs(heads, ahead, sample + wraps, 0 if wraps else shared + 1, group)
             _enlist_gradients(heads, ahead, sample + wraps, 0 if wraps else shared + 1)
-        n_keys = ints(heads.key_lengths)[sample]
-        head.begin, head.end = 0, ints(heads.query_lengths)[sample]
-        head.first_key, head.end_key = _part_begin(n_keys, part, n_parts), _part_begin(n_keys, part + 1, n_parts)
         for number in range(shared * group, (shared + 1) * group):
             _choose_head(heads, head, sample, number)
+            n_keys = head.end_key
+            head.first_key, head.end_key = part_begin(n_keys, part, n_parts), part_begin(n_keys, part + 1, n_parts)
             head.begins = number == shared * group
             d_query = at(reals(_begin(heads, D_QUERY, sample, number)), part * heads.part_size)
             head.d_query, head.d_target = address_of(d_query), _begin(heads, D_OUTPUT, sample, number)
             head.d_key, head.d_values = _begin(heads, D_KEY, sample, shared), _begin(heads, D_VALUE, sample, shared)
-            attend_backward(head)
+            invoke_head(heads.attend, head)
 
 
 @kernel
 def heads_weights_item(heads: Heads, item: Int, worker: Int):
-    """Give the weights of one head from the kept maxima and sums; outside the bounds they are left as they are."""
+    """Give the weights of one head from what was kept of it; of what a query does not see they are left as they are."""
     number, sample, head = item % heads.n_heads, item // heads.n_heads, _begin_head(heads, worker, Head())
+    begin_list(ints(head.ahead), 0)
     _choose_head(heads, head, sample, number)
-    query, query_row, key, key_row = reals(head.query), head.query_row, reals(head.key), head.key_row
-    weights, weights_row = reals(_begin(heads, WEIGHTS, sample, number)), _array(heads, WEIGHTS).row
-    top, inverse, left, right, d_head = reals(head.top), reals(head.inverse), head.left, head.right, head.d_head
-    turned = reals(head.scratch)
-    scores = at(turned, QUERIES * d_head)
-    unused = at(scores, QUERIES * KEYS)
-    highest = at(unused, QUERIES * KEYS)
-    inverses = at(highest, QUERIES)
-    n_queries, n_keys = ints(heads.query_lengths)[sample], ints(heads.key_lengths)[sample]
-    lanes, scale = lanes_of(query), real(head.scale) * real(LOG2_E)
-    for i in range(QUERIES * KEYS):
-        unused[i] = real(0)
-    for first in range(0, n_queries, QUERIES):
-        n = min(n_queries - first, QUERIES)
-        width = (n + lanes - 1) // lanes * lanes
-        transpose(at(query, first * query_row), query_row, n, d_head, turned, width, width, scale)
-        for q in range(width):
-            highest[q] = top[first + q] if q < n else real(0)
-            inverses[q] = inverse[first + q] if q < n else real(0)
-        for k in range(max(0, first - left), min(n_keys, first + n + right), KEYS):
-            n_block = min(min(n_keys, first + n + right) - k, KEYS)
-            matmul(at(key, k * key_row), key_row, 1, turned, width, scores, width, n_block, d_head, width, True)
-            if heads.times or heads.table:
-                add_bias(head, first, width, k, n_block, scores)
-            for q in range(0, width, lanes):
-                column, of_column = at(scores, q), at(inverses, q)
-                mask_columns(column, width, n_block, k, first + q, left, right)
-                recall_masked(column, at(unused, q), width, n_block, at(highest, q), of_column, of_column, real(0))
-            block = at(weights, first * weights_row + k)
-            transpose(scores, width, n_block, n, block, weights_row, n_block, real(1))
+    _choose_pairs(heads, head, sample, number)
+    invoke_head(heads.attend, head)
+
+
+@kernel
+def heads_bias_item(heads: Heads, item: Int, worker: Int):
+    """Give the gradient of a part of the rows of one matrix that was added to scores, of all heads that it serves.
+
+    They are added up one head after another, whoever takes which item.
+    """
+    pairs, head = _array(heads, PAIRS), _begin_head(heads, worker, Head())
+    n_parts, matrix = heads.n_parts, item // heads.n_parts
+    n_matrices = heads.n_heads if pairs.head else 1
+    begin_list(ints(head.ahead), 0)
+    for sample in range(heads.n_samples):
+        for number in range(heads.n_heads):
+            if pairs.sample and sample != matrix // n_matrices or pairs.head and number != matrix % n_matrices:
+                continue
+            _choose_head(heads, head, sample, number)
+            _choose_pairs(heads, head, sample, number)
+            head.part, head.n_parts = item % n_parts, n_parts
+            head.d_target = _begin(heads, D_OUTPUT, sample, number)
+            # Gradients of scores alone are asked for.
+            head.d_query = head.d_key = head.d_values = head.d_target
+            invoke_head(heads.attend, head)
 
 
 @kernel
@@ -118,25 +119,49 @@ def _begin_head(heads: Heads, worker: Int, head: Head) -> Head:
     """Write what all heads have alike, for one worker."""
     head.query_row, head.key_row = _array(heads, QUERY).row, _array(heads, KEY).row
     head.value_row, head.target_row = _array(heads, VALUE).row, _array(heads, OUTPUT).row
-    head.left, head.right, head.d_head, head.d_value = heads.left, heads.right, heads.d_head, heads.width
+    head.left, head.right, head.dilation, head.n_global = heads.left, heads.right, heads.dilation, heads.n_global
+    head.d_head, head.d_value, head.top_k, head.part, head.n_parts = heads.d_head, heads.width, heads.top_k, 0, 1
     head.scratch = address_of(at(reals(heads.scratch), worker * heads.scratch_size))
     head.ahead = address_of(at(ints(heads.ahead), worker * N_AHEAD))
     head.scale, head.times, head.reach, head.table, head.d_table = heads.scale, heads.times, heads.reach, 0, 0
+    head.bias_row, head.mask_row = _array(heads, BIAS).row, _array(heads, MASK).row
+    head.bias_step, head.mask_step, head.bias, head.mask, head.best = heads.bias_step, heads.mask_step, 0, 0, 0
+    head.d_query = head.d_key = head.d_values = head.d_target = head.begins = 0
     return head
 
 
 @kernel
 def _choose_head(heads: Heads, head: Head, sample: Int, number: Int):
     """Write where the arrays of one head of one sample are."""
-    shared = number // (heads.n_heads // heads.n_kv_heads)
+    shared, n_queries, n_keys = (
+        number // (heads.n_heads // heads.n_kv_heads),
+        ints(heads.query_lengths)[sample],
+        ints(heads.key_lengths)[sample],
+    )
     head.query, head.target = _begin(heads, QUERY, sample, number), _begin(heads, OUTPUT, sample, number)
     head.key, head.value = _begin(heads, KEY, sample, shared), _begin(heads, VALUE, sample, shared)
+    head.n_queries, head.first_key, head.end_key = n_queries, 0, n_keys
+    head.offset = n_keys - n_queries if heads.at_end else 0
     kept = (sample * heads.n_heads + number) * heads.n_queries
     head.top, head.inverse = address_of(at(reals(heads.top), kept)), address_of(at(reals(heads.inverse), kept))
+    if heads.best:
+        head.best = address_of(at(reals(heads.best), 2 * heads.top_k * kept))
     if heads.times:
         head.slope = doubles(heads.slopes)[number]
     if heads.table:
         head.table = address_of(at(reals(heads.table), number * (2 * heads.reach + 1)))
+    if _array(heads, BIAS).address:
+        head.bias = _begin(heads, BIAS, sample, number)
+    mask = _array(heads, MASK)
+    if mask.address:
+        head.mask = mask.address + sample * mask.sample + number * mask.head
+
+
+@kernel
+def _choose_pairs(heads: Heads, head: Head, sample: Int, number: Int):
+    """Write where what is asked of all pairs of a head goes."""
+    head.out, head.out_row = _begin(heads, PAIRS, sample, number), _array(heads, PAIRS).row
+    head.out_step = heads.pairs_step
 
 
 @kernel
@@ -174,12 +199,3 @@ def _enlist_gradients(heads: Heads, ahead: Ints, sample: Int, number: Int):
 def _enlist(heads: Heads, ahead: Ints, entry: Int, n_rows: Int, sample: Int, number: Int):
     """Put one head of an array on the list."""
     enlist(ahead, _begin(heads, entry, sample, number), n_rows * _array(heads, entry).row * heads.itemsize)
-
-
-@kernel
-def _part_begin(n_steps: Int, part: Int, n_parts: Int) -> Int:
-    """Give the first query, or key, of a part; parts begin where blocks of queries do."""
-    if n_parts == 1:
-        return n_steps * part
-    blocks = (n_steps + QUERIES - 1) // QUERIES
-    return min(part * blocks // n_parts * QUERIES, n_steps)

@@ -129,6 +129,12 @@ def singles(typing_context, address):
     return _address_to(types.CPointer(types.float32))
 
 
+@intrinsic
+def octets(typing_context, address):
+    """Cast an address to a pointer to bytes."""
+    return _address_to(types.CPointer(types.uint8))
+
+
 def _invoke(*arguments):
     """Type and write the call of a kernel at an address, the first of the arguments."""
 
@@ -151,6 +157,12 @@ def invoke_item(typing_context, address, arguments, item, worker):
 def invoke_operation(typing_context, address, row, call):
     """Call a kernel of an operation's pair."""
     return _invoke(address, row, call)
+
+
+@intrinsic
+def invoke_head(typing_context, address, head):
+    """Call a kernel of one head."""
+    return _invoke(address, head)
 
 
 _TYPES = {

@@ -139,24 +139,20 @@ absorb_masked = _absorb(masked=True)
 
 
 @intrinsic
-def settle(typing_context, highest, total, top, inverse, n_queries, reach):
-    """Keep the maximum, and one over the sum, of the first `n_queries` of a vector; `total` becomes one over it, too.
-
-    Only the first `reach` of them have a key within their bounds; the others get 0.
-    """
-    integer = types.int64
-    signature = types.void(highest, highest, highest, highest, integer, integer)
+def settle(typing_context, highest, total):
+    """Turn the sums of a vector of queries into one over each; of a query that has met no key, both become 0."""
+    signature = types.void(highest, highest)
 
     def generate(context, builder, signature, arguments):
-        highest, total, top, inverse, n_queries, reach = arguments
+        highest, total = arguments
         emit = Emitter(builder, highest.type)
-        zeros, start, live = emit.constant(0.0), emit.index(0), emit.first(n_queries)
-        reached = emit.first(reach)
-        kept = builder.select(reached, emit.load(highest, start), zeros)
-        inverse_total = builder.select(reached, builder.fdiv(emit.constant(1.0), emit.load(total, start)), zeros)
-        emit.masked_store(kept, top, start, live)
-        emit.masked_store(inverse_total, inverse, start, live)
-        emit.store(inverse_total, total, start)
+        zeros, start = emit.constant(0.0), emit.index(0)
+        top = emit.load(highest, start)
+        # What is not a number has been met.
+        is_met = builder.fcmp_unordered(">", top, emit.constant(LOWEST[emit.kind]))
+        inverse = builder.fdiv(emit.constant(1.0), emit.load(total, start))
+        emit.store(builder.select(is_met, top, zeros), highest, start)
+        emit.store(builder.select(is_met, inverse, zeros), total, start)
         return context.get_dummy_value()
 
     return signature, generate
@@ -199,3 +195,37 @@ def _emit_recall(builder, masked, scores, d_scores, row, n_keys, top, inverse, e
 # the weights into that of the scores before scaling: weight * (d_weight - expected) * scale.
 recall = _recall(masked=False)
 recall_masked = _recall(masked=True)
+
+
+@intrinsic
+def lowest(typing_context, pointer):
+    """Give the number that stands for minus infinity among scores."""
+
+    def generate(context, builder, signature, arguments):
+        emit = Emitter(builder, arguments[0].type, width=0)
+        return emit.constant(LOWEST[emit.kind])
+
+    return pointer.dtype(pointer), generate
+
+
+@intrinsic
+def lanes_above(typing_context, a, b):
+    """Give, a bit a lane, where a vector of `a` is not at most that of `b`."""
+
+    def generate(context, builder, signature, arguments):
+        a, b = arguments
+        emit = Emitter(builder, a.type)
+        above = builder.fcmp_unordered(">", emit.load(a, emit.index(0)), emit.load(b, emit.index(0)))
+        return builder.zext(builder.bitcast(above, ir.IntType(emit.lanes)), ir.IntType(64))
+
+    return types.int64(a, b), generate
+
+
+@intrinsic
+def first_lane(typing_context, bits):
+    """Give the place of the lowest bit that is set."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from . import layers
+from .attending import attention
 from .losses import LOSSES
 from .positions import POSITIONS
 from .stem import stem_width
@@ -23,7 +24,9 @@ class Architecture:
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
     rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
     `n_pooling_queries` says how many learned queries pool by attention; `frozen` are names of parameters that do not
-    learn; `adapter_rank` is the rank of what is added to the projections of attention, 0 for nothing.
+    learn; `adapter_rank` is the rank of what is added to the projections of attention, 0 for nothing; `attention` is a
+    one of `attending.FORMS`; of its window a step sees one place in `dilation`, and the first `n_global_steps` see and
+    are seen by all; `top_k` says how many of what it sees a step reads, 0 for all.
     """
 
     n_features: int
@@ -56,6 +59,10 @@ class Architecture:
     n_pooling_queries: int = 1
     frozen: tuple = ()
     adapter_rank: int = 0
+    attention: str = "softmax"
+    dilation: int = 1
+    n_global_steps: int = 0
+    top_k: int = 0
 
     @property
     def is_causal(self):
@@ -92,7 +99,7 @@ def write_tape(architecture):
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):
-        layers.attention(tape, stream, f"layers.{i}", a, places)
+        attention(tape, stream, f"layers.{i}", a, places)
         layers.feedforward(tape, stream, f"layers.{i}", a)
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:

@@ -7,9 +7,10 @@ from numbers import Integral, Real
 import numpy as np
 
 from .architecture import Architecture, count_parameters, write_tape
+from .attending import FORMS, MOST_KEYS
 from .layers import POOLINGS
 from .losses import LOSSES
-from .positions import OF_TIME, POSITIONS
+from .positions import OF_STEPS, OF_TIME, POSITIONS
 from .stem import GROUP, STEM_PARTS, stem_width
 
 MOST = 2**53
@@ -31,6 +32,7 @@ _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
     *("is_stepwise", "quantiles", "n_pooling_queries", "frozen", "adapter_rank"),
+    *("attention", "dilation", "n_global_steps", "top_k"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -211,6 +213,7 @@ def check_architecture(values, n_parameters):
     for name in {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"} & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
+    _check_attention(values)
     values["categories"] = _check_categories(values.get("categories", ()), values["n_features"])
     if values.setdefault("time_feature", None) is not None:
         values["time_feature"] = check_whole("time_feature", values["time_feature"], 0, values["n_features"] - 1)
@@ -244,6 +247,19 @@ def _check_window(window):
     if not isinstance(window, tuple | list) or len(window) != 2:
         raise damaged("window", window, "a pair")
     return tuple(None if side is None else check_whole("window", side, most=math.inf) for side in window)
+
+
+def _check_attention(values):
+    """What steps see of each other, and how they read it; what versions before had not is full softmax attention."""
+    check_choice("attention", values.setdefault("attention", "softmax"), FORMS)
+    for name, usual, least, most in (
+        ("dilation", 1, 1, MOST),
+        ("n_global_steps", 0, 0, MOST),
+        ("top_k", 0, 0, MOST_KEYS),
+    ):
+        values[name] = check_whole(name, values.get(name, usual), least, most)
+    if values["attention"] == "linear" and values["position"] not in OF_STEPS:
+        raise damaged("position", values["position"], f"one of {OF_STEPS}, for linear attention has no scores")
 
 
 def _check_categories(categories, n_features):

@@ -4,11 +4,9 @@ import math
 
 import numpy as np
 
-from .._kernels import attention as attention_kernels
 from .._kernels import convolve
 from .._kernels import pooling as poolings
 from .._kernels.activation import GELU
-from .._kernels.attention import ATTENTION
 from .._kernels.convolve import CONVOLVE
 from .._kernels.dropout import DROPOUT
 from .._kernels.input import STANDARDISE, TAKE
@@ -16,10 +14,9 @@ from .._kernels.linear import LINEAR
 from .._kernels.lookup import LOOKUP, MISSING
 from .._kernels.norm import NORM
 from .._kernels.operation import PROBABILITY_UNIT
-from .._kernels.position import HIDDEN, ROTATE
+from .._kernels.position import HIDDEN
 from .._kernels.reconstruction import CATEGORY
 from .losses import LOSSES
-from .positions import Places
 from .rules import Filled, Normal
 from .tape import APART, DECAYED
 
@@ -185,69 +182,15 @@ def hidden_steps(tape, stream, fraction):
     tape.operation(HIDDEN, target=stream, token=token, width=stream.width, fraction=probability(fraction))
 
 
-def attention(tape, stream, name, architecture, places=None):
-    """Add to each step what it fetches from those within its window, by several heads.
-
-    Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
-    has unit variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor
-    saturated. Keys have no bias: softmax does not see it. What a branch adds at first is scaled by
-    ``1 / sqrt(2 n_layers)`` (Radford et al. 2019, section 2.3).
-    """
-    a, places = architecture, places or Places()
-    z = norm(tape, stream, f"{name}.attention_norm")
-    wide = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
-    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
-    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
-    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
-    for projection, target in (("query", query), ("key", key), ("value", value)):
-        _adapter(tape, z, f"{name}.{projection}", target, a.adapter_rank)
-    mixed, kept = (tape.slot(width, axis=stream.axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
-    if places.angles is not None:
-        for rows, n_heads in ((query, a.n_heads), (key, a.n_kv_heads)):
-            tape.operation(ROTATE, target=rows, angles=places.angles, n_heads=n_heads, d_head=a.d_head)
-    table = -1
-    if places.reach:
-        table = tape.parameter(f"{name}.distance", (a.n_heads, 2 * places.reach + 1), Normal(0))
-    left, right = (attention_kernels.bound(steps) for steps in a.window)
-    tape.want_scratch(attention_kernels.scratch_size(a.d_head, a.d_value))
-    tape.operation(
-        ATTENTION, query=query, key=key, value=value, target=mixed, kept=kept, n_heads=a.n_heads,
-        n_kv_heads=a.n_kv_heads, d_head=a.d_head, d_value=a.d_value, left=left, right=right, times=places.times,
-        slopes=places.slopes, table=table, reach=places.reach,
-    )  # fmt: skip
-    mixed = dropout(tape, mixed, a.dropout)
-    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=_branch(mixed.width, a))
-    _adapter(tape, mixed, f"{name}.output", stream, a.adapter_rank)
-
-
-ADAPTED = ("query", "key", "value", "output")
-"""Projections of a layer that adapters are beside."""
-
-
-def name_of_adapter(name):
-    """Give the names of the two factors of what is added to the weight of a projection."""
-    return f"{name}.adapter.down", f"{name}.adapter.up"
-
-
-def _adapter(tape, source, name, target, rank):
-    """Add a product of two narrow matrices to a projection, nothing at first (Hu et al. 2021, arXiv:2106.09685)."""
-    if rank:
-        down, up = name_of_adapter(name)
-        linear(
-            tape, linear(tape, source, down, rank, bias=False), up, target.width, onto=target, bias=False, deviation=0
-        )
-
-
 def feedforward(tape, stream, name, architecture):
     """Add to each step a function of that step alone: a linear map, GELU, and a linear map back."""
     a = architecture
     if not a.d_feedforward:
         return
     z = norm(tape, stream, f"{name}.feedforward_norm")
-    deviation = None if a.n_kernels == 0 else _INNER / math.sqrt(a.d_model)
-    wide = linear(tape, z, f"{name}.expand", a.d_feedforward, deviation=deviation)
+    wide = linear(tape, z, f"{name}.expand", a.d_feedforward, deviation=inner_deviation(a))
     bent = dropout(tape, gelu(tape, wide), a.dropout)
-    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, deviation=_branch(a.d_feedforward, a))
+    linear(tape, bent, f"{name}.contract", a.d_model, onto=stream, deviation=branch_deviation(a.d_feedforward, a))
 
 
 def gelu(tape, source):
@@ -257,7 +200,13 @@ def gelu(tape, source):
     return bent
 
 
-def _branch(n_in, architecture):
+def inner_deviation(architecture):
+    """Deviation of the first weights within a branch behind a stem; None for that of any linear map."""
+    return _INNER / math.sqrt(architecture.d_model) if architecture.n_kernels else None
+
+
+def branch_deviation(n_in, architecture):
+    """Deviation of the first weights of what a branch adds: less of many layers, or of a stem's."""
     a = architecture
     return 1 / math.sqrt(n_in * 2 * a.n_layers) if a.n_kernels == 0 else 0.5 / math.sqrt(n_in)
 

@@ -136,3 +136,5 @@ POSITIONS = {
 }
 OF_TIME = ("sinusoidal", "rotary", "alibi")
 """Positions that times can be told by."""
+OF_STEPS = ("learned", "sinusoidal", "none")
+"""Positions that are told to steps themselves, not between two of them."""

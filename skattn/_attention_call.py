@@ -1,0 +1,206 @@
+"""One call of attention on plain arrays: the arguments of kernels, and what they are run over."""
+
+import numpy as np
+
+from ._attention_arrays import (
+    both_lengths,
+    factor_of_scores,
+    laid_out,
+    laid_out_arrays,
+    laid_out_bias,
+    laid_out_mask,
+    real_array,
+    steps_of,
+)
+from ._bounds import bounds, check_linear, check_sparse
+from ._kernels import attend, best, head, heads, linear_attention, maps, parallel
+from ._kernels.ahead import N_AHEAD, dose
+from ._wording import shortened
+
+# Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
+_MOST_KEY_PARTS, _KEYS_A_PART = 8, 1024
+# Runs of heads that a thread takes one after another, about: enough that threads end together, and long enough that
+# most heads are fetched while the one before is computed.
+_RUNS_A_WORKER = 16
+# Parts of the queries that a head is cut into, so that a few long heads use every core.
+_QUERIES_A_PART = 4 * head.QUERIES
+
+# What is done to a head: forwards, backwards, for its weights, for the gradient of a bias.
+_SOFTMAX = (attend.attend_forward, attend.attend_backward, maps.head_weights, maps.head_bias)
+_BEST = (best.best_forward, best.best_backward, best.best_weights, best.best_bias)
+_LINEAR = (linear_attention.linear_forward, linear_attention.linear_backward, linear_attention.linear_weights, None)
+
+
+class AttentionCall:
+    """One call: checked arrays, and the arguments of the kernels that point to them.
+
+    Parameters
+    ----------
+    query, key, value, lengths, causal, window, dilation, n_global_steps, top_k, bias, mask, scale, kind, n_jobs :
+        As in :func:`skattn.attention`.
+    contiguous : bool
+        Whether arrays must be, which gradients lie as.
+    """
+
+    def __init__(
+        self, query, key, value, *, lengths=None, causal=False, window=None, dilation=1, n_global_steps=0, top_k=None,
+        bias=None, mask=None, scale=None, kind="softmax", n_jobs=None, contiguous=False,
+    ):  # fmt: skip
+        self.query, self.key, self.value = laid_out_arrays(query, key, value, contiguous)
+        self.dtype = self.query.dtype.name
+        self.n_samples, self.n_heads, self.n_steps, d_head = self.query.shape
+        self.workers = parallel.n_workers(n_jobs)
+        _check_names(causal, kind)
+        self._is_linear, sides = kind == "linear", bounds(causal, window)
+        check_sparse(sides, dilation, n_global_steps, top_k)
+        if self._is_linear:
+            check_linear(sides, top_k=top_k, bias=bias, mask=mask, scale=scale)
+        lengths_of_both = both_lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
+        self._begin(lengths is not None, *lengths_of_both, top_k)
+        self._run.set(
+            d_head=d_head, width=self.value.shape[3], itemsize=self.query.itemsize, dilation=dilation,
+            n_global=n_global_steps, at_end=isinstance(causal, str), left=head.bound(sides[0]),
+            right=head.bound(sides[1]), scale=factor_of_scores(scale, d_head, self.query.dtype)[0],
+        )  # fmt: skip
+        self._add_arrays(bias, mask)
+
+    def _begin(self, has_lengths, query_lengths, key_lengths, top_k):
+        """Make room for results, and say how much there is of everything."""
+        n_keys, d_head, d_value = self.key.shape[2], self.key.shape[3], self.value.shape[3]
+        if self._is_linear:
+            kernels, scratch = _LINEAR, linear_attention.scratch_size(d_head, d_value)
+        else:
+            # More than there are keys are all.
+            top_k = min(top_k or 0, n_keys)
+            kernels, scratch = _BEST if top_k else _SOFTMAX, head.scratch_size(d_head, d_value, top_k)
+        self._forward, self._backward, self._weights, self._d_bias = kernels
+        full = not has_lengths or query_lengths.min() == self.n_steps and key_lengths.min() == n_keys
+        # Beyond a sample's length nothing is written.
+        self._new = np.empty if full else np.zeros
+        self.output = self._new((*self.query.shape[:3], d_value), self.dtype)
+        self._top, self._inverse = (self._new(self.query.shape[:3], self.dtype) for _ in range(2))
+        self._arrays = np.zeros((heads.N_ARRAYS, heads.N_ARRAY), np.int64)
+        self._run = parallel.Arguments(heads.Heads, self.dtype, self.workers)
+        self._run.point(
+            arrays=self._arrays, query_lengths=query_lengths, key_lengths=key_lengths, top=self._top,
+            inverse=self._inverse, scratch=np.empty(scratch * self.workers, self.dtype),
+            ahead=np.zeros((self.workers, N_AHEAD), np.int64),
+        )  # fmt: skip
+        if top_k and not self._is_linear:
+            self._run.point(best=self._new((*self.query.shape[:3], 2 * top_k), self.dtype))
+            self._run.set(top_k=top_k)
+        self._run.set(
+            n_samples=self.n_samples, n_heads=self.n_heads, n_kv_heads=self.key.shape[1], n_queries=self.n_steps,
+            n_keys=n_keys, scratch_size=scratch,
+        )  # fmt: skip
+        self._describe(query=self.query, key=self.key, value=self.value, output=self.output)
+
+    def _add_arrays(self, bias, mask):
+        """Tell the kernels what is added to scores, and what is seen."""
+        scores = (self.n_samples, self.n_heads, self.n_steps, self.key.shape[2])
+        self._bias = self._mask = None
+        if bias is not None:
+            self._bias, among = laid_out_bias(bias, scores, self.query.dtype)
+            self._run.set(bias_step=self._describe_steps("BIAS", self._bias, among))
+        if mask is not None:
+            self._mask, among = laid_out_mask(mask, scores)
+            self._run.set(mask_step=self._describe_steps("MASK", self._mask, among))
+
+    def _describe(self, **arrays):
+        """Tell the kernels where arrays are; these must outlive their calls."""
+        for name, array in arrays.items():
+            strides = [stride // array.itemsize for stride in array.strides[:3]]
+            self._arrays[getattr(heads, name.upper())] = parallel.address(array), *strides
+
+    def _describe_steps(self, name, array, among):
+        """Tell the kernels where an array of all pairs is; gives the entries between its keys."""
+        *steps, step = steps_of(among)
+        self._arrays[getattr(heads, name)] = parallel.address(array), *steps
+        return step
+
+    def _share_out(self, function, kernel, n_items):
+        self._run.set(attend=kernel.address(self.dtype))
+        self._run.share_out(function, n_items)
+
+    def add(self, times=None, slopes=None, table=None):
+        """Say what distances count."""
+        if times is not None:
+            self._run.point(times=np.ascontiguousarray(times, self.dtype), slopes=np.array(slopes, np.float64))
+        if table is not None:
+            self._run.point(table=np.ascontiguousarray(table, self.dtype))
+            self._run.set(reach=table.shape[1] // 2)
+
+    def forward(self):
+        n_heads = self.n_samples * self.n_heads
+        # Whole heads where there are enough: parts on different cores would each bring the keys and values near.
+        n_parts = min(-(-_RUNS_A_WORKER * self.workers // n_heads), self.n_steps // _QUERIES_A_PART)
+        n_parts = 1 if self._is_linear else max(1, n_parts)
+        self._run.set(n_parts=n_parts)
+        n_items = self._runs(n_heads) * n_parts
+        self._dose(heads.QUERY, heads.KEY, heads.VALUE, heads.OUTPUT)
+        self._share_out(heads.heads_forward_item, self._forward, n_items)
+
+    def _dose(self, *entries):
+        """Say how many lines of the next head are fetched at a time."""
+        n_blocks = -(-self.n_steps // head.QUERIES) * -(-self.key.shape[2] // head.KEYS)
+        of_steps = int(self._arrays[list(entries), heads.Array.index["row"]].sum())
+        n_numbers = of_steps * max(self.n_steps, self.key.shape[2])
+        self._run.set(dose=dose(n_numbers * self.query.itemsize, n_blocks))
+
+    def _runs(self, n_heads):
+        """Cut all heads into runs; gives how many there are."""
+        run = max(1, n_heads // (_RUNS_A_WORKER * self.workers))
+        self._run.set(run=run)
+        return -(-n_heads // run)
+
+    def backward(self, d_output):
+        """Give the gradients of query, key, value, and of a bias where there is one."""
+        self._d_output = laid_out(real_array(d_output, "d_output"), self.query.dtype, contiguous=True)
+        if self._d_output.shape != self.output.shape:
+            raise ValueError(f"d_output has shape {self._d_output.shape}; the output has shape {self.output.shape}.")
+        n_kv_heads = self.n_samples * self.key.shape[1]
+        n_parts = max(1, min(_MOST_KEY_PARTS // n_kv_heads, self.key.shape[2] // _KEYS_A_PART))
+        n_parts = 1 if self._is_linear else n_parts
+        self._run.set(n_parts=n_parts, part_size=self.query.size)
+        d_queries = self._new((n_parts, *self.query.shape), self.dtype)
+        gradients = d_queries[0], *(self._new(array.shape, self.dtype) for array in (self.key, self.value))
+        self._describe(d_output=self._d_output, **dict(zip(("d_query", "d_key", "d_value"), gradients, strict=True)))
+        n_items = self._runs(n_kv_heads) * n_parts
+        self._dose(*range(heads.QUERY, heads.PAIRS))
+        self._share_out(heads.heads_backward_item, self._backward, n_items)
+        with np.errstate(all="ignore"):
+            for part in d_queries[1:]:
+                gradients[0][...] += part
+        return gradients if self._bias is None else (*gradients, self._backward_bias())
+
+    def _backward_bias(self):
+        """Give the gradient of the bias: added up over all scores that an entry serves."""
+        d_bias = np.zeros_like(self._bias)
+        among = np.broadcast_to(d_bias, (self.n_samples, self.n_heads, self.n_steps, self.key.shape[2]))
+        of_samples, of_heads, of_rows, _ = steps_of(among)
+        n_matrices = (self.n_samples if of_samples else 1) * (self.n_heads if of_heads else 1)
+        # Rows can be shared out where each is of one query.
+        n_parts = max(1, self.n_steps // _QUERIES_A_PART) if of_rows and self._d_bias is maps.head_bias else 1
+        self._run.set(n_parts=n_parts, pairs_step=self._describe_steps("PAIRS", d_bias, among))
+        self._share_out(heads.heads_bias_item, self._d_bias, n_matrices * n_parts)
+        return d_bias
+
+    def weights(self):
+        weights = np.zeros((*self.query.shape[:3], self.key.shape[2]), self.dtype)
+        self._describe(pairs=weights)
+        self._run.set(pairs_step=1)
+        self._share_out(heads.heads_weights_item, self._weights, self.n_samples * self.n_heads)
+        return weights
+
+    def log_sum_exp(self):
+        with np.errstate(all="ignore"):
+            result = self._top * np.log(2).astype(self.dtype) - np.log(self._inverse)
+        return np.where(self._inverse > 0, result, -np.inf).astype(self.dtype, copy=False)
+
+
+def _check_names(causal, kind):
+    """Refuse words that stand for nothing."""
+    if isinstance(causal, str) and causal != "end":
+        raise ValueError(f"causal={shortened(causal)} is unknown; known are False, True and 'end'.")
+    if kind not in ("softmax", "linear"):
+        raise ValueError(f"kind={shortened(kind)} is unknown; known are 'softmax' and 'linear'.")

@@ -1,0 +1,258 @@
+"""Scaled dot-product attention, softmax(Q K^T / sqrt(d_head)) V, of what each query sees: forward and backward.
+
+Blocks of queries meet blocks of keys; what no query of a block sees is skipped. Queries fill the lanes of vectors
+(softmax.py). Of the forward pass only the largest score and one over the sum of powers are kept for each query; the
+backward pass computes the weights again, so that no array grows with the square of the length (Dao 2023,
+arXiv:2307.08691).
+"""
+
+from .ahead import fetch_some
+from .bias import add_bias, is_hidden, learn_distances
+from .head import (
+    KEYS,
+    LOG2_E,
+    QUERIES,
+    Block,
+    Head,
+    Keys,
+    Strand,
+    lay_out,
+    n_strands,
+    tell_strand,
+)
+from .jit import Int, Real, ints, kernel, real, reals
+from .matmul import matmul, transpose
+from .simd import at, lanes_of, transpose_tile
+from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
+
+
+@kernel
+def attend_forward(head: Head):
+    """Attend from the queries of one head."""
+    strand, near, shared, block = Strand(), Keys(), Keys(), Block()
+    lay_out(head, block)
+    for number in range(n_strands(head)):
+        tell_strand(head, number, strand, near, shared)
+        for first in range(strand.begin, strand.end, QUERIES):
+            turn_queries(head, strand, block, first)
+            block.fresh = True
+            _absorb_keys(head, strand, shared, block)
+            _absorb_keys(head, strand, near, block)
+            _finish(head, strand, block)
+
+
+@kernel
+def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
+    """Begin a block of queries: a column each, in units of log2."""
+    rows = at(reals(strand.query), first * strand.query_row)
+    lanes, n_queries = lanes_of(rows), min(strand.end - first, QUERIES)
+    width = (n_queries + lanes - 1) // lanes * lanes
+    block.first, block.n_queries, block.width = first, n_queries, width
+    fetch_some(ints(head.ahead))
+    factor = real(head.scale) * real(LOG2_E)
+    transpose(rows, strand.query_row, n_queries, head.d_head, reals(block.turned), width, width, factor)
+
+
+@kernel
+def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
+    """Give the scores of `n` keys from `k` on."""
+    key, key_row, width = at(reals(keys.key), k * keys.key_row), keys.key_row, block.width
+    matmul(key, key_row, 1, reals(block.turned), width, reals(block.scores), width, n, head.d_head, width, True)
+    if head.times or head.table or head.bias or head.mask:
+        add_bias(head, strand, keys, block, k, n)
+
+
+@kernel
+def is_cut(head: Head, keys: Keys, block: Block, k: Int, n: Int) -> Int:
+    """Tell whether some queries of a block do not see some of its keys."""
+    first, last = block.first, block.first + block.n_queries - 1
+    return k < last - keys.left or k + n - 1 > first + keys.right or head.bias or head.mask
+
+
+@kernel
+def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
+    """Mix in what the queries of a block fetch from those of some keys that they see."""
+    first, width, d_value, left, right = block.first, block.width, head.d_value, keys.left, keys.right
+    scores, mixed, highest, total = reals(block.scores), reals(block.mixed), reals(block.highest), reals(block.total)
+    value, value_row, ahead, lanes = reals(keys.value), keys.value_row, ints(head.ahead), lanes_of(scores)
+    stop = min(keys.end, first + block.n_queries + right)
+    for k in range(max(keys.first, first - left), stop, KEYS):
+        n = min(stop - k, KEYS)
+        if is_hidden(head, strand, keys, block, k, n):
+            continue
+        fetch_some(ahead)
+        score_keys(head, strand, keys, block, k, n)
+        masked, fresh = is_cut(head, keys, block, k, n), block.fresh != 0
+        for q in range(0, width, lanes):
+            fetch_some(ahead)
+            column, before = at(scores, q), at(mixed, q)
+            if masked:
+                mask_columns(column, width, n, k, first + q, left, right)
+                absorb_masked(column, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
+            else:
+                absorb(column, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
+        fetch_some(ahead)
+        matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
+        block.fresh = False
+
+
+@kernel
+def _finish(head: Head, strand: Strand, block: Block):
+    """Divide by the sums, keep what softmax needs, and turn the block back; a query that has met no key gives 0."""
+    first, width, n_queries, d_value, kept_row = (
+        block.first,
+        block.width,
+        block.n_queries,
+        head.d_value,
+        strand.kept_row,
+    )
+    mixed, highest, total, lanes = (
+        reals(block.mixed),
+        reals(block.highest),
+        reals(block.total),
+        lanes_of(reals(block.mixed)),
+    )
+    target, target_row = at(reals(strand.target), first * strand.target_row), strand.target_row
+    top, inverse = at(reals(strand.top), first * kept_row), at(reals(strand.inverse), first * kept_row)
+    fetch_some(ints(head.ahead))
+    if block.fresh:
+        for q in range(width):
+            highest[q] = total[q] = real(0)
+        for i in range(d_value * width):
+            mixed[i] = real(0)
+    for q in range(0, width, lanes):
+        if not block.fresh:
+            settle(at(highest, q), at(total, q))
+        live = min(n_queries - q, lanes)
+        for j in range(0, d_value, lanes):
+            source, out, across = at(mixed, j * width + q), at(target, q * target_row + j), min(d_value - j, lanes)
+            transpose_tile(source, width, across, live, out, target_row, across, at(total, q))
+    for q in range(n_queries):
+        top[q * kept_row] = highest[q]
+        inverse[q * kept_row] = total[q]
+
+
+@kernel
+def attend_backward(head: Head):
+    """Begin the gradient of the queries, and begin or add to those of keys and values.
+
+    Several workers can share a head: each meets some of its keys, and has a `d_query` of its own. Block by block of
+    queries: 1. turn them, and recall what the forward pass kept; 2. meet the keys; 3. turn the gradient back.
+    """
+    strand, near, shared, block = Strand(), Keys(), Keys(), Block()
+    lay_out(head, block)
+    # One strand meets all keys in its first block, or knows which it does not meet.
+    begins_apart = n_strands(head) > 1 or head.mask or head.n_queries == 0
+    if head.begins and begins_apart:
+        clear_keys(head, head.first_key, head.end_key)
+    for number in range(n_strands(head)):
+        tell_strand(head, number, strand, near, shared)
+        near.begins = head.begins and not begins_apart
+        for first in range(strand.begin, strand.end, QUERIES):
+            turn_queries(head, strand, block, first)
+            recall_queries(head, strand, block)
+            block.fresh = True
+            _meet_keys(head, strand, shared, block)
+            _meet_keys(head, strand, near, block)
+            _finish_backward(head, strand, block)
+
+
+@kernel
+def recall_queries(head: Head, strand: Strand, block: Block):
+    """Turn the gradients of what the queries of a block fetched, and recall what softmax needs of each."""
+    first, n_queries, width, d_value = block.first, block.n_queries, block.width, head.d_value
+    target_row, kept_row = strand.target_row, strand.kept_row
+    target, d_rows = at(reals(strand.target), first * target_row), at(reals(strand.d_target), first * target_row)
+    top, inverse = at(reals(strand.top), first * kept_row), at(reals(strand.inverse), first * kept_row)
+    highest, inverses, expected = reals(block.highest), reals(block.total), reals(block.expected)
+    transpose(d_rows, target_row, n_queries, d_value, reals(block.mixed), width, width, real(1))
+    for q in range(width):
+        live = q < n_queries
+        highest[q] = top[q * kept_row] if live else real(0)
+        inverses[q] = inverse[q * kept_row] if live else real(0)
+        expected[q] = real(0)
+    for q in range(n_queries):
+        mixed_row, d_row = at(target, q * target_row), at(d_rows, q * target_row)
+        # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
+        along = real(0)
+        for j in range(d_value):
+            along += mixed_row[j] * d_row[j]
+        expected[q] = along
+
+
+@kernel
+def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int, scale: Real):
+    """Compute the weights of a block of keys anew, and the gradients of its scores, times a number."""
+    width, lanes = block.width, lanes_of(reals(block.scores))
+    scores, d_scores, highest = reals(block.scores), reals(block.d_scores), reals(block.highest)
+    inverses, expected, ahead = reals(block.total), reals(block.expected), ints(head.ahead)
+    values, value_row = at(reals(keys.value), k * keys.value_row), keys.value_row
+    fetch_some(ahead)
+    score_keys(head, strand, keys, block, k, n)
+    fetch_some(ahead)
+    matmul(values, value_row, 1, reals(block.mixed), width, d_scores, width, n, head.d_value, width, True)
+    masked = is_cut(head, keys, block, k, n)
+    for q in range(0, width, lanes):
+        fetch_some(ahead)
+        column, d_column = at(scores, q), at(d_scores, q)
+        if masked:
+            mask_columns(column, width, n, k, block.first + q, keys.left, keys.right)
+            recall_masked(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
+        else:
+            recall(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
+
+
+@kernel
+def _meet_keys(head: Head, strand: Strand, keys: Keys, block: Block):
+    """Compute scores and their gradients anew, block by block of keys, and what these add to all other gradients."""
+    first, n_queries, width, d_head, d_value = block.first, block.n_queries, block.width, head.d_head, head.d_value
+    query_row, key_row, value_row, target_row = strand.query_row, keys.key_row, keys.value_row, strand.target_row
+    rows, d_rows = at(reals(strand.query), first * query_row), at(reals(strand.d_target), first * target_row)
+    scores, d_scores, d_turned = reals(block.scores), reals(block.d_scores), reals(block.d_turned)
+    ahead, scale, first_key, end_key = ints(head.ahead), real(head.scale), keys.first, keys.end
+    start, stop = max(first_key, first - keys.left), min(end_key, first + n_queries + keys.right)
+    begins = keys.begins and first == strand.begin
+    if begins:
+        # The first block meets these not at all; those that it meets it writes.
+        clear_keys(head, first_key, min(start, end_key))
+        clear_keys(head, max(start, stop), end_key)
+    for k in range(start, stop, KEYS):
+        n = min(stop - k, KEYS)
+        if is_hidden(head, strand, keys, block, k, n):
+            continue
+        recall_keys(head, strand, keys, block, k, n, scale)
+        if head.d_table:
+            learn_distances(head, strand, keys, block, k, n)
+        fetch_some(ahead)
+        d_values = at(reals(keys.d_values), k * value_row)
+        matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins)
+        fetch_some(ahead)
+        d_keys = at(reals(keys.d_key), k * key_row)
+        matmul(d_scores, width, 1, rows, query_row, d_keys, key_row, n, n_queries, d_head, begins)
+        fetch_some(ahead)
+        key, fresh = at(reals(keys.key), k * key_row), block.fresh != 0
+        matmul(key, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
+        block.fresh = False
+
+
+@kernel
+def _finish_backward(head: Head, strand: Strand, block: Block):
+    """Turn the gradient of a block of queries back; of queries that have met no key it is 0."""
+    d_turned, width, d_head, query_row = reals(block.d_turned), block.width, head.d_head, strand.query_row
+    if block.fresh:
+        for i in range(d_head * width):
+            d_turned[i] = real(0)
+    d_rows = at(reals(strand.d_query), block.first * query_row)
+    transpose(d_turned, width, d_head, block.n_queries, d_rows, query_row, d_head, real(1))
+
+
+@kernel
+def clear_keys(head: Head, begin: Int, end: Int):
+    """Set the gradients of some keys and values to zeros."""
+    d_head, d_value = head.d_head, head.d_value
+    for t in range(begin, end):
+        d_key, d_value_row = at(reals(head.d_key), t * head.key_row), at(reals(head.d_values), t * head.value_row)
+        for j in range(d_head):
+            d_key[j] = real(0)
+        for j in range(d_value):
+            d_value_row[j] = real(0)

@@ -1,0 +1,145 @@
+"""One head of one sequence: what attends, to what, and where its arrays lie."""
+
+from .jit import Int, address_of, kernel, reals
+from .operation import GRANULE, part_begin
+from .record import Record
+from .simd import at
+
+QUERIES = GRANULE
+KEYS = 128
+# Stands for a window without an end: no sequence is as long.
+UNBOUNDED = 1 << 40
+LOG2_E = 1.4426950408889634
+
+Head = Record(
+    # Arrays of one head, and how many numbers lie between rows; what is kept of the softmax of its queries.
+    *("query", "query_row", "key", "key_row", "value", "value_row", "target", "target_row", "top", "inverse"),
+    # Queries of the sequence and the part of them that is at hand; the keys that they may meet.
+    *("n_queries", "part", "n_parts", "first_key", "end_key", "d_head", "d_value"),
+    # A query stands `offset` places behind where its row is, and sees places from `left` before it to `right` after it,
+    # one in `dilation` of them; the first `n_global` places see all, and are seen by all.
+    *("offset", "left", "right", "dilation", "n_global"),
+    # How many keys a query reads, if not all that it sees, and a row for each query: which, and how much of each.
+    *("top_k", "best"),
+    # Gradients, which lie as what they are of; whether those of keys and values are begun here, or added to.
+    *("d_query", "d_key", "d_values", "d_target", "begins"),
+    # What is added to scores: addresses, 0 where there is nothing, and of the gradient of the table. Of an array of
+    # scores, and of a mask of bytes, how many entries lie between queries and between keys.
+    *("times", "table", "reach", "d_table", "bias", "bias_row", "bias_step", "mask", "mask_row", "mask_step"),
+    # What is asked of all pairs, if anything: a matrix, and how many numbers lie between its rows and columns.
+    *("out", "out_row", "out_step"),
+    *("scratch", "ahead"),
+    doubles=("scale", "slope"),
+)
+"""One head of one sequence."""
+
+Strand = Record(
+    # Queries that see the same places of each other: rows `begin` to `end` of these arrays.
+    *("query", "query_row", "target", "target_row", "top", "inverse", "kept_row", "begin", "end"),
+    *("d_query", "d_target"),
+    # The row of the head that row 0 is, its place, and places from one row to the next.
+    *("row", "origin", "step"),
+)
+"""Some of the queries of a head, evenly apart: one in `Head.dilation`, or all."""
+
+Keys = Record(
+    # Rows `first` to `end` of these arrays; query `i` of the strand sees rows from ``i - left`` to ``i + right``.
+    *("key", "key_row", "value", "value_row", "first", "end", "left", "right"),
+    *("d_key", "d_values", "begins"),
+    # The place of row 0, and places from one row to the next.
+    *("origin", "step"),
+)
+"""Some of the keys of a head, evenly apart."""
+
+Block = Record(
+    # Queries at hand, and their columns in whole vectors; whether no key was met yet.
+    *("first", "n_queries", "width", "fresh"),
+    # What lies in scratch: arrays that are turned have a column a query, scores a row a key, the rest a number a query.
+    *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
+)
+"""A block of queries on its way."""
+
+
+def bound(steps):
+    """Give a side of a window as kernels take it: None has no end, nor has what is longer than any sequence."""
+    return UNBOUNDED if steps is None else min(steps, UNBOUNDED)
+
+
+def scratch_size(d_head, d_value, top_k=0):
+    """Give how many numbers a block takes in `scratch`."""
+    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 3) + 2 * (QUERIES + KEYS) + 4 * QUERIES * top_k
+
+
+@kernel
+def lay_out(head: Head, block: Block):
+    """Say where the arrays of a block lie."""
+    turned = reals(head.scratch)
+    d_turned = at(turned, QUERIES * head.d_head)
+    mixed = at(d_turned, QUERIES * head.d_head)
+    scores = at(mixed, QUERIES * head.d_value)
+    d_scores = at(scores, QUERIES * KEYS)
+    highest = at(d_scores, QUERIES * KEYS)
+    biases = at(highest, 3 * QUERIES)
+    block.turned, block.d_turned, block.mixed = address_of(turned), address_of(d_turned), address_of(mixed)
+    block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
+    block.total, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
+    block.biases, block.spare = address_of(biases), address_of(at(biases, 2 * (QUERIES + KEYS)))
+
+
+@kernel
+def n_strands(head: Head) -> Int:
+    """Give how many strands the queries of a head make."""
+    return head.dilation + min(head.n_global, 1)
+
+
+@kernel
+def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Keys):
+    """Write one of the strands of a head, and the two kinds of keys that it sees: those near it, and the global ones.
+
+    With a dilation of k, queries at places that leave the same rest by k see each other alone. So each rest is a
+    sequence of its own, with rows k times as far apart and a window of a k-th: what is left out is never met. The first
+    strand is that of the global places, if there are any, to which every key is near.
+    """
+    is_global, n_global, offset = head.n_global > 0 and number == 0, head.n_global, head.offset
+    step = 1 if is_global else head.dilation
+    rest = 0 if is_global else number - min(n_global, 1)
+    n_before = min(max(n_global - offset, 0), head.n_queries) if n_global else 0
+    lowest, highest = (0, n_before) if is_global else (n_before, head.n_queries)
+    row = lowest + (rest - offset - lowest) % step
+    n_rows = max(0, (highest - row + step - 1) // step)
+    strand.row, strand.origin, strand.step, strand.kept_row = row, row + offset, step, step
+    strand.begin, strand.end = (
+        part_begin(n_rows, head.part, head.n_parts),
+        part_begin(n_rows, head.part + 1, head.n_parts),
+    )
+    strand.query_row, strand.target_row = step * head.query_row, step * head.target_row
+    strand.query, strand.target = _entry(head.query, row * head.query_row), _entry(head.target, row * head.target_row)
+    strand.top, strand.inverse = _entry(head.top, row), _entry(head.inverse, row)
+    if head.d_target:
+        strand.d_query = _entry(head.d_query, row * head.query_row)
+        strand.d_target = _entry(head.d_target, row * head.target_row)
+    ahead = (row + offset - rest) // step
+    _choose_keys(head, near, rest, step, head.first_key if is_global else max(head.first_key, n_global), head.end_key)
+    near.left, near.right = head.left // step - ahead, head.right // step + ahead
+    if is_global:
+        near.left, near.right = UNBOUNDED, head.right + offset if head.right == 0 else UNBOUNDED
+    _choose_keys(head, shared, 0, 1, head.first_key, 0 if is_global else min(n_global, head.end_key))
+    shared.left = shared.right = UNBOUNDED
+
+
+@kernel
+def _choose_keys(head: Head, keys: Keys, origin: Int, step: Int, first: Int, end: Int):
+    """Write the keys at the places from `first` to `end` that are `origin` or whole steps behind it."""
+    keys.origin, keys.step, keys.begins = origin, step, False
+    keys.first, keys.end = (first - origin + step - 1) // step, (end - origin + step - 1) // step
+    keys.key_row, keys.value_row = step * head.key_row, step * head.value_row
+    keys.key, keys.value = _entry(head.key, origin * head.key_row), _entry(head.value, origin * head.value_row)
+    if head.d_target:
+        keys.d_key = _entry(head.d_key, origin * head.key_row)
+        keys.d_values = _entry(head.d_values, origin * head.value_row)
+
+
+@kernel
+def _entry(address: Int, place: Int) -> Int:
+    """Give the address of an entry of an array."""
+    return address_of(at(reals(address), place))

@@ -1,0 +1,78 @@
+"""Attention as a layer of a network: projections, what is seen of each other, and what is added to them."""
+
+from .._kernels import head, linear_attention
+from .._kernels.attention import ATTENTION, BEST_ATTENTION, LINEAR_ATTENTION
+from .._kernels.position import ROTATE
+from .layers import branch_deviation, dropout, inner_deviation, linear, norm
+from .positions import Places
+from .rules import Normal
+
+FORMS = ("softmax", "linear")
+"""Forms of attention: by a softmax of scores, or by sums of features."""
+
+MOST_KEYS = 1 << 16
+"""Keys that a query can be told to read at most."""
+
+ADAPTED = ("query", "key", "value", "output")
+"""Projections of a layer that adapters are beside."""
+
+
+def attention(tape, stream, name, architecture, places=None):
+    """Add to each step what it fetches from those that it sees, by several heads.
+
+    Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
+    has unit variance too (Vaswani et al. 2017, section 3.2.1, footnote 4): softmax begins neither uniform nor
+    saturated. Keys have no bias: softmax does not see it. What a branch adds at first is scaled by
+    ``1 / sqrt(2 n_layers)`` (Radford et al. 2019, section 2.3).
+    """
+    a, places = architecture, places or Places()
+    z = norm(tape, stream, f"{name}.attention_norm")
+    wide = inner_deviation(a)
+    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
+    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
+    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
+    for projection, target in (("query", query), ("key", key), ("value", value)):
+        _adapter(tape, z, f"{name}.{projection}", target, a.adapter_rank)
+    if places.angles is not None:
+        for rows, n_heads in ((query, a.n_heads), (key, a.n_kv_heads)):
+            tape.operation(ROTATE, target=rows, angles=places.angles, n_heads=n_heads, d_head=a.d_head)
+    mixed = dropout(tape, _attend(tape, name, a, places, query=query, key=key, value=value), a.dropout)
+    linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=branch_deviation(mixed.width, a))
+    _adapter(tape, mixed, f"{name}.output", stream, a.adapter_rank)
+
+
+def _attend(tape, name, architecture, places, **projections):
+    """Mix the values of what each step sees into a new slot."""
+    a, axis, table = architecture, projections["query"].axis, -1
+    target, kept = (tape.slot(width, axis=axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
+    if places.reach:
+        table = tape.parameter(f"{name}.distance", (a.n_heads, 2 * places.reach + 1), Normal(0))
+    left, right = (head.bound(steps) for steps in a.window)
+    kind, fields = ATTENTION, {}
+    if a.attention == "linear":
+        kind = LINEAR_ATTENTION
+        tape.want_scratch(linear_attention.scratch_size(a.d_head, a.d_value))
+    elif a.top_k:
+        best = tape.slot(2 * a.top_k * a.n_heads, axis=axis)
+        kind, fields = BEST_ATTENTION, {"top_k": a.top_k, "best": best}
+    tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k))
+    tape.operation(
+        kind, **projections, target=target, kept=kept, n_heads=a.n_heads, n_kv_heads=a.n_kv_heads, d_head=a.d_head,
+        d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps, times=places.times,
+        slopes=places.slopes, table=table, reach=places.reach, **fields,
+    )  # fmt: skip
+    return target
+
+
+def name_of_adapter(name):
+    """Give the names of the two factors of what is added to the weight of a projection."""
+    return f"{name}.adapter.down", f"{name}.adapter.up"
+
+
+def _adapter(tape, source, name, target, rank):
+    """Add a product of two narrow matrices to a projection, nothing at first (Hu et al. 2021, arXiv:2106.09685)."""
+    if rank:
+        down, up = name_of_adapter(name)
+        linear(
+            tape, linear(tape, source, down, rank, bias=False), up, target.width, onto=target, bias=False, deviation=0
+        )
