@@ -23,7 +23,7 @@ import numpy as np
 import safetensors.numpy
 import skops.io
 
-from skattn import SelfAttentionClassifier, interchange
+from skattn import SelfAttentionClassifier, _weights_file
 from skattn.persistence import TRUSTED_TYPES
 
 OPTIONS = {
@@ -131,8 +131,8 @@ def forge_weights(content, dice):
         description = forge(description, dice)
     tensors = {str(name): np.ascontiguousarray(a) for name, a in tensors.items() if isinstance(a, np.ndarray)}
     tensors = {name: a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("=")) for name, a in tensors.items()}
-    if set(interchange._FIELDS) <= set(description):
-        description["sha256"] = interchange._digest(tensors, description)
+    if set(_weights_file.FIELDS) <= set(description):
+        description["sha256"] = _weights_file.digest(tensors, description)
     return safetensors.numpy.save(tensors, {"skattn": json.dumps(description)})
 
 

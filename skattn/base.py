@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -27,7 +28,7 @@ from skattn.labels import as_array
 from skattn.model import Member, Model
 from skattn.parameters import SelfAttentionParameters
 from skattn.persistence import read_state, write_state
-from skattn.pretraining import without_adapters
+from skattn.pretraining import pretrained_model, without_adapters
 from skattn.sequences import Sequences, read_sequences
 from skattn.step_labels import read_step_labels
 from skattn.step_target import give_steps
@@ -192,6 +193,28 @@ class SelfAttentionEstimator(
         """
         save_weights(self, self._fitted, path)
 
+    def save_adapters(self, path: str | PathLike[str]) -> None:
+        """Write what was learned beside `pretrained`: adapters and outputs, where the rest has stayed as it was.
+
+        `load_weights` of an estimator with the same `pretrained` reads the file. It is a few kilobytes, so one
+        pretrained network can serve many tasks. Needs ``pip install "skattn[interchange]"``.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        ValueError
+            If there was no `pretrained`, or nothing of it has stayed; and as `save_weights`.
+        ImportError, OSError
+            As `save_weights`.
+        """
+        model, before = self._fitted, pretrained_model(self)
+        if before is None:
+            raise ValueError("There is no pretrained network to leave out of the file; save_weights keeps all.")
+        save_weights(self, model, path, before)
+
     def load_weights(self, path: str | PathLike[str]) -> Self:
         """Become the fitted estimator that `save_weights` wrote.
 
@@ -215,7 +238,7 @@ class SelfAttentionEstimator(
             If the file cannot be read.
         """
         self._validate_params()
-        attributes = load_weights(self, path)
+        attributes = load_weights(self, path, partial(pretrained_model, self))
         for name in ("feature_names_in_", "_held_categories"):
             self.__dict__.pop(name, None)
         self.__dict__.update(attributes)

@@ -18,7 +18,7 @@ from skattn.categories import learn_codes, pairs_of
 from skattn.defaults import Choice, choose, chosen, describe
 from skattn.encoding import learn_target
 from skattn.model import Member, Model, Samples
-from skattn.pretraining import pretrained_model, refuse_others, take_over, with_frozen
+from skattn.pretraining import pretrained_estimator, refuse_others, take_over, with_frozen
 from skattn.roles import Roles, usual_interval
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_target import StepTarget
@@ -41,7 +41,9 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     ValueError
         If parameters do not fit each other, the samples, or the pretrained network.
     """
-    data, objective, before = samples.data, OBJECTIVES[samples.objective], pretrained_model(estimator)
+    data, objective, before = samples.data, OBJECTIVES[samples.objective], None
+    if (given := pretrained_estimator(estimator)) is not None:
+        before = given._model
     codes = learn_codes(data) if before is None else before.network.codes
     # Outputs that tell a step: one for each number, one for each code.
     n_of_step = data.n_features - len(data.roles.no_numbers) + sum(map(len, codes))
@@ -57,7 +59,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     sizes = {"n_features": data.n_features, "n_outputs": target.n_outputs, "choice": choice}
     architecture = resolve_architecture(estimator, loss=objective.loss, **sizes)
     if before is not None:
-        refuse_others(architecture, before.network, estimator, data)
+        refuse_others(architecture, given, estimator, data)
     architecture = with_frozen(architecture, estimator)
     dtype = data.values.dtype if before is None else before.network.dtype
     dtype = dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)

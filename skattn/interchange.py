@@ -4,14 +4,10 @@ The file holds numbers and words only, so reading one runs no code, whoever wrot
 signature, for whoever alters a file on purpose can compute it as well.
 """
 
-import hashlib
-import json
 import math
 import os
-import reprlib
-from dataclasses import asdict
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +18,16 @@ from skattn._network.architecture import Architecture
 from skattn._network.checks import check_architecture, check_choice, check_fields, damaged
 from skattn._network.network import Network
 from skattn._network.stem import STEM_PARTS
-from skattn._storage import refuse_newer, replace_file
 from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
+from skattn._weights_file import (
+    digest_of_tensors,
+    read_file,
+    read_labels,
+    safetensors_library,
+    write_file,
+    write_labels,
+)
 from skattn._wording import shortened
 from skattn.categories import check_held
 from skattn.checkpoint import FREE
@@ -36,25 +39,15 @@ from skattn.persistence import VERSION, read_state
 from skattn.roles import Roles, resolve_roles
 from skattn.sizes import resolve_architecture
 
-_DESCRIPTION = "skattn"
-"""Name of the metadata that is ours: one text, so that the same model gives the same bytes."""
-
-_FIELDS = (
-    *("version", "estimator", "parameters", "architecture", "dtype", "objective", "target", "classes"),
-    *("steps_in", "n_features_in", "feature_names_in", "training", "sha256"),
-)
-_OPTIONAL = ("categories",)  # what codes stand for, where X said so
 _INPUT, _TARGET = ("input.mean", "input.scale"), ("target.mean", "target.scale")
 _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
 _FREE = {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing", "frozen"}
-# Bytes that labels may take; a file could ask for words of any width.
-_MOST_LABELS = 1 << 24
 
 
-def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> None:
+def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], before: Model | None = None) -> None:
     """Write a fitted model's tensors and what they mean.
 
     Parameters
@@ -63,6 +56,8 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     model : Model
         What its last fit left behind.
     path : str or path-like
+    before : Model, optional
+        What it began with: tensors that are the same there are left out, and a digest of them stands for them.
 
     Raises
     ------
@@ -73,18 +68,17 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
     OSError
         If the file cannot be written; what stood there before is then as it was.
     """
-    library = _safetensors()
-    network, target = model.network, model.target
-    tensors = {**named_weights(model), **dict(zip(_INPUT, (network.mean, network.scale), strict=True))}
-    tensors |= dict(zip(_code_names(network.architecture), network.codes, strict=True))
-    tensors |= dict(zip(_time_names(network.architecture), [network.time_unit], strict=False))
-    for i, member in enumerate(model.members):
-        if member.network.stem is not None:
-            tensors |= {prefix_of(i) + f"stem.{name}": part for name, part in member.network.stem.parts.items()}
+    safetensors_library()
+    network, target, tensors = model.network, model.target, _tensors_of(model)
     if target.mean is not None:
         tensors |= dict(zip(_TARGET, (target.mean, target.scale), strict=True))
-    # A number becomes a vector of one.
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    same = {} if before is None else _in_both(tensors, _tensors_of(before, len(model.members)))
+    if before is not None and not set(same) & set(named_weights(model)):
+        raise ValueError(
+            "Every weight of pretrained has learned, so there is nothing to leave out of the file; set adapter_rank or "
+            "freeze before fit, or take save_weights, which keeps all."
+        )
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in same}
     names, parameters = getattr(estimator, "feature_names_in_", None), estimator.get_params(deep=False)
     training = [{name: getattr(member.state, name) for name in _TRAINING} for member in model.members]
     description = {
@@ -95,17 +89,66 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str]) -> 
         "dtype": network.dtype.name,
         "objective": model.objective,
         "target": _write_target(target),
-        "classes": None if model.classes is None else _write_labels(model.classes),
+        "classes": None if model.classes is None else write_labels(model.classes),
         "steps_in": [bool(estimator._steps_in[0]), int(estimator._steps_in[1])],
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else names.tolist(),
         "training": training if len(training) > 1 else training[0],
         **_write_held(estimator),
     }
-    # As it will be read: keys are words, and pairs are lists.
-    description = json.loads(json.dumps(description, allow_nan=False))
-    description["sha256"] = _digest(tensors, description)
-    replace_file(path, library.save(tensors, {_DESCRIPTION: json.dumps(description)}))
+    if same:
+        description["pretrained"] = {"names": sorted(same), "sha256": digest_of_tensors(same)}
+    write_file(path, tensors, description)
+
+
+def _tensors_of(model: Model, n_members: int | None = None) -> dict[str, NDArray[Any]]:
+    """Arrays of a model's networks by name, or of so many that begin with them in turn."""
+    members = [model.members[i % len(model.members)] for i in range(n_members or len(model.members))]
+    network, tensors = model.network, named_weights(replace(model, members=members))
+    tensors |= dict(zip(_INPUT, (network.mean, network.scale), strict=True))
+    tensors |= dict(zip(_code_names(network.architecture), network.codes, strict=True))
+    tensors |= dict(zip(_time_names(network.architecture), [network.time_unit], strict=False))
+    for i, member in enumerate(members):
+        if member.network.stem is not None:
+            tensors |= {prefix_of(i) + f"stem.{name}": part for name, part in member.network.stem.parts.items()}
+    # A number becomes a vector of one.
+    return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+
+
+def _in_both(tensors: dict[str, NDArray[Any]], others: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those that are the same in both, to the bit."""
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in others and tensor.dtype == others[name].dtype and tensor.shape == others[name].shape
+        if tensor.tobytes() == others[name].tobytes()
+    }
+
+
+def _with_left_out(
+    path: Any, tensors: dict[str, NDArray[Any]], description: dict[str, Any], before: Callable[[], Model | None]
+) -> dict[str, NDArray[Any]]:
+    """Add the tensors that a file leaves to the pretrained network."""
+    if "pretrained" not in description:
+        return tensors
+    left_out = check_fields("pretrained", description["pretrained"], ("names", "sha256"))
+    model = before()
+    if model is None:
+        raise ValueError(
+            f"{path} holds what was learned beside a pretrained network, and not that one; set pretrained to what it "
+            "was fitted with."
+        )
+    n_members = len(description["training"]) if isinstance(description["training"], list) else 1
+    known = _tensors_of(model, n_members)
+    names = left_out["names"]
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    same = {name: known[name] for name in names if name in known} if is_list else {}
+    if not is_list or len(same) != len(names) or digest_of_tensors(same) != left_out["sha256"]:
+        raise ValueError(
+            f"{path} holds what was learned beside another network than that of pretrained; set pretrained to the one "
+            "that it was fitted with, as it was then."
+        )
+    return same | tensors
 
 
 def _write_target(target: Target) -> dict[str, Any]:
@@ -127,7 +170,9 @@ def _read_target(written: Any) -> dict[str, Any]:
         raise damaged("target", written, "lists of numbers") from None
 
 
-def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+def load_weights(
+    estimator: Any, path: str | os.PathLike[str], before: Callable[[], Model | None] = lambda: None
+) -> dict[str, Any]:
     """Read tensors for an estimator whose parameters ask for the network that they are of.
 
     Parameters
@@ -135,6 +180,8 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     estimator : SelfAttentionEstimator
         It is left as it is.
     path : str or path-like
+    before : callable () -> Model or None
+        Gives what the estimator is to begin with, for files that leave that out.
 
     Returns
     -------
@@ -151,22 +198,64 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
     OSError
         If the file cannot be read.
     """
-    tensors, description = _read(path)
+    tensors, description = read_file(path)
     kind = _name(type(estimator))
     if description["estimator"] != kind:
         raise ValueError(
             f"{path} holds the weights of a {description['estimator']}, and this is a {kind}; load it into the former."
         )
-    dtype = check_choice("dtype", description["dtype"], ("float32", "float64"))
-    objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
-    n_numbers = sum(tensor.size for tensor in tensors.values())
+    tensors = _with_left_out(path, tensors, description, before)
+    n_numbers, training = _count(tensors), _training_of(description)
+    # Version 0.1.0 had one network, and no parameter to say so.
+    n_members = len(training) if "n_estimators" in description["parameters"] else estimator.n_estimators
+    architecture = _match(estimator, description, n_numbers, n_members)
+    return _read_state(tensors, description, architecture, type(estimator))
+
+
+def read_fitted(path: str | os.PathLike[str], kinds: dict[str, type]) -> Any:
+    """Read a file for what begins with its network: a fitted estimator, its parameters the defaults.
+
+    Parameters
+    ----------
+    path : str or path-like
+    kinds : dict
+        The estimators that a file may be of, by their names.
+
+    Raises
+    ------
+    ImportError, ValueError, OSError
+        As `load_weights`; also if the file leaves out what a pretrained network had.
+    """
+    tensors, description = read_file(path)
+    tensors = _with_left_out(path, tensors, description, lambda: None)
+    kind = kinds[check_choice("estimator", description["estimator"], tuple(kinds))]
+    architecture = Architecture(**check_architecture(description["architecture"], _count(tensors)))
+    estimator = kind()
+    estimator.__dict__.update(_read_state(tensors, description, architecture, kind))
+    return estimator
+
+
+def _count(tensors: dict[str, NDArray[Any]]) -> int:
+    """Numbers that there are: no size in a file may ask for more."""
+    return sum(tensor.size for tensor in tensors.values())
+
+
+def _training_of(description: dict[str, Any]) -> list[Any]:
+    """How far training of each network has come."""
     training = description["training"]
     training = [training] if isinstance(training, dict) else training
     if not isinstance(training, list) or not training:
         raise damaged("training", training, "a list, an entry a network")
-    # Version 0.1.0 had one network, and no parameter to say so.
-    n_members = len(training) if "n_estimators" in description["parameters"] else estimator.n_estimators
-    architecture = _match(estimator, description, n_numbers, n_members)
+    return training
+
+
+def _read_state(
+    tensors: dict[str, NDArray[Any]], description: dict[str, Any], architecture: Architecture, kind: type
+) -> dict[str, Any]:
+    """What a fit would have set on an estimator, checked."""
+    dtype = check_choice("dtype", description["dtype"], ("float32", "float64"))
+    objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
+    training = _training_of(description)
     with_target = _TARGET if OBJECTIVES[objective].target_type == "values" else ()
     members = _read_members(tensors, architecture, dtype, training, (*_INPUT, *with_target))
     classes, names = description["classes"], description["feature_names_in"]
@@ -178,14 +267,14 @@ def load_weights(estimator: Any, path: str | os.PathLike[str]) -> dict[str, Any]
             "members": members,
             "objective": objective,
             "target": _read_target(description["target"]) | {name[7:]: tensors[name] for name in with_target},
-            "classes": None if classes is None else _read_labels("classes", classes),
+            "classes": None if classes is None else read_labels("classes", classes),
         },
     }
     if names is not None:
-        state["feature_names_in_"] = _read_labels("feature_names_in", {"dtype": "object", "values": names})
+        state["feature_names_in_"] = read_labels("feature_names_in", {"dtype": "object", "values": names})
     if "categories" in description:
         state["_held_categories"] = _read_held(description)
-    return read_state(state, type(estimator))
+    return read_state(state, kind)
 
 
 def _code_names(architecture: Architecture) -> list[str]:
@@ -238,50 +327,6 @@ def _read_members(
     ]
 
 
-def _safetensors() -> ModuleType:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError('Weights are kept by safetensors; pip install "skattn[interchange]".') from error
-    return safetensors.numpy
-
-
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Tensors and description of a file that is whole."""
-    library, content = _safetensors(), Path(path).read_bytes()
-    from safetensors import SafetensorError
-
-    try:
-        tensors = library.load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        description = json.loads(header["__metadata__"][_DESCRIPTION])
-        version = description["version"]
-    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {shortened(error)}"
-        raise ValueError(
-            f"{path} is no file of save_weights, or is damaged ({reason}); give one that "
-            "save_weights wrote, or take another copy of it."
-        ) from error
-    if isinstance(version, str):
-        refuse_newer(version, f"The file {path}")
-    description = check_fields("description", description, _FIELDS, _OPTIONAL)
-    if description["sha256"] != _digest(tensors, description):
-        raise ValueError(f"{path} is damaged: its digest is not that of its content; take another copy of it.")
-    return tensors, description
-
-
-def _digest(tensors: dict[str, NDArray[Any]], description: dict[str, Any]) -> str:
-    """SHA-256 of the description and of each tensor's name, type, shape and bytes."""
-    names = (*_FIELDS, *(name for name in _OPTIONAL if name in description))
-    text = json.dumps({name: description[name] for name in names if name != "sha256"}, sort_keys=True)
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(json.dumps([name, tensor.dtype.str, tensor.shape]).encode())
-        digest.update(tensor.tobytes())
-    return digest.hexdigest()
-
-
 def _match(estimator: Any, description: dict[str, Any], n_numbers: int, n_members: int) -> Architecture:
     """The network that the estimator asks for, where the file is of the same; else an error names what differs."""
     values = check_architecture(description["architecture"], n_numbers)
@@ -330,27 +375,10 @@ def _plain(value: Any) -> Any:
     return value if is_plain else name_of(value)
 
 
-def _write_labels(labels: NDArray[Any], what: str = "classes_") -> dict[str, Any]:
-    """Labels as a list, with the type of their array."""
-    values = labels.tolist()
-    plain = {"dtype": labels.dtype.str if labels.dtype.kind == "U" else labels.dtype.name, "values": values}
-    try:
-        is_kept = np.array_equal(_read_labels("classes", json.loads(json.dumps(plain, allow_nan=False))), labels)
-    except (TypeError, ValueError):
-        is_kept = False
-    if not is_kept:
-        raise ValueError(
-            f"{what} are {labels.dtype}, {reprlib.repr(values[0])} among them, and a file of weights keeps words, "
-            f"numbers and booleans only, {_MOST_LABELS >> 20} MiB at most; make them such, or save the estimator with "
-            "joblib."
-        )
-    return plain
-
-
 def _write_held(estimator: Any) -> dict[str, Any]:
     """What the codes of each category stand for, where that is known."""
     held = getattr(estimator, "_held_categories", None)
-    return {} if held is None else {"categories": [_write_labels(k, "The categories of a feature") for k in held]}
+    return {} if held is None else {"categories": [write_labels(k, "The categories of a feature") for k in held]}
 
 
 def _read_held(description: dict[str, Any]) -> list[NDArray[Any]] | None:
@@ -360,23 +388,4 @@ def _read_held(description: dict[str, Any]) -> list[NDArray[Any]] | None:
     held = description["categories"]
     if not isinstance(held, list):
         raise damaged("categories", held, "a list, an entry a feature that is a category")
-    return [_read_labels("categories", known) for known in held]
-
-
-def _read_labels(name: str, plain: Any) -> NDArray[Any]:
-    """Labels as they were before `_write_labels`."""
-    plain = check_fields(name, plain, ("dtype", "values"))
-    values, word = plain["values"], plain["dtype"]
-    if not isinstance(values, list) or not all(type(value) in (str, int, float, bool) for value in values):
-        raise damaged(name, values, "a list of words, numbers or booleans")
-    try:
-        dtype = np.dtype(word if isinstance(word, str) else "V")
-        if dtype.kind not in "biufUO" or dtype.itemsize * len(values) > _MOST_LABELS:
-            raise TypeError(dtype)
-        labels = np.empty(len(values), dtype)
-        labels[:] = values
-        if labels.tolist() != values:
-            raise ValueError(dtype)
-    except (TypeError, ValueError, OverflowError, SyntaxError) as error:
-        raise damaged(name, plain, "labels of one type") from error
-    return labels
+    return [read_labels("categories", known) for known in held]

@@ -132,10 +132,11 @@ class SelfAttentionParameters(BaseEstimator):
     n_tokens : int, default=64
         Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
         for as many steps as that takes.
-    pretrained : fitted estimator, default=None
-        Any of the three, whose network this one begins with, but for its outputs; width, layers and features must be
-        the same, and data is scaled as there. Wrap it in scikit-learn's `FrozenEstimator` in searches and pipelines,
-        which clone what they are given. More networks than it has begin with its in turn.
+    pretrained : fitted estimator, str or path-like, default=None
+        Any of the three, or the file of its `save_weights`: its network is what this one begins with, but for its
+        outputs; width, layers and features must be the same, and data is scaled as there. In searches and pipelines,
+        which clone what they are given, wrap an estimator in scikit-learn's `FrozenEstimator`. More networks than it
+        has begin with its in turn.
     freeze : str or sequence of str, default=None
         Weights that stay as they are: their names, as `weights_` has them, or patterns such as "layers.*". What comes
         before the first weight that learns costs no way back. With `warm_start` they may change between fits.
@@ -305,7 +306,7 @@ class SelfAttentionParameters(BaseEstimator):
         "embedding": [StrOptions({"auto", "linear", "convolution", "random_convolution"})],
         "n_kernels": NUMBER_OF_KERNELS,
         "n_tokens": NUMBER_OF_TOKENS,
-        "pretrained": [HasMethods(["fit"]), None],
+        "pretrained": [HasMethods(["fit"]), str, os.PathLike, None],
         "freeze": [str, "array-like", None],
         "adapter_rank": [Interval(Integral, 0, 1 << 16, closed="both")],
         "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],

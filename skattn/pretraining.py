@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from skattn._network.architecture import Architecture, write_tape
 from skattn._network.attending import ADAPTED, name_of_adapter
 from skattn._network.network import Network
 from skattn._wording import shortened
+from skattn.interchange import read_fitted
 from skattn.model import Model
 from skattn.sequences import Sequences
 
@@ -26,37 +28,50 @@ _OWN = (
 """Fields of an architecture in which a network may differ from the one that it begins with."""
 
 
-def pretrained_model(estimator: Any) -> Model | None:
-    """Give the model that an estimator is to begin with; None for none.
+def pretrained_estimator(estimator: Any) -> Any:
+    """Give the fitted estimator whose network another is to begin with; None for none.
 
     Raises
     ------
     ValueError
-        If `pretrained` is no fitted estimator of sequences.
+        If `pretrained` is no fitted estimator of sequences, and no file of one.
     """
     # Scikit-learn's FrozenEstimator holds one, and stays fitted where estimators are cloned.
     given = getattr(estimator.pretrained, "estimator", estimator.pretrained)
     if given is None:
         return None
-    model = getattr(given, "_model", None)
-    if not isinstance(model, Model):
+    if isinstance(given, str | PathLike):
+        return read_fitted(given, {kind.__name__: kind for kind in _kinds(type(estimator))})
+    if not isinstance(getattr(given, "_model", None), Model):
         raise ValueError(
             f"pretrained is {shortened(repr(given), 80)}, which is no fitted estimator of skattn. A search or a "
             "pipeline clones what it is given, and a clone is not fitted: wrap it, pretrained=FrozenEstimator(fitted), "
             "from sklearn.frozen."
         )
-    return model
+    return given
 
 
-def refuse_others(architecture: Architecture, before: Network, estimator: Any, data: Sequences) -> None:
+def pretrained_model(estimator: Any) -> Model | None:
+    """Give the model that an estimator is to begin with; None for none."""
+    given = pretrained_estimator(estimator)
+    return None if given is None else given._model
+
+
+def _kinds(kind: type) -> list[type]:
+    """The estimators of this package, found from one of them."""
+    base = next(base for base in kind.__mro__ if base.__name__ == "SelfAttentionEstimator")
+    return [found for found in base.__subclasses__() if found.__module__.startswith("skattn.")]
+
+
+def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: Sequences) -> None:
     """Refuse a network that cannot begin with another one.
 
     Parameters
     ----------
     architecture : Architecture
         What the parameters ask for.
-    before : Network
-        To begin with.
+    given : SelfAttentionEstimator
+        Fitted, to begin with.
     estimator : SelfAttentionEstimator
     data : Sequences
 
@@ -65,12 +80,12 @@ def refuse_others(architecture: Architecture, before: Network, estimator: Any, d
     ValueError
         If they differ below their outputs, in their precision, or in what codes of categories stand for.
     """
+    before = given._model.network
     asked, there = asdict(architecture), asdict(before.architecture)
     asked["categories"], there["categories"] = data.roles.categorical, tuple(c for c, _ in there["categories"])
     asked["n_features"], asked["time_feature"] = data.n_features, data.roles.time
     there["dtype"] = before.dtype.name
     asked["dtype"] = there["dtype"] if estimator.dtype == "auto" else estimator.dtype
-    given = getattr(estimator.pretrained, "estimator", estimator.pretrained)
     for held, of in ((asked, estimator), (there, given)):
         known = getattr(of, "_held_categories", None)
         held["words"] = None if known is None else [words.tolist() for words in known]

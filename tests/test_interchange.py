@@ -29,7 +29,7 @@ from sklearn.base import clone
 from test_skops import words_of_frames
 
 import skattn
-from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, interchange
+from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, _weights_file
 from skattn._steps import Steps
 from skattn.persistence import TRUSTED_TYPES
 
@@ -310,8 +310,8 @@ def parts(content):
 
 def forge(tensors, description):
     """A file of someone who knows how to make the digest right."""
-    if set(interchange._FIELDS) <= set(description):
-        description = description | {"sha256": interchange._digest(tensors, description)}
+    if set(_weights_file.FIELDS) <= set(description):
+        description = description | {"sha256": _weights_file.digest(tensors, description)}
     return save(tensors, {"skattn": json.dumps(description)})
 
 

@@ -59,6 +59,7 @@ TESTED_ELSEWHERE = {
     "_loaders": "datasets",
     "_attempt": "base",
     "_storage": "storage",
+    "_weights_file": "interchange",
     "checks": "persistence",
     "_overflow": "numbers",
     **dict.fromkeys(["columns", "convolution", "projection", "projector", "tokenising"], "stem"),

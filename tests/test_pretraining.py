@@ -15,6 +15,7 @@ from skattn import (
     SelfAttentionClassifier,
     SelfAttentionRegressor,
     SelfAttentionTransformer,
+    _weights_file,
     sequences_from_frame,
 )
 from skattn._network.architecture import Architecture, write_tape
@@ -254,3 +255,74 @@ def test_a_network_that_does_not_fit_is_refused():
         SelfAttentionClassifier(**SMALL | {"embedding": "auto"}, pretrained=stem).fit(X, steps)
     with pytest.raises(ValueError, match="network of pretrained makes tokens of several steps"):
         SelfAttentionTransformer(**SMALL | {"embedding": "auto"}, pretrained=stem).fit(X)
+
+
+def test_a_network_begins_with_the_file_of_another(tmp_path):
+    before = SelfAttentionTransformer(**SMALL | STEM).fit(X, LABELS)
+    before.save_weights(tmp_path / "before.safetensors")
+    options = SMALL | STEM | {"freeze": "layers.*"}
+    by_file = SelfAttentionClassifier(**options, pretrained=tmp_path / "before.safetensors")
+    by_estimator = SelfAttentionClassifier(**options, pretrained=before).fit(X, LABELS)
+    # A clone knows the path as well.
+    result = clone(by_file).fit(X, LABELS).predict_proba(X)
+    np.testing.assert_array_equal(result, by_estimator.predict_proba(X))
+
+
+def test_what_was_learned_beside_a_network_is_saved_alone(tmp_path):
+    wide = SMALL | {"d_model": 64, "n_heads": 4, "d_feedforward": 128, "n_estimators": 2}
+    before = SelfAttentionTransformer(**wide).fit(X)
+    before.save_weights(tmp_path / "before")
+    for number, options in enumerate(({"adapter_rank": 2}, {"freeze": ["layers.*", "embedding.*"], "n_estimators": 3})):
+        model = SelfAttentionClassifier(**wide | options, pretrained=before).fit(X, LABELS)
+        model.save_adapters(tmp_path / "alone")
+        model.save_weights(tmp_path / "whole")
+        alone, whole = ((tmp_path / name).stat().st_size for name in ("alone", "whole"))
+        assert alone < whole / (3 - number)
+        other = SelfAttentionClassifier(**wide | options, pretrained=tmp_path / "before").load_weights(
+            tmp_path / "alone"
+        )
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+        # What `save_weights` wrote is whole, whatever is pretrained.
+        whole = SelfAttentionClassifier(**wide | options).load_weights(tmp_path / "whole")
+        np.testing.assert_array_equal(whole.predict_proba(X), model.predict_proba(X))
+
+
+def test_adapters_are_refused_without_the_network_that_they_are_beside(tmp_path):
+    before = SelfAttentionTransformer(**SMALL).fit(X)
+    options = SMALL | {"adapter_rank": 2}
+    model = SelfAttentionClassifier(**options, pretrained=before).fit(X, LABELS)
+    model.save_adapters(tmp_path / "alone")
+    with pytest.raises(ValueError, match="beside a pretrained network, and not that one; set pretrained"):
+        SelfAttentionClassifier(**options).load_weights(tmp_path / "alone")
+    with pytest.raises(ValueError, match="beside a pretrained network, and not that one; set pretrained"):
+        SelfAttentionClassifier(**options, pretrained=tmp_path / "alone").fit(X, LABELS)
+    for other in (
+        SelfAttentionTransformer(**SMALL | {"random_state": 9}),
+        SelfAttentionTransformer(**SMALL | {"n_layers": 2}),
+    ):
+        with pytest.raises(ValueError, match="beside another network than that of pretrained"):
+            SelfAttentionClassifier(**options, pretrained=other.fit(X)).load_weights(tmp_path / "alone")
+    with pytest.raises(ValueError, match="There is no pretrained network to leave out"):
+        SelfAttentionClassifier(**SMALL).fit(X, LABELS).save_adapters(tmp_path / "none")
+    with pytest.raises(ValueError, match="Every weight of pretrained has learned"):
+        SelfAttentionClassifier(**SMALL, pretrained=before).fit(X, LABELS).save_adapters(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_forged_names_of_what_was_left_out_are_refused(tmp_path):
+    before = SelfAttentionTransformer(**SMALL).fit(X)
+    model = SelfAttentionClassifier(**SMALL, adapter_rank=2, pretrained=before)
+    model.fit(X, LABELS).save_adapters(tmp_path / "alone")
+    tensors, description = _weights_file.read_file(tmp_path / "alone")
+    left_out = description["pretrained"]
+    for wrong in (
+        None,
+        [],
+        {},
+        {"names": 7, "sha256": ""},
+        left_out | {"names": [7]},
+        left_out | {"names": ["no such"]},
+    ):
+        _weights_file.write_file(tmp_path / "forged", tensors, description | {"pretrained": wrong})
+        with pytest.raises(ValueError, match="damaged|beside another network"):
+            SelfAttentionClassifier(**SMALL, adapter_rank=2, pretrained=before).load_weights(tmp_path / "forged")
