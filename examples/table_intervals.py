@@ -2,11 +2,11 @@
 Table: how often is the truth within the band?
 ==============================================
 
-Two ways from a regressor to a band that holds nine values in ten: `SelfAttentionRegressor(loss="quantile")`, which learns
-the ends of the band and moves them by samples that each network has not learned from, and split conformal intervals of
-MAPIE around `SelfAttentionRegressor()`, which keeps a quarter of the training samples to measure errors by. Shown are the
-share of test samples within the band, its mean width in deviations of y, and how the widths differ: those of MAPIE are
-alike everywhere. Means over seeds::
+Two ways from a regressor to a band that holds nine values in ten: `SelfAttentionRegressor(loss="quantile")`, which
+learns the ends of the band and moves them by samples that each network has not learned from, and split conformal
+intervals of MAPIE around `SelfAttentionRegressor()`, which keep a quarter of the training samples to measure errors by.
+Shown are the share of test samples within the band, its mean width in deviations of y, and how the widths differ: those
+of MAPIE are alike everywhere. Means over seeds::
 
     pip install mapie
     python examples/table_intervals.py --data folder

@@ -58,8 +58,8 @@ class AttentionCall:
         lengths_of_both = both_lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
         self._begin(lengths is not None, *lengths_of_both, top_k)
         self._run.set(
-            d_head=d_head, width=self.value.shape[3], itemsize=self.query.itemsize, dilation=dilation,
-            n_global=n_global_steps, at_end=isinstance(causal, str), left=head.bound(sides[0]),
+            d_head=d_head, width=self.value.shape[3], itemsize=self.query.itemsize, dilation=head.bound(dilation),
+            n_global=head.bound(n_global_steps), at_end=isinstance(causal, str), left=head.bound(sides[0]),
             right=head.bound(sides[1]), scale=factor_of_scores(scale, d_head, self.query.dtype)[0],
         )  # fmt: skip
         self._add_arrays(bias, mask)

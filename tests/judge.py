@@ -224,12 +224,10 @@ def _reference_results(estimator, network, steps, dtype):
         a, at = network.architecture, f"layers.{network.architecture.n_layers - 1}."
         query = reference.split_heads(all_of_it[at + "query"], a.n_heads)
         key = reference.split_heads(all_of_it[at + "key"], a.n_kv_heads)
-        bias = reference.bias_of_scores(
-            a, reference.times(steps, query.shape[1], a, unit), weights.get(at + "distance")
-        )
+        when, layer = reference.times(steps, query.shape[1], a, unit), a.n_layers - 1
         result = {
             "transform": all_of_it["steps"] if a.pooling is None else all_of_it["features"],
-            "attention_weights": reference.attention_weights(query, key, a.window, bias=bias),
+            "attention_weights": reference.architecture_weights(query, key, weights, a, layer, when),
         }
         outputs = all_of_it["outputs"]
         if isinstance(estimator, SelfAttentionRegressor):
@@ -307,15 +305,19 @@ def _judge_arrays(case):
     assert before == _print_of(case.arrays), "attention changed what it was given"
     query, key, value = arrays = [np.asarray(array, np.float64) for array in case.arrays]
     window = _bounds(case.options)
+    sparse = [
+        min(int(case.options.get(name, usual)), 10**9) for name, usual in (("dilation", 1), ("n_global_steps", 0))
+    ]
     for i, (n_steps, n_keys) in enumerate(_lengths(case, query, key)):
         inside = query[i, :, :n_steps], key[i, :, :n_keys], value[i, :, :n_keys]
-        scale = case.options.get("scale")
-        _compare_heads(output[i], reference.attention(*inside, window, scale), "output")
-        _compare_heads(weights[i], reference.attention_weights(*inside[:2], window, scale), "weights")
-        lse = reference.log_sum_exp(*inside[:2], window, scale)
-        np.testing.assert_array_equal(np.isfinite(log_sum_exp[i, :, :n_steps]), np.isfinite(lse))
+        scale, offset = case.options.get("scale"), n_keys - n_steps if case.options.get("causal") == "end" else 0
+        seen = {"allowed": reference.attends(n_steps, n_keys, window, *sparse, offset)}
+        _compare_heads(output[i], reference.attention(*inside, scale=scale, **seen), "output")
+        _compare_heads(weights[i], reference.attention_weights(*inside[:2], scale=scale, **seen), "weights")
+        sees_none = np.broadcast_to(~seen["allowed"].any(axis=1), log_sum_exp[i, :, :n_steps].shape)
+        np.testing.assert_array_equal(np.isfinite(log_sum_exp[i, :, :n_steps]), ~sees_none)
         d_inside = d_output[i, :, :n_steps].astype(np.float64)
-        expected = reference.attention_gradient(*inside, d_inside, window, scale)
+        expected = reference.attention_gradient(*inside, d_inside, scale=scale, **seen)[:3]
         terms = _gradient_terms(*arrays, d_output.astype(np.float64), scale)
         for got, wanted, term, name in zip(gradients, expected, terms, ("query", "key", "value"), strict=True):
             _compare_heads(got[i], wanted, f"gradient by {name}", term)

@@ -72,6 +72,12 @@ def parameters(draw, estimator):
         "random_state": draw(pick(0, 7)),
         "n_jobs": draw(pick(1, 1, 2, None)),
     }
+    form = draw(pick("full", "full", "full", "dilated", "global", "linear"))
+    if form in ("dilated", "global"):
+        chosen["window"] = draw(pick(3, (7, 2), [1, None]))
+        chosen |= {"dilation": draw(pick(1, 2, 5, 10**6)), "n_global_steps": draw(pick(0, 1, 30))}
+    elif form == "linear":
+        chosen |= {"attention": "linear", "window": None, "position": draw(pick("auto", "sinusoidal", "none"))}
     if estimator is SelfAttentionTransformer:
         chosen["pooling"] = draw(pick(chosen["pooling"], None))
     if estimator is SelfAttentionClassifier:

@@ -137,6 +137,17 @@ def test_blocks_that_a_mask_hides_are_not_read():
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+def test_a_dilation_beyond_all_steps_leaves_a_step_alone():
+    query, key, value, d_output, *_ = draw((1, 1, 1, 2500, 4, 4), n_samples=1)
+    options = {"causal": "end", "window": (10**6, 0)}
+    for dilation in (1800, 2499, 2500, 2**70):
+        weights = attention_weights(query, key, dilation=dilation, **options)[0, 0, 0]
+        expected = [0, 2499] if dilation == 2499 else [699, 2499] if dilation == 1800 else [2499]
+        assert np.flatnonzero(weights).tolist() == expected
+        d_value = attention_backward(query, key, value, d_output, dilation=dilation, **options)[2]
+        assert np.flatnonzero(d_value[0, 0, :, 0]).tolist() == expected
+
+
 def test_of_equal_scores_the_first_are_read():
     query, key = np.ones((1, 1, 2, 3)), np.ones((1, 1, 500, 3))
     weights = attention_weights(query, key, top_k=4)

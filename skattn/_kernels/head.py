@@ -61,7 +61,7 @@ Block = Record(
 
 
 def bound(steps):
-    """Give a side of a window as kernels take it: None has no end, nor has what is longer than any sequence."""
+    """Give a number of steps as kernels take it: None has no end, nor has what is longer than any sequence."""
     return UNBOUNDED if steps is None else min(steps, UNBOUNDED)
 
 
@@ -89,7 +89,13 @@ def lay_out(head: Head, block: Block):
 @kernel
 def n_strands(head: Head) -> Int:
     """Give how many strands the queries of a head make."""
-    return head.dilation + min(head.n_global, 1)
+    return _step(head) + min(head.n_global, 1)
+
+
+@kernel
+def _step(head: Head) -> Int:
+    """Give the places between neighbours of a strand: no query and key are farther apart than all there are."""
+    return min(head.dilation, head.n_queries + abs(head.offset) + head.end_key + 1)
 
 
 @kernel
@@ -101,7 +107,7 @@ def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Key
     strand is that of the global places, if there are any, to which every key is near.
     """
     is_global, n_global, offset = head.n_global > 0 and number == 0, head.n_global, head.offset
-    step = 1 if is_global else head.dilation
+    step = 1 if is_global else _step(head)
     rest = 0 if is_global else number - min(n_global, 1)
     n_before = min(max(n_global - offset, 0), head.n_queries) if n_global else 0
     lowest, highest = (0, n_before) if is_global else (n_before, head.n_queries)
