@@ -105,7 +105,10 @@ def test_forms_of_samples_of_their_own_lengths(form):
     agree(form, (2, 2, 90, 99, 7, 5), lengths=(np.array([1, 66]), np.array([0, 1])))
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+ADDED_TO = ["full", "dilated, global", "top, dilated, global", "at the end, window"]
+
+
+@pytest.mark.parametrize("form", [FORMS[name] for name in ADDED_TO], ids=ADDED_TO)
 @pytest.mark.parametrize("served", [(), (0,), (1,), (0, 1), (2,), (0, 1, 2), (3,)], ids=str)
 def test_a_bias_and_a_mask_that_serve_several_scores(form, served):
     shape = (3, 3, 140, 150, 7, 5)
