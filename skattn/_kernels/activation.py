@@ -49,4 +49,4 @@ def gelu_backward(row: _Row, call: Call):
         d_source[i] = d_target[i] * sigmoid * (real(1) - x * slope * power * sigmoid)
 
 
-GELU = Kind("gelu", gelu_forward, gelu_backward, _Row)
+GELU = Kind("gelu", gelu_forward, gelu_backward, _Row, step=gelu_forward)

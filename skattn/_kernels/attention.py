@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from . import step_attention
 from .attend import attend_backward, attend_forward
 from .best import best_backward, best_forward
 from .head import Head
@@ -12,6 +13,7 @@ from .linear_attention import linear_backward, linear_forward
 from .operation import Call, Kind, d_slot, slot
 from .record import Record
 from .simd import at
+from .step_attention import NewSteps, attend_steps
 
 # What is added to scores, if anything (-1: nothing): `slopes` numbers the constant of what each head takes off for one
 # unit of the distance between two of the slot `times`; `table` is a parameter [n_heads, 2 * reach + 1], a number for
@@ -145,7 +147,23 @@ def linear_attention_backward(row: _Row, call: Call):
         linear_backward(head)
 
 
+@kernel
+def attention_step(row: _Row, call: Call):
+    """Attend from the new step of each stream to those that it keeps; see step_attention.py."""
+    step = NewSteps()
+    step.query, step.key = address_of(slot(call, row.query)), address_of(slot(call, row.key))
+    step.value, step.target = address_of(slot(call, row.value)), address_of(slot(call, row.target))
+    step.n_heads, step.n_kv_heads, step.d_head, step.d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    step.left, step.reach, step.scale = row.left, row.reach, np.float64(real(1) / math.sqrt(real(row.d_head)))
+    step.slopes = ints(call.constants)[row.slopes] if row.times >= 0 else 0
+    step.table = address_of(at(reals(call.weights), row.table)) if row.table >= 0 else 0
+    attend_steps(step, call)
+
+
 _READS = ("query", "key", "value")
-ATTENTION = Kind("attention", attention_forward, attention_backward, _Row, reads=_READS)
+ATTENTION = Kind(
+    "attention", attention_forward, attention_backward, _Row, reads=_READS, step=attention_step,
+    keeps=step_attention.keeps, steps_know=step_attention.KNOWN,
+)  # fmt: skip
 BEST_ATTENTION = Kind("attention_best", attention_best_forward, attention_best_backward, _BestRow, reads=_READS)
 LINEAR_ATTENTION = Kind("attention_linear", linear_attention_forward, linear_attention_backward, _Row, reads=_READS)

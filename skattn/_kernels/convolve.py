@@ -5,6 +5,7 @@ matrices. What lies beyond the sequence is zeros.
 """
 
 from .jit import Int, Reals, ints, kernel, real, reals
+from .kept import kept_of, steps_before
 from .matmul import add_rows, matmul
 from .operation import Call, Kind, d_slot, slot
 from .record import Record
@@ -41,6 +42,30 @@ def _lay_out(row: _Row, call: Call, first: Int, n: Int, laid: Reals):
 
 
 @kernel
+def _lay_out_kept(row: _Row, call: Call, first: Int, n: Int, laid: Reals):
+    """Write what is read for new steps of streams, and keep these: a ring of as many as there are taps.
+
+    No tap reads later steps, see `keeps`.
+    """
+    source, n_in, taps = slot(call, row.source), row.n_in, row.taps
+    for r in range(n):
+        kept, count = kept_of(call, first + r), steps_before(call, first + r)
+        new, read = at(kept, count % taps * n_in), at(source, (first + r) * n_in)
+        for i in range(n_in):
+            new[i] = read[i]
+        for tap in range(taps):
+            t, into = count + tap - (taps - 1), at(laid, (r * taps + tap) * n_in)
+            then = at(kept, max(t, 0) % taps * n_in)
+            for i in range(n_in):
+                into[i] = then[i] if t >= 0 else real(0)
+
+
+def _keeps(fields):
+    """Say what is kept of the last steps."""
+    return (("once", fields["taps"] * fields["n_in"]),)
+
+
+@kernel
 def convolve_forward(row: _Row, call: Call):
     """Compute ``target[t] = bias + sum over taps of source[t * stride + tap - left] @ weight[tap]``."""
     n_out, deep, last, laid = row.n_out, row.taps * row.n_in, call.last, reals(call.scratch)
@@ -48,7 +73,10 @@ def convolve_forward(row: _Row, call: Call):
     weight, bias = at(weights, row.weight), at(weights, row.bias)
     for first in range(call.first, last, _BLOCK):
         n, block = min(_BLOCK, last - first), at(target, first * n_out)
-        _lay_out(row, call, first, n, laid)
+        if call.kept:
+            _lay_out_kept(row, call, first, n, laid)
+        else:
+            _lay_out(row, call, first, n, laid)
         for r in range(n):
             for k in range(n_out):
                 block[r * n_out + k] = bias[k]
@@ -99,4 +127,4 @@ def _give_back(row: _Row, call: Call):
             )  # fmt: skip
 
 
-CONVOLVE = Kind("convolve", convolve_forward, convolve_backward, _Row)
+CONVOLVE = Kind("convolve", convolve_forward, convolve_backward, _Row, step=convolve_forward, keeps=_keeps)

@@ -35,4 +35,4 @@ def dropout_backward(row: _Row, call: Call):
         d_source[i] = d_source[i] + passed if adds else passed
 
 
-DROPOUT = Kind("dropout", dropout_forward, dropout_backward, _Row)
+DROPOUT = Kind("dropout", dropout_forward, dropout_backward, _Row, step=dropout_forward)

@@ -52,4 +52,4 @@ def linear_backward(row: _Row, call: Call):
         matmul(d_target, n_out, 1, transposed, n_in, d_source, n_in, n_rows, n_out, n_in, adds == 0)
 
 
-LINEAR = Kind("linear", linear_forward, linear_backward, _Row)
+LINEAR = Kind("linear", linear_forward, linear_backward, _Row, step=linear_forward)

@@ -90,7 +90,7 @@ def lookup_backward(row: _LookupRow, call: Call):
             d_found[i] = d_target[i]
 
 
-LOOKUP = Kind("lookup", lookup_forward, lookup_backward, _LookupRow, reads=())
+LOOKUP = Kind("lookup", lookup_forward, lookup_backward, _LookupRow, reads=(), step=lookup_forward)
 
 
 @kernel
@@ -163,4 +163,4 @@ def missing_backward(row: _MissingRow, call: Call):
                     d_vector[j] += d_target[j]
 
 
-MISSING = Kind("missing", missing_forward, missing_backward, _MissingRow, reads=())
+MISSING = Kind("missing", missing_forward, missing_backward, _MissingRow, reads=(), step=missing_forward)

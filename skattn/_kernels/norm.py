@@ -67,7 +67,7 @@ def norm_backward(row: _Row, call: Call):
                 d_source[j] = d_source[j] + passed if adds else passed
 
 
-NORM = Kind("norm", norm_forward, norm_backward, _Row)
+NORM = Kind("norm", norm_forward, norm_backward, _Row, step=norm_forward)
 
 
 @kernel

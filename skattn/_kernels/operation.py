@@ -6,6 +6,7 @@ follows from the sequence's length, by the slot's axis. An operation works on th
 of the slot that it writes, its field `target`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -44,6 +45,8 @@ Call = Record(
     *("wanted", "weight"),
     # Room whose content does not outlive the operation, and a list of what to fetch ahead (ahead.py).
     *("scratch", "ahead"),
+    # What streams keep (kept.py), where the rows are new steps of streams; 0 where they are a sequence's.
+    "kept",
 )
 """What an operation is told of the sequence at hand."""
 
@@ -62,6 +65,14 @@ class Kind:
         gradient of what is read is added to (1), begun (0), or not wanted (-1).
     reads : tuple of str
         Fields that name slots whose gradients the backward kernel gives; without "adds" it begins them.
+    step : Kernel or None
+        What computes rows that are the new steps of streams: `forward` itself, where that works on each row alone.
+        None: no stream can be made of a tape with such an operation.
+    keeps : callable (fields) -> tuple of (str, int), or None
+        What a step finds again in the next one (kept.py), one array after another: so many numbers "once", or for each
+        step that there is room for, "along" a row or "across" columns. A double takes two numbers.
+    steps_know : tuple of str or None
+        Fields that `step` takes into account, where these are not all.
     """
 
     name: str
@@ -69,6 +80,9 @@ class Kind:
     backward: Kernel
     row: Record
     reads: tuple = ("source",)
+    step: Kernel | None = None
+    keeps: Callable | None = None
+    steps_know: tuple | None = None
 
 
 def _slot_within(room, scalar):

@@ -6,7 +6,10 @@ work or none.
 
 import math
 
-from .jit import ints, kernel, real, reals
+import numpy as np
+
+from .jit import address_of, doubles, ints, kernel, real, reals
+from .kept import kept_of, steps_before, width_of
 from .matmul import add_rows
 from .operation import Call, Kind, d_slot, slot
 from .record import Record
@@ -48,7 +51,22 @@ def mean_backward(row: _Row, call: Call):
             d_source[j] = d_source[j] + d_target[j] * factor if adds else d_target[j] * factor
 
 
-MEAN = Kind("pool_mean", mean_forward, mean_backward, _Row)
+@kernel
+def mean_step(row: _Row, call: Call):
+    """Give the mean over each stream's steps so far; their sum is kept in double precision, for it may be long."""
+    width, across, sources = row.width, width_of(call, row.target), slot(call, row.source)
+    targets = at(slot(call, row.target), row.column)
+    for r in range(call.first, call.last):
+        count, total = steps_before(call, r), doubles(address_of(kept_of(call, r)))
+        source, target, factor = at(sources, r * width), at(targets, r * across), 1.0 / np.float64(count + 1)
+        for j in range(width):
+            total[j] = source[j] + (total[j] if count else 0.0)
+            target[j] = real(total[j] * factor)
+
+
+MEAN = Kind(
+    "pool_mean", mean_forward, mean_backward, _Row, step=mean_step, keeps=lambda row: (("once", 2 * row["width"]),)
+)
 
 
 @kernel
@@ -86,7 +104,21 @@ def max_backward(row: _Row, call: Call):
             d_source[j] = d_source[j] + passed if adds else passed
 
 
-MAX = Kind("pool_max", max_forward, max_backward, _Row)
+@kernel
+def max_step(row: _Row, call: Call):
+    """Give the largest value over each stream's steps so far."""
+    width, across, sources = row.width, width_of(call, row.target), slot(call, row.source)
+    targets = at(slot(call, row.target), row.column)
+    for r in range(call.first, call.last):
+        is_first, kept = steps_before(call, r) == 0, kept_of(call, r)
+        source, target = at(sources, r * width), at(targets, r * across)
+        for j in range(width):
+            if is_first or source[j] > kept[j] or source[j] != source[j]:
+                kept[j] = source[j]
+            target[j] = kept[j]
+
+
+MAX = Kind("pool_max", max_forward, max_backward, _Row, step=max_step, keeps=lambda row: (("once", row["width"]),))
 
 
 @kernel
@@ -117,7 +149,24 @@ def select_backward(row: _SelectRow, call: Call):
         d_source[j] += d_target[j]
 
 
-SELECT = Kind("pool_select", select_forward, select_backward, _SelectRow)
+@kernel
+def select_step(row: _SelectRow, call: Call):
+    """Give each stream's first step, which is kept, or its new one."""
+    width, across, sources, is_last = row.width, width_of(call, row.target), slot(call, row.source), row.is_last
+    targets = at(slot(call, row.target), row.column)
+    for r in range(call.first, call.last):
+        is_new, kept = is_last or steps_before(call, r) == 0, kept_of(call, r)
+        source, target = at(sources, r * width), at(targets, r * across)
+        for j in range(width):
+            if is_new:
+                kept[j] = source[j]
+            target[j] = kept[j]
+
+
+SELECT = Kind(
+    "pool_select", select_forward, select_backward, _SelectRow, step=select_step,
+    keeps=lambda row: (("once", row["width"]),),
+)  # fmt: skip
 
 
 @kernel
@@ -167,4 +216,29 @@ def attention_backward(row: _AttentionRow, call: Call):
             d_source[j] = d_source[j] + passed if adds else passed
 
 
-ATTENTION = Kind("pool_attention", attention_forward, attention_backward, _AttentionRow)
+@kernel
+def attention_step(row: _AttentionRow, call: Call):
+    """Mix each stream's steps so far; kept in double precision are the largest score, the sum of powers, and the mix.
+
+    Softmax by one score after another: Milakov & Gimelshein (2018), arXiv:1805.02867, Algorithm 3.
+    """
+    width, across, sources = row.width, width_of(call, row.target), slot(call, row.source)
+    query, targets = at(reals(call.weights), row.query), at(slot(call, row.target), row.column)
+    scale = real(1) / math.sqrt(real(width))
+    for r in range(call.first, call.last):
+        source, target = at(sources, r * width), at(targets, r * across)
+        kept, score = doubles(address_of(kept_of(call, r))), np.float64(dot(source, query, width) * scale)
+        is_first = steps_before(call, r) == 0
+        largest = score if is_first or score > kept[0] else kept[0]
+        shrink, power = 0.0 if is_first else math.exp(kept[0] - largest), math.exp(score - largest)
+        kept[0], kept[1] = largest, power + (0.0 if is_first else kept[1] * shrink)
+        mixed, inverse = at(kept, 2), 1.0 / kept[1]
+        for j in range(width):
+            mixed[j] = power * source[j] + (0.0 if is_first else mixed[j] * shrink)
+            target[j] = real(mixed[j] * inverse)
+
+
+ATTENTION = Kind(
+    "pool_attention", attention_forward, attention_backward, _AttentionRow, step=attention_step,
+    keeps=lambda row: (("once", 2 * (row["width"] + 2)),),
+)  # fmt: skip

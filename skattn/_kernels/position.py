@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 
-from .jit import Double, Int, doubles, ints, kernel, real, reals
+from .jit import Double, Int, Reals, address_of, doubles, ints, kernel, real, reals
+from .kept import kept_of, place_of, set_time, steps_before
 from .lookup import raw
 from .operation import Call, Kind, d_slot, slot
 from .random import hides
 from .record import Record
 from .simd import at
 
-# `table` numbers a constant of the tape.
-_FixedRow = Record("target", "width", "table")
+# `table` numbers a constant of the tape, and `frequencies` that of what it is computed from, radians a step.
+_FixedRow = Record("target", "width", "table", "frequencies")
 _LearnedRow = Record("target", "width", "table", "n_table")
 # `fraction` of the steps that are hidden, in PROBABILITY_UNIT parts.
 _HiddenRow = Record("target", "width", "token", "fraction")
@@ -32,7 +33,15 @@ def fixed_backward(row: _FixedRow, call: Call):
     """Leave the gradient as it is: the table is fixed."""
 
 
-FIXED = Kind("position_fixed", fixed_forward, fixed_backward, _FixedRow, reads=())
+@kernel
+def fixed_step(row: _FixedRow, call: Call):
+    """Add the vector of each stream's place, computed anew: a table for all that may come has no end."""
+    width, targets, frequencies = row.width, slot(call, row.target), ints(call.constants)[row.frequencies]
+    for r in range(call.first, call.last):
+        _add_waves(at(targets, r * width), width, np.float64(place_of(call, r)), frequencies)
+
+
+FIXED = Kind("position_fixed", fixed_forward, fixed_backward, _FixedRow, reads=(), step=fixed_step)
 
 
 @kernel
@@ -40,7 +49,7 @@ def learned_forward(row: _LearnedRow, call: Call):
     """Add the learned vector of each position; rows past the table take its last vector."""
     width, end, targets, table = row.width, row.n_table - 1, slot(call, row.target), at(reals(call.weights), row.table)
     for t in range(call.first, call.last):
-        target, vector = at(targets, t * width), at(table, min(t, end) * width)
+        target, vector = at(targets, t * width), at(table, min(place_of(call, t), end) * width)
         for j in range(width):
             target[j] += vector[j]
 
@@ -58,7 +67,7 @@ def learned_backward(row: _LearnedRow, call: Call):
             d_vector[j] += d_target[j]
 
 
-LEARNED = Kind("position_learned", learned_forward, learned_backward, _LearnedRow, reads=())
+LEARNED = Kind("position_learned", learned_forward, learned_backward, _LearnedRow, reads=(), step=learned_forward)
 
 
 @kernel
@@ -87,7 +96,7 @@ def hidden_backward(row: _HiddenRow, call: Call):
                 d_target[j] = real(0)
 
 
-HIDDEN = Kind("hidden", hidden_forward, hidden_backward, _HiddenRow, reads=())
+HIDDEN = Kind("hidden", hidden_forward, hidden_backward, _HiddenRow, reads=(), step=hidden_forward)
 
 
 # `column` among the `n_columns` of a step holds its time, -1: a row's time is its number. A row stands for the first of
@@ -111,9 +120,19 @@ def times_forward(row: _TimesRow, call: Call):
 def _time_of(call: Call, column: Int, n_columns: Int, stride: Int, unit: Int, r: Int) -> Double:
     """Give when a row is, in double precision: angles are far larger than what is left of them."""
     if column < 0:
-        return np.float64(r)
-    origin, time = call.begin * n_columns + column, (call.begin + r * stride) * n_columns + column
-    return (raw(call, time) - raw(call, origin)) / doubles(ints(call.constants)[unit])[0]
+        return np.float64(place_of(call, r))
+    time, origin = raw(call, (call.begin + r * stride) * n_columns + column), raw(call, call.begin * n_columns + column)
+    if call.kept:
+        kept = doubles(address_of(kept_of(call, r)))
+        if steps_before(call, r) == 0:
+            kept[0] = time
+        origin = kept[0]
+    return (time - origin) / doubles(ints(call.constants)[unit])[0]
+
+
+def _keeps_origin(fields):
+    """Say what is kept: when the first step was, in double precision."""
+    return () if fields["column"] < 0 else (("once", 2),)
 
 
 @kernel
@@ -121,19 +140,34 @@ def times_backward(row: _TimesRow, call: Call):
     """Give no gradient: times are given."""
 
 
-TIMES = Kind("times", times_forward, times_backward, _TimesRow, reads=())
+@kernel
+def times_step(row: _TimesRow, call: Call):
+    """Give when each stream's step is; in double precision as well, for streams may go on for long."""
+    target = slot(call, row.target)
+    for r in range(call.first, call.last):
+        time = _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
+        target[r] = real(time)
+        set_time(call, r, time)
+
+
+TIMES = Kind("times", times_forward, times_backward, _TimesRow, reads=(), step=times_step, keeps=_keeps_origin)
 
 
 @kernel
 def waves_forward(row: _WavesRow, call: Call):
     """Add sines and cosines of each row's time; target [rows, width]."""
-    width, targets = row.width, slot(call, row.target)
-    frequencies = doubles(ints(call.constants)[row.frequencies])
+    width, targets, frequencies = row.width, slot(call, row.target), ints(call.constants)[row.frequencies]
     for r in range(call.first, call.last):
-        target, time = at(targets, r * width), _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
-        for j in range(width):
-            angle = time * frequencies[j // 2]
-            target[j] += real(math.sin(angle) if j % 2 == 0 else math.cos(angle))
+        time = _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
+        _add_waves(at(targets, r * width), width, time, frequencies)
+
+
+@kernel
+def _add_waves(target: Reals, width: Int, time: Double, frequencies: Int):
+    """Add the sines and cosines of a time."""
+    for j in range(width):
+        angle = time * doubles(frequencies)[j // 2]
+        target[j] += real(math.sin(angle) if j % 2 == 0 else math.cos(angle))
 
 
 @kernel
@@ -141,7 +175,7 @@ def waves_backward(row: _WavesRow, call: Call):
     """Leave the gradient as it is: waves are fixed."""
 
 
-WAVES = Kind("waves", waves_forward, waves_backward, _WavesRow, reads=())
+WAVES = Kind("waves", waves_forward, waves_backward, _WavesRow, reads=(), step=waves_forward, keeps=_keeps_origin)
 
 
 @kernel
@@ -162,7 +196,9 @@ def angles_backward(row: _AnglesRow, call: Call):
     """Give no gradient: angles are fixed."""
 
 
-ANGLES = Kind("angles", angles_forward, angles_backward, _AnglesRow, reads=())
+ANGLES = Kind(
+    "angles", angles_forward, angles_backward, _AnglesRow, reads=(), step=angles_forward, keeps=_keeps_origin
+)
 
 
 @kernel
@@ -197,4 +233,4 @@ def rotate_backward(row: _RotateRow, call: Call):
                 d_target[2 * pair + 1] = y * cosines[pair] - x * sines[pair]
 
 
-ROTATE = Kind("rotate", rotate_forward, rotate_backward, _RotateRow, reads=())
+ROTATE = Kind("rotate", rotate_forward, rotate_backward, _RotateRow, reads=(), step=rotate_forward)

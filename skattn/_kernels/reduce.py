@@ -1,4 +1,4 @@
-"""Sums whose order is written down, so that their bits depend on no compiler and on no width of vectors.
+"""Sums whose order is written down, so that their bits depend on no compiler and on no width of vectors; the largest.
 
 Numbers are summed in as many lanes as fit 64 bytes, whatever the machine's vectors hold, then the lanes by halves.
 """
@@ -94,3 +94,28 @@ def add_squares(typing_context, a, n):
         return _emit_sum(builder, n, emit, double, add)
 
     return types.float64(a, types.int64), generate
+
+
+@intrinsic
+def largest(typing_context, a, n):
+    """Give the largest of one number or more; of what is not a number, some of it may pass for the largest."""
+
+    def generate(context, builder, signature, arguments):
+        a, n = arguments
+        emit, one = _emitter(builder, a.type), Emitter(builder, a.type, width=0)
+        width = emit.index(emit.lanes)
+        whole = builder.sdiv(n, width)
+        top = cgutils.alloca_once_value(builder, builder.load(a))
+        with builder.if_then(builder.icmp_signed(">", whole, emit.index(0))):
+            tops = cgutils.alloca_once_value(builder, emit.load(a, emit.index(0)))
+            with cgutils.for_range(builder, whole, start=emit.index(1)) as loop:
+                block = emit.load(a, builder.mul(loop.index, width))
+                builder.store(emit.maximum(builder.load(tops), block), tops)
+            for lane in range(emit.lanes):
+                number = builder.extract_element(builder.load(tops), ir.IntType(32)(lane))
+                builder.store(one.maximum(builder.load(top), number), top)
+        with cgutils.for_range(builder, n, start=builder.mul(whole, width)) as loop:
+            builder.store(one.maximum(builder.load(top), builder.load(emit.at(a, loop.index))), top)
+        return builder.load(top)
+
+    return a.dtype(a, types.int64), generate

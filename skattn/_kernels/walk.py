@@ -44,7 +44,7 @@ Room = Record("axis", "size")
 
 # Whole numbers of an entry, of a room, and of a call; behind a call lie places and rows of slots, rows and room of
 # axes, and a list of what to fetch ahead.
-_N_ENTRY, _N_ROOM, N_CALL = len(Entry), len(Room), len(Call)
+N_ENTRY, _N_ROOM, N_CALL = len(Entry), len(Room), len(Call)
 
 
 def call_size(n_slots, n_axes):
@@ -116,7 +116,7 @@ def _begin(run: Pass, sample: Int, worker: Int, owner: Int) -> Call:
     values = at(reals(run.workspace), owner * run.workspace_size)
     call.n_steps, call.begin = ints(run.lengths)[sample], ints(run.starts)[sample]
     call.sample = ints(run.ids)[sample] if run.ids else sample
-    call.purpose, call.seed, call.update = run.purpose, run.seed, run.update
+    call.purpose, call.seed, call.update, call.kept = run.purpose, run.seed, run.update, 0
     call.part, call.n_parts = 0, 1
     call.places, call.rows = address_of(places), address_of(at(places, run.n_slots))
     call.values, call.d_values = address_of(values), address_of(at(values, run.d_values))
@@ -190,7 +190,7 @@ def _invoke(run: Pass, call: Call, functions: Ints, row: Int):
         call.first, call.last = 0, n_rows
     else:
         call.first, call.last = part_begin(n_rows, part, n_parts), part_begin(n_rows, part + 1, n_parts)
-    invoke_operation(functions[entry.kind], at(begin, _N_ENTRY), call)
+    invoke_operation(functions[entry.kind], at(begin, N_ENTRY), call)
 
 
 @kernel

@@ -39,12 +39,13 @@ def position_none(tape, stream, architecture):
 
 def position_sinusoidal(tape, stream, architecture):
     """Add sines and cosines of each position (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
+    frequencies = _frequencies(tape, -(-stream.width // 2), stream.width)
     if architecture.time_feature is not None:
-        frequencies, when = _frequencies(tape, -(-stream.width // 2), stream.width), _when(tape, stream, architecture)
+        when = _when(tape, stream, architecture)
         tape.operation(position.WAVES, target=stream, width=stream.width, frequencies=frequencies, **when)
         return
     table = tape.constant(GrowingWaves(stream.width))
-    tape.operation(position.FIXED, target=stream, table=table, width=stream.width)
+    tape.operation(position.FIXED, target=stream, table=table, width=stream.width, frequencies=frequencies)
 
 
 class GrowingWaves:
