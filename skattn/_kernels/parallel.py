@@ -280,3 +280,30 @@ def run_stages(stages, stop):
         # Another Python thread may be counting just now.
         with _turn:
             _at_work.pop(threading.get_ident(), None)
+
+
+class Prepared:
+    """A kernel of items that is run again and again: what does not change is worked out once.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    dtype : {"float32", "float64"}
+    arguments : ndarray of int64
+        Numbers and addresses; it is kept, what they point to must be kept by the caller.
+    """
+
+    def __init__(self, kernel, dtype, arguments):
+        self._arguments, self._stop, self._counter = arguments, np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self._stages = write_stages(kernel, dtype, arguments, 0, 1, 1, 1)
+        self._given = address(self._stages), 1, 1, address(self._counter), address(self._stop)
+        self._alone = _region(parallel=False)
+
+    def run(self, n_items, workers):
+        """Call the kernel for each item below `n_items`."""
+        stage = self._stages[0]
+        stage[Stage.index["n_items"]], stage[Stage.index["n_workers"]] = n_items, workers
+        if workers == 1:
+            self._alone(*self._given)
+        else:
+            run_stages(self._stages, self._stop)

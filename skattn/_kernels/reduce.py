@@ -13,7 +13,8 @@ from .simd import Emitter
 _BYTES = 64
 
 
-def _emitter(builder, kind):
+def emitter(builder, kind):
+    """Write vectors of 64 bytes, whatever those of this machine hold."""
     return Emitter(builder, kind, width=_BYTES // Emitter(builder, kind).itemsize)
 
 
@@ -34,10 +35,10 @@ def _emit_sum(builder, n, reader, adder, add):
             return reader.masked_load(pointer, place, mask)
 
         builder.store(add(load, builder.mul(whole, width), builder.load(total)), total)
-    return _fold(builder, builder.load(total), adder.lanes)
+    return fold(builder, builder.load(total), adder.lanes)
 
 
-def _fold(builder, vector, lanes):
+def fold(builder, vector, lanes):
     """Add the upper half of the lanes to the lower, until one is left."""
     number = ir.IntType(32)
     while lanes > 1:
@@ -54,7 +55,7 @@ def add_up(typing_context, a, n):
 
     def generate(context, builder, signature, arguments):
         a, n = arguments
-        emit = _emitter(builder, a.type)
+        emit = emitter(builder, a.type)
         return _emit_sum(builder, n, emit, emit, lambda load, place, total: builder.fadd(total, load(a, place)))
 
     return a.dtype(a, types.int64), generate
@@ -66,7 +67,7 @@ def dot(typing_context, a, b, n):
 
     def generate(context, builder, signature, arguments):
         a, b, n = arguments
-        emit = _emitter(builder, a.type)
+        emit = emitter(builder, a.type)
 
         def add(load, place, total):
             return emit.multiply_add(load(a, place), load(b, place), total)
@@ -82,7 +83,7 @@ def add_squares(typing_context, a, n):
 
     def generate(context, builder, signature, arguments):
         a, n = arguments
-        double = _emitter(builder, ir.DoubleType())
+        double = emitter(builder, ir.DoubleType())
         emit = Emitter(builder, a.type, width=double.lanes)
 
         def add(load, place, total):
@@ -102,7 +103,7 @@ def largest(typing_context, a, n):
 
     def generate(context, builder, signature, arguments):
         a, n = arguments
-        emit, one = _emitter(builder, a.type), Emitter(builder, a.type, width=0)
+        emit, one = emitter(builder, a.type), Emitter(builder, a.type, width=0)
         width = emit.index(emit.lanes)
         whole = builder.sdiv(n, width)
         top = cgutils.alloca_once_value(builder, builder.load(a))

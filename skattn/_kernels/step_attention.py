@@ -10,10 +10,11 @@ import math
 from .jit import Bool, Int, Reals, address_of, doubles, kernel, real, reals
 from .kept import kept_of, room_of, steps_before, time_of
 from .matmul import matmul
+from .one_query import WIDE, mix, powers, powers_at_once, wide_scores
 from .operation import Call
 from .record import Record
-from .reduce import add_up, largest
-from .simd import at, exp2
+from .reduce import largest
+from .simd import at, exp2, lanes_of
 
 KNOWN = (
     *("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right"),
@@ -39,12 +40,14 @@ NewSteps = Record(
 # Keys of a block, and heads that meet them together: no more than `attention.scratch_size` has room for.
 _KEYS, _HEADS = 128, 64
 _LOG2_E = math.log2(math.e)
+# A score whose power is nothing beside any other.
+_LOW = -1e30
 
 
 def keeps(fields):
-    """Say what is kept of each step, see `Kind`: keys across, values along, and times, two numbers each, along."""
+    """Say what is kept of each step, see `Kind`: keys across, values of each head along, and times, of two numbers."""
     n_kv_heads, has_times = fields["n_kv_heads"], fields["times"] != -1
-    kept = (("across", n_kv_heads * fields["d_head"]), ("along", n_kv_heads * fields["d_value"]))
+    kept = (("across", n_kv_heads * fields["d_head"]), *n_kv_heads * (("along", fields["d_value"]),))
     return (*kept, ("along", 2)) if has_times else kept
 
 
@@ -69,17 +72,17 @@ def attend_steps(step: NewSteps, call: Call):
 @kernel
 def _keep(step: NewSteps, key: Reals, value: Reals):
     """Write the new key, value and time in the place of those that have left the window, or behind all others."""
-    room, place = step.room, step.count % (step.left + 1)
-    n_keys, n_values = step.n_kv_heads * step.d_head, step.n_kv_heads * step.d_value
-    keys = reals(step.kept)
+    room, place, d_value = step.room, step.count % (step.left + 1), step.d_value
+    n_keys, n_kv_heads, keys = step.n_kv_heads * step.d_head, step.n_kv_heads, reals(step.kept)
     values = at(keys, n_keys * room)
     for j in range(n_keys):
         keys[j * room + place] = key[j]
-    row = at(values, place * n_values)
-    for j in range(n_values):
-        row[j] = value[j]
+    for shared in range(n_kv_heads):
+        row = at(values, (shared * room + place) * d_value)
+        for j in range(d_value):
+            row[j] = value[shared * d_value + j]
     if step.slopes:
-        times = doubles(address_of(at(values, n_values * room)))
+        times = doubles(address_of(at(values, n_kv_heads * d_value * room)))
         times[place] = step.time
 
 
@@ -87,9 +90,8 @@ def _keep(step: NewSteps, key: Reals, value: Reals):
 def _attend(step: NewSteps, shared: Int, first: Int, n_heads: Int, query: Reals, target: Reals):
     """Attend with some heads that share their keys and values."""
     d_head, d_value, room, n = step.d_head, step.d_value, step.room, min(step.count, step.left) + 1
-    across = step.n_kv_heads * d_value
     keys = at(reals(step.kept), shared * d_head * room)
-    values = at(reals(step.kept), step.n_kv_heads * d_head * room + shared * d_value)
+    values = at(reals(step.kept), (step.n_kv_heads * d_head + shared * d_value) * room)
     scaled, factor = reals(step.scratch), real(step.scale) * real(_LOG2_E)
     scores = at(scaled, n_heads * d_head)
     highest = at(scores, n_heads * _KEYS)
@@ -98,16 +100,29 @@ def _attend(step: NewSteps, shared: Int, first: Int, n_heads: Int, query: Reals,
         scaled[i] = query[i] * factor
     for k in range(0, n, _KEYS):
         live = min(n - k, _KEYS)
-        matmul(scaled, d_head, 1, at(keys, k), room, scores, _KEYS, n_heads, d_head, live, True)
+        _score(at(keys, k), room, room - k, scaled, d_head, n_heads, scores, live)
         for h in range(n_heads):
-            row = at(scores, h * _KEYS)
+            row, mixed = at(scores, h * _KEYS), at(target, h * d_value)
             _add_bias(step, first + h, k, live, row)
-            _absorb(row, live, at(highest, h), at(totals, h), at(target, h * d_value), d_value, k == 0)
-        matmul(scores, _KEYS, 1, at(values, k * across), across, target, d_value, n_heads, live, d_value, k == 0)
+            _absorb(row, live, at(highest, h), at(totals, h), mixed, d_value, k == 0)
+            mix(row, live, at(values, k * d_value), d_value, mixed, k == 0)
     for h in range(n_heads):
         mixed, inverse = at(target, h * d_value), real(1) / totals[h]
         for j in range(d_value):
             mixed[j] *= inverse
+
+
+@kernel
+def _score(keys: Reals, room: Int, n_held: Int, query: Reals, d_head: Int, n_heads: Int, scores: Reals, n: Int):
+    """Meet `n` keys, in wide tiles as long as what there is room for holds one: what lies past `n` is not looked at."""
+    lanes, k = lanes_of(keys), 0
+    while k < n and k + WIDE * lanes <= min(n_held, _KEYS):
+        for h in range(n_heads):
+            block = at(scores, h * _KEYS + k)
+            wide_scores(at(query, h * d_head), d_head, 1, at(keys, k), room, block, _KEYS, d_head, 1, lanes, True)
+        k += WIDE * lanes
+    if k < n:
+        matmul(query, d_head, 1, at(keys, k), room, at(scores, k), _KEYS, n_heads, d_head, n - k, True)
 
 
 @kernel
@@ -140,7 +155,8 @@ def _absorb(scores: Reals, n: Int, highest: Reals, total: Reals, mixed: Reals, d
         total[0] *= shrink
         for j in range(d_value):
             mixed[j] *= shrink
-    top = highest[0]
-    for i in range(n):
-        scores[i] = exp2(scores[i] - top)
-    total[0] += add_up(scores, n)
+    at_once = powers_at_once(scores)
+    end = (n + at_once - 1) // at_once * at_once
+    for i in range(n, end):
+        scores[i] = real(_LOW)
+    total[0] += powers(scores, end, highest[0])

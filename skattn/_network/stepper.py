@@ -10,6 +10,7 @@ from .tape import Slot
 # Steps are made room for in runs of so many, an odd number of them: what lies a power of two apart would push each other
 # out of the cache.
 _RUN = 16
+_N_STEPS, _N_BLOCKS = (kernels.Step.index[name] for name in ("n_steps", "n_blocks"))
 # Steps that a new stream has room for.
 _FIRST_ROOM = 64
 
@@ -178,16 +179,19 @@ class Stepper:
         self._addresses = np.zeros((len(program.networks), n_streams), np.int64)
         self._most_workers = min(program.most_workers(n_streams), parallel.n_workers(n_jobs))
         self._run, self._alive = program.begin(n_streams, self._most_workers)
-        self._beyond, self._all = np.zeros(1, np.int64), np.arange(n_streams)
+        self._beyond, self._all, self._chosen = np.zeros(1, np.int64), np.arange(n_streams), np.arange(n_streams)
+        n_features, n_networks = program.networks[0].architecture.n_features, len(program.networks)
+        # What steps are copied to, so that their addresses need not be asked for: each takes a microsecond.
+        self._source, self._out = np.zeros((n_streams, n_features)), np.empty(n_networks * n_streams * program.width, program.dtype)
         kernels.Step.write(
             self._run,
             states=parallel.address(self._addresses),
             counts=parallel.address(self.counts),
             rooms=parallel.address(self._rooms),
-            beyond=parallel.address(self._beyond),
+            **{"beyond": parallel.address(self._beyond), "streams": parallel.address(self._chosen)},
+            **{"source": parallel.address(self._source), "is_double": 1, "out": parallel.address(self._out)},
         )
-        self._stages = parallel.write_stages(kernels.step_item, program.dtype.name, self._run, 0, 1, 1, 1)
-        self._stop = np.zeros(1, np.int64)
+        self._prepared = parallel.Prepared(kernels.step_item, program.dtype.name, self._run)
         self.reset(self._all)
 
     def reset(self, streams):
@@ -210,8 +214,8 @@ class Stepper:
 
         Parameters
         ----------
-        values : ndarray of shape (n, n_features), float32 or float64
-            C-contiguous; all fit to be taken.
+        values : ndarray of shape (n, n_features)
+            All of them fit to be taken.
         streams : int64 array of shape (n,), or None
             Which; None for all of them.
 
@@ -221,25 +225,20 @@ class Stepper:
         beyond : int
             Number, from 1 on, of a network that has left the range of floats; 0 for none.
         """
-        program, index, run = self.program, kernels.Step.index, self._run
+        n, run, program, chosen = len(values), self._run, self.program, self._all if streams is None else streams
         if self._n_free <= 0:
-            self._make_room(self._all if streams is None else streams)
-        n = len(values)
-        out = np.empty((len(program.networks), n, program.width), program.dtype)
-        n_blocks = -(-n // kernels.BLOCK)
-        run[index["source"]], run[index["is_double"]] = parallel.address(values), values.itemsize == 8
-        run[index["streams"]] = parallel.address(self._all if streams is None else streams)
-        run[index["n_steps"]], run[index["n_blocks"]], run[index["out"]] = n, n_blocks, parallel.address(out)
-        self._beyond[0] = 0
-        stage = self._stages[0]
-        stage[2], stage[3] = len(program.networks) * n_blocks, self._workers()
-        parallel.run_stages(self._stages, self._stop)
+            self._make_room(chosen)
+        self._source[:n], self._chosen[:n] = values, chosen
+        run[_N_STEPS], run[_N_BLOCKS] = n, -(-n // kernels.BLOCK)
+        self._beyond[0], n_networks = 0, len(program.networks)
+        self._prepared.run(n_networks * -(-n // kernels.BLOCK), self._workers())
         self._n_free -= 1
         if streams is None:
             self.counts += 1
         else:
             self.counts[streams] += 1
-        return out, int(self._beyond[0])
+        out = self._out[: n_networks * n * program.width].reshape(n_networks, n, program.width)
+        return out.copy(), int(self._beyond[0])
 
     def _workers(self):
         # After a fork there is one thread.
