@@ -64,6 +64,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
     class_weight: Mapping[Any, float] | str | None = None
     label_smoothing: float | str = "auto"
 
+    _streams: ClassVar[str] = "predict_proba"
     _learns: ClassVar[frozenset[str]] = frozenset(
         name for name, objective in OBJECTIVES.items() if objective.target_type in ("classes", "indicators")
     )

@@ -28,6 +28,8 @@ from ._kernels import (
     position,
     projection,
     reconstruction,
+    step,
+    step_attention,
     update,
     walk,
 )
@@ -49,7 +51,7 @@ _PAIRS = (
 )
 # What is done to the heads of plain arrays is called by its address.
 _HEADS = (attend, best, heads, linear_attention, maps)
-_MODULES = (*_PAIRS, *_HEADS, columns, convolution, projection, update, walk)
+_MODULES = (*_PAIRS, *_HEADS, columns, convolution, projection, step, step_attention, update, walk)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a fitted estimator shows: learned arrays, how training went, and what attends to what."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from skattn._wording import shortened
 from skattn.functional import biased_weights
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
+from skattn.stream import Stream, resolve_output
 
 
 def _seen(architecture: Architecture) -> dict[str, Any]:
@@ -30,6 +31,9 @@ class FittedAttributes:
 
     n_jobs: int | None
     _fitted: Model
+
+    _streams: ClassVar[str] = "transform"
+    """The method whose results a stream gives where nobody says."""
 
     def attention_weights(self, X: Any, layer: int = -1, network: int = 0, over: str = "tokens") -> list[NDArray[Any]]:
         """Show what each step attends to, or each token where there is a stem.
@@ -123,6 +127,34 @@ class FittedAttributes:
             step. With one a token also tells of steps around these: as far as its kernels reach.
         """
         return [self._spans(length) for length in self._read_fitted(X).lengths.tolist()]
+
+    def stream(self, n_streams: int = 1, *, output: str | None = None) -> Stream:
+        """Begin streams: sequences that go on, whose results are told after every step.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            Sequences that go on independently of each other, for example a sensor each.
+        output : {"transform", "predict", "predict_proba", "predict_log_proba", "decision_function", \
+"predict_quantiles"}, default=None
+            The method whose results are told, one that the estimator has. None: "transform" of a transformer,
+            "predict_proba" of a classifier, "predict" of a regressor.
+
+        Returns
+        -------
+        stream : Stream
+            Its `step` gives what the method gives for the whole sequence so far, where that has rows for every step the
+            last of them, but for rounding.
+
+        Raises
+        ------
+        ValueError
+            If the model is not causal, or what stands before the network makes one token of several steps: a stem or
+            patches; if values are counted from the level of a whole sequence; if the estimator has no such method; or
+            if `n_streams` is no number from 1 on, or more than memory holds.
+        """
+        model = self._fitted
+        return Stream(model, n_streams, resolve_output(output, self._streams, self), self.n_jobs)
 
     @property
     def weights_(self) -> dict[str, NDArray[Any]]:

@@ -78,6 +78,7 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     quantiles: tuple[float, ...] = (0.05, 0.5, 0.95)
     normalise_target: str = "global"
 
+    _streams: ClassVar[str] = "predict"
     _learns: ClassVar[frozenset[str]] = frozenset(
         name for name, objective in OBJECTIVES.items() if objective.target_type == "values"
     )

@@ -36,7 +36,9 @@ def standardise_backward(row: _StandardiseRow, call: Call):
     """Give no gradient: nothing before this learns."""
 
 
-STANDARDISE = Kind("standardise", standardise_forward, standardise_backward, _StandardiseRow, reads=(), step=standardise_forward)
+STANDARDISE = Kind(
+    "standardise", standardise_forward, standardise_backward, _StandardiseRow, reads=(), step=standardise_forward
+)
 
 
 @kernel

@@ -10,6 +10,9 @@ _ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4 = (TILE_ROWS.get(vectors, 1) for vectors in (
 _tall_1, _tall_2, _tall_3, _tall_4 = (tile(rows, v) for v, rows in enumerate((_ROWS_1, _ROWS_2, _ROWS_3, _ROWS_4), 1))
 _high_1 = tile(HIGH_ROWS, 1)
 _low_1, _low_2, _low_3, _low_4 = (tile(2, vectors) for vectors in (1, 2, 3, 4))
+# A row alone meets each number of B once: long runs of a row of B come sooner from memory.
+_ALONE = 8
+_alone = tile(1, _ALONE)
 
 
 @kernel
@@ -33,6 +36,10 @@ def matmul(
     """
     width = lanes_of(a)
     column = 0
+    if n_rows == 1:
+        while column + _ALONE * width <= n_columns:
+            _alone(a, a_row, a_step, at(b, column), b_row, at(c, column), c_row, n_steps, 1, width, fresh)
+            column += _ALONE * width
     while column < n_columns:
         vectors = min((n_columns - column + width - 1) // width, _WIDEST)
         tail = min(n_columns - column - (vectors - 1) * width, width)

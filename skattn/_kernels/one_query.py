@@ -1,7 +1,7 @@
 """Vectors of one query: its scores, their powers, and the values that these mix.
 
-Sums are taken in as many lanes as fit 64 bytes and in an order that is written down, as in reduce.py; several of them side
-by side, for one alone would be a chain of instructions that wait for each other.
+Sums are taken in as many lanes as fit 64 bytes and in an order that is written down, as in reduce.py; several of them
+side by side, for one alone would be a chain of instructions that wait for each other.
 """
 
 from llvmlite import ir

@@ -196,9 +196,7 @@ def angles_backward(row: _AnglesRow, call: Call):
     """Give no gradient: angles are fixed."""
 
 
-ANGLES = Kind(
-    "angles", angles_forward, angles_backward, _AnglesRow, reads=(), step=angles_forward, keeps=_keeps_origin
-)
+ANGLES = Kind("angles", angles_forward, angles_backward, _AnglesRow, reads=(), step=angles_forward, keeps=_keeps_origin)
 
 
 @kernel

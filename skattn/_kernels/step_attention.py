@@ -65,7 +65,10 @@ def attend_steps(step: NewSteps, call: Call):
         for shared in range(n_kv_heads):
             for first in range(shared * group, (shared + 1) * group, _HEADS):
                 n = min((shared + 1) * group - first, _HEADS)
-                own, mixed = at(query, r * n_queries + first * step.d_head), at(target, r * n_mixed + first * step.d_value)
+                own, mixed = (
+                    at(query, r * n_queries + first * step.d_head),
+                    at(target, r * n_mixed + first * step.d_value),
+                )
                 _attend(step, shared, first, n, own, mixed)
 
 

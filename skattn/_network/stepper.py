@@ -4,11 +4,12 @@ import numpy as np
 
 from .._kernels import parallel
 from .._kernels import step as kernels
+from .checks import damaged
 from .runner import WORK_A_WORKER
 from .tape import Slot
 
-# Steps are made room for in runs of so many, an odd number of them: what lies a power of two apart would push each other
-# out of the cache.
+# Steps are made room for in runs of so many, an odd number of them: what lies a power of two apart would push each
+# other out of the cache.
 _RUN = 16
 _N_STEPS, _N_BLOCKS = (kernels.Step.index[name] for name in ("n_steps", "n_blocks"))
 # Steps that a new stream has room for.
@@ -177,20 +178,19 @@ class Stepper:
         self.states = [None] * n_streams
         self._rooms = np.zeros(n_streams, np.int64)
         self._addresses = np.zeros((len(program.networks), n_streams), np.int64)
-        self._most_workers = min(program.most_workers(n_streams), parallel.n_workers(n_jobs))
+        most = program.most_workers(n_streams)
+        self._most_workers = 1 if most == 1 else min(most, parallel.n_workers(n_jobs))
         self._run, self._alive = program.begin(n_streams, self._most_workers)
-        self._beyond, self._all, self._chosen = np.zeros(1, np.int64), np.arange(n_streams), np.arange(n_streams)
-        n_features, n_networks = program.networks[0].architecture.n_features, len(program.networks)
-        # What steps are copied to, so that their addresses need not be asked for: each takes a microsecond.
-        self._source, self._out = np.zeros((n_streams, n_features)), np.empty(n_networks * n_streams * program.width, program.dtype)
-        kernels.Step.write(
-            self._run,
-            states=parallel.address(self._addresses),
-            counts=parallel.address(self.counts),
-            rooms=parallel.address(self._rooms),
-            **{"beyond": parallel.address(self._beyond), "streams": parallel.address(self._chosen)},
-            **{"source": parallel.address(self._source), "is_double": 1, "out": parallel.address(self._out)},
-        )
+        # Steps and results are copied, so that addresses need not be asked for: that takes a microsecond each.
+        self._source = np.zeros((n_streams, program.networks[0].architecture.n_features))
+        self._out = np.empty(len(program.networks) * n_streams * program.width, program.dtype)
+        self._beyond, self._chosen, self._all = np.zeros(1, np.int64), np.arange(n_streams), np.arange(n_streams)
+        arrays = {
+            **{"states": self._addresses, "counts": self.counts, "rooms": self._rooms, "beyond": self._beyond},
+            **{"source": self._source, "streams": self._chosen, "out": self._out},
+        }
+        addresses = {name: parallel.address(array) for name, array in arrays.items()}
+        kernels.Step.write(self._run, is_double=1, **addresses)
         self._prepared = parallel.Prepared(kernels.step_item, program.dtype.name, self._run)
         self.reset(self._all)
 
@@ -225,20 +225,19 @@ class Stepper:
         beyond : int
             Number, from 1 on, of a network that has left the range of floats; 0 for none.
         """
-        n, run, program, chosen = len(values), self._run, self.program, self._all if streams is None else streams
+        n, run, width, n_networks = len(values), self._run, self.program.width, len(self._addresses)
+        n_blocks = -(-n // kernels.BLOCK)
         if self._n_free <= 0:
-            self._make_room(chosen)
-        self._source[:n], self._chosen[:n] = values, chosen
-        run[_N_STEPS], run[_N_BLOCKS] = n, -(-n // kernels.BLOCK)
-        self._beyond[0], n_networks = 0, len(program.networks)
-        self._prepared.run(n_networks * -(-n // kernels.BLOCK), self._workers())
+            self._make_room()
+        self._source[:n], self._chosen[:n] = values, self._all if streams is None else streams
+        run[_N_STEPS], run[_N_BLOCKS], self._beyond[0] = n, n_blocks, 0
+        self._prepared.run(n_networks * n_blocks, self._workers())
         self._n_free -= 1
         if streams is None:
             self.counts += 1
         else:
             self.counts[streams] += 1
-        out = self._out[: n_networks * n * program.width].reshape(n_networks, n, program.width)
-        return out.copy(), int(self._beyond[0])
+        return self._out[: n_networks * n * width].reshape(n_networks, n, width).copy(), int(self._beyond[0])
 
     def _workers(self):
         # After a fork there is one thread.
@@ -252,14 +251,31 @@ class Stepper:
         free = free if ring is None else free[self._rooms < ring]
         self._n_free = int(free.min(initial=1 << 40)) if self.program.room_for(1) else 1 << 40
 
-    def _make_room(self, streams):
-        """Give more room to those of some streams that have none left."""
+    def _make_room(self):
+        """Give more room to streams that have none left."""
         ring = self.program.ring
-        for stream in streams[self.counts[streams] >= self._rooms[streams]].tolist():
+        for stream in np.flatnonzero(self.counts >= self._rooms).tolist():
             before = int(self._rooms[stream])
             if ring is None or before < ring:
                 room = self.program.room_for(2 * before)
                 self.hold(stream, self.program.moved(self.states[stream], before, room), room)
+        self._look()
+
+    def restore(self, states, counts):
+        """Go on from what other streams of the same networks kept; ValueError where it does not fit."""
+        program = self.program
+        counts = np.asarray(counts)
+        if counts.shape != (self.n_streams,) or counts.dtype != np.int64 or counts.min(initial=0) < 0:
+            raise damaged("n_steps", counts.tolist(), f"{self.n_streams} whole numbers")
+        self.counts[:] = counts
+        for stream, (state, count) in enumerate(zip(states, counts.tolist(), strict=True)):
+            state = np.ascontiguousarray(state)
+            room = (state.shape[-1] - program.size(0)) // max(program.size(1) - program.size(0), 1)
+            needed = count if program.ring is None else min(count, program.ring)
+            is_fine = state.shape == (len(program.networks), program.size(room)) and state.dtype == program.dtype
+            if not is_fine or room < (needed if program.room_for(1) else 0) or room % _RUN:
+                raise damaged("states", state.shape, f"what {count} steps keep")
+            self.hold(stream, state.copy(), room)
         self._look()
 
     def copy(self):

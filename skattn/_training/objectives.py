@@ -211,7 +211,7 @@ def _predict_values(outputs, target):
             f"A prediction exceeds float64: y at fit had a mean of up to {np.abs(target.mean).max():g} and a standard "
             f"deviation of up to {target.scale.max():g}; scale y before fit."
         )
-    if _holds(outputs.dtype, values, target):
+    if outputs.dtype != values.dtype and _holds(outputs.dtype, values, target):
         values = values.astype(outputs.dtype, copy=False)
     return values[:, 0] if target.is_column else values
 
