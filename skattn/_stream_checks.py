@@ -63,7 +63,7 @@ def check_count(n_streams: Any, program: Program) -> int:
         If it is none, or this machine's memory cannot hold what they keep.
     """
     if isinstance(n_streams, bool) or not isinstance(n_streams, Integral) or n_streams < 1:
-        raise ValueError(f"n_streams={shortened(n_streams, 60)}; give a whole number from 1 on.")
+        raise ValueError(f"n_streams={shortened(repr(n_streams), 60)}; give a whole number from 1 on.")
     least = int(n_streams) * len(program.networks) * program.size(program.room_for(1)) * program.dtype.itemsize
     if least > memory():
         raise ValueError(
@@ -86,7 +86,7 @@ def check_streams(streams: Any, n_streams: int) -> NDArray[np.int64]:
         numbers = np.flatnonzero(numbers)
     if numbers.ndim > 1 or numbers.dtype.kind not in "iu" or not numbers.size:
         raise ValueError(
-            f"streams={shortened(streams, 60)}; give the number of a stream, a list of numbers, or a mask of "
+            f"streams={shortened(repr(streams), 60)}; give the number of a stream, a list of numbers, or a mask of "
             f"{n_streams} entries that is true for one of them or more."
         )
     numbers = np.atleast_1d(numbers)

@@ -84,8 +84,7 @@ class Stream:
         refuse_model(networks[0].architecture, model.target, output)
         self._prepare(networks, model.objective, model.target, model.classes, output, n_jobs)
         self._stepper = Stepper(self._program, check_count(n_streams, self._program), n_jobs)
-        self._last_times = np.full(self._stepper.n_streams, -np.inf)
-        self._look()
+        self._begin(np.full(self._stepper.n_streams, -np.inf))
 
     def _prepare(
         self,
@@ -101,14 +100,10 @@ class Stream:
         a = networks[0].architecture
         name = "outputs" if output != "transform" else "features" if a.pooling is not None else "steps"
         self._program = Program(networks, name)
-        self._derived, self._objective, self._target, self._classes = (
-            OUTPUTS[output],
-            OBJECTIVES[objective],
-            target,
-            classes,
-        )
-        # A number times 0 is 0, unless it is not finite.
-        self._zeros = np.zeros(a.n_features)
+        self._derived, self._combine = OUTPUTS[output], OBJECTIVES[objective].combine
+        self._function = getattr(OBJECTIVES[objective], self._derived) if self._derived else None
+        self._arguments = (target,) if self._derived in _OF_TARGET else ()
+        self._classes, self._is_column = classes, target.is_column
         self._n_features, self._time = a.n_features, a.time_feature
         self._is_closely_checked = bool(a.categories) or a.handles_missing or a.time_feature is not None
         self._most = a.max_steps if a.position == "learned" else _FOR_EVER
@@ -155,13 +150,11 @@ class Stream:
         """
         chosen = None if streams is None else check_streams(streams, self.n_streams)
         n = self._stepper.n_streams if chosen is None else len(chosen)
-        is_one = n == 1 and np.shape(x) == (self._n_features,)
-        if type(x) is np.ndarray and x.dtype.kind == "f" and (is_one or x.shape == (n, self._n_features)):
-            # Nothing is left to check, and a step should cost little more than its arithmetic.
-            steps = x.reshape(n, self._n_features)
-        else:
-            steps = read_steps(x, n, self._n_features)
-        if self._is_closely_checked or steps.dot(self._zeros).any():
+        shape = n, self._n_features
+        # Where nothing is left to check, a step should cost little more than its arithmetic.
+        is_ready = type(x) is np.ndarray and x.dtype.kind == "f" and x.shape in (shape, shape[1:] if n == 1 else shape)
+        steps = x.reshape(shape) if is_ready else read_steps(x, *shape)
+        if self._is_closely_checked or not np.isfinite(steps).all():
             self._check(steps, chosen)
         if self._n_sure <= 0:
             self._refuse_late(chosen)
@@ -172,7 +165,7 @@ class Stream:
         if beyond:
             refuse_overflow(found[beyond - 1], self._program.networks[beyond - 1])
         result = self._derive(found)
-        return result[0] if is_one else result
+        return result[0] if n == 1 and np.ndim(x) == 1 else result
 
     def reset(self, streams: Any = None) -> Self:
         """Let streams begin anew.
@@ -220,7 +213,12 @@ class Stream:
         self._prepare(*state["of"])
         self._stepper = Stepper(self._program, len(state["states"]), state["of"][-1])
         self._stepper.restore(state["states"], state["n_steps"])
-        self._last_times = np.array(state["last_times"], np.float64)
+        self._begin(state["last_times"])
+
+    def _begin(self, last_times: NDArray[np.float64]) -> None:
+        """Get ready for steps."""
+        self._last_times = np.full(self._stepper.n_streams, -np.inf)
+        self._last_times[:] = last_times
         self._look()
 
     def _look(self) -> None:
@@ -241,16 +239,14 @@ class Stream:
 
     def _derive(self, found: NDArray[Any]) -> NDArray[Any]:
         """Make of what networks gave what the method gives, see `SelfAttentionEstimator._derive`."""
-        if self._derived is None:
+        if self._function is None:
             return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
-        target, classes = self._target, self._classes
         with np.errstate(under="ignore"):
-            outputs = self._objective.combine(list(found))
-            arguments = (target,) if self._derived in _OF_TARGET else ()
-            result: NDArray[Any] = getattr(self._objective, self._derived)(outputs, *arguments)
-        if self._derived == "quantiles":
-            return result[:, 0] if target.is_column else result
-        return classes[result] if self._derived == "predict" and classes is not None and result.ndim == 1 else result
+            outputs = found[0] if len(found) == 1 else self._combine(list(found))
+            result: NDArray[Any] = self._function(outputs, *self._arguments)
+        if self._derived == "predict" and self._classes is not None and result.ndim == 1:
+            return self._classes[result]
+        return result[:, 0] if self._derived == "quantiles" and self._is_column else result
 
 
 def resolve_output(output: Any, default: str, estimator: Any) -> str:
@@ -273,7 +269,7 @@ def resolve_output(output: Any, default: str, estimator: Any) -> str:
     known = [name for name in OUTPUTS if hasattr(estimator, name)]
     if not isinstance(wanted, str) or wanted not in known:
         raise ValueError(
-            f"output={shortened(wanted, 60)} is no method of {type(estimator).__name__} whose results a stream can "
-            f"give; there are {', '.join(known)}."
+            f"output={shortened(repr(wanted), 60)} is no method of {type(estimator).__name__} whose results a stream "
+            f"can give; there are {', '.join(known)}."
         )
     return wanted

@@ -15,7 +15,7 @@ PAGES = sorted(DOCS.glob("*.rst"))
 README = ROOT / "README.md"
 MODULES = [
     *["base", "classifier", "frames", "_array_layouts", "functional", "regressor", "scaler", "text", "transformer"],
-    "soft_lookup",
+    *["soft_lookup", "stream"],
     "datasets._loaders",
 ]
 
