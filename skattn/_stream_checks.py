@@ -121,7 +121,8 @@ def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
         if steps.dtype == object:
             steps = steps.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise type(error)(f"The step cannot be read as numbers: {shortened(error)}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"The step cannot be read as numbers: {shortened(error)}") from error
     if steps.dtype.kind not in "fiub":
         raise ValueError(wrong_dtype(steps.dtype, "The step"))
     if steps.shape == (n_features,) and n == 1:
