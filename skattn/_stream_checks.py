@@ -89,15 +89,15 @@ def check_streams(streams: Any, n_streams: int) -> NDArray[np.int64]:
             f"streams={shortened(repr(streams), 60)}; give the number of a stream, a list of numbers, or a mask of "
             f"{n_streams} entries that is true for one of them or more."
         )
-    numbers = np.atleast_1d(numbers)
-    if numbers.min() < 0 or numbers.max() >= n_streams:
-        wrong = numbers[(numbers < 0) | (numbers >= n_streams)][0]
+    # Few numbers are looked at sooner by Python than by NumPy.
+    named = numbers.reshape(-1).tolist()
+    if min(named) < 0 or max(named) >= n_streams:
+        wrong = next(number for number in named if not 0 <= number < n_streams)
         raise ValueError(f"There is no stream {wrong}: streams are numbered from 0 to {n_streams - 1}.")
-    numbers = numbers.astype(np.int64)
-    if len(numbers) > 1 and len(np.unique(numbers)) < len(numbers):
-        twice = np.flatnonzero(np.bincount(numbers) > 1)[0]
+    if len(set(named)) < len(named):
+        twice = next(number for number in named if named.count(number) > 1)
         raise ValueError(f"streams names stream {twice} twice, and one call is one step of each; call step twice.")
-    return numbers
+    return np.array(named, np.int64)
 
 
 def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
@@ -118,8 +118,6 @@ def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
     refuse_masked(x, "The step")
     try:
         steps = np.asarray(as_array(x))
-        if steps.dtype == object:
-            steps = steps.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"The step cannot be read as numbers: {shortened(error)}") from error

@@ -100,6 +100,21 @@ def test_poolings_of_long_streams_are_those_of_the_whole(pooling):
     np.testing.assert_allclose(found, network.forward(batch, "features"), rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", ["layers.0.query", "layers.1.key"])
+def test_any_named_slot_can_be_told(name):
+    """The first one follows from no attention: nothing is kept that grows."""
+    network = make_network(window=(None, 0), position="rotary", n_taps=3, n_layers=2)
+    batch, steps = batch_of(network, 100)
+    stepper = Stepper(Program([network], name), N_STREAMS)
+    before = stepper.states[0].nbytes
+    found = walk(stepper, steps).swapaxes(0, 1)
+    np.testing.assert_allclose(found, network.forward(batch, name).reshape(found.shape), rtol=1e-9, atol=1e-11)
+    assert (stepper.states[0].nbytes == before) == (name == "layers.0.query")
+    again = Stepper(stepper.program, N_STREAMS)
+    again.restore(stepper.states, stepper.counts)
+    np.testing.assert_array_equal(again.step(steps[:, 0], None)[0], stepper.step(steps[:, 0], None)[0])
+
+
 def test_scores_far_apart_overflow_nothing():
     network = make_network(n_heads=2, position="none", window=(None, 0))
     network.weights["layers.0.query.weight"][:] *= 300
