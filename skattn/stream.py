@@ -105,7 +105,7 @@ class Stream:
         self._arguments = (target,) if self._derived in _OF_TARGET else ()
         self._classes, self._is_column = classes, target.is_column
         self._n_features, self._time = a.n_features, a.time_feature
-        self._is_closely_checked = bool(a.categories) or a.handles_missing or a.time_feature is not None
+        self._is_closely_checked = bool(a.categories) or a.time_feature is not None
         self._most = a.max_steps if a.position == "learned" else _FOR_EVER
 
     @property
@@ -154,11 +154,13 @@ class Stream:
         # Where nothing is left to check, a step should cost little more than its arithmetic.
         is_ready = type(x) is np.ndarray and x.dtype.kind == "f" and x.shape in (shape, shape[1:] if n == 1 else shape)
         steps = x.reshape(shape) if is_ready else read_steps(x, *shape)
-        if self._is_closely_checked or not np.isfinite(steps).all():
+        if self._is_closely_checked:
             self._check(steps, chosen)
         if self._n_sure <= 0:
             self._refuse_late(chosen)
         found, beyond = self._stepper.step(steps, chosen)
+        if found is None:
+            self._check(np.asarray(steps, np.float64), chosen)
         self._n_sure -= 1
         if self._time is not None:
             self._last_times[slice(None) if chosen is None else chosen] = steps[:, self._time]

@@ -37,7 +37,7 @@ def _take(typing_context, counter):
 Stage = Record("function", "arguments", "n_items", "n_workers")
 """A kernel of items, what it is told, how many items there are, and the threads that may share them."""
 
-_STAGE_SIZE = len(Stage)
+_STAGE_SIZE, _N_ITEMS, _N_WORKERS = len(Stage), Stage.index["n_items"], Stage.index["n_workers"]
 _stage = Stage.cast
 
 
@@ -283,27 +283,32 @@ def run_stages(stages, stop):
 
 
 class Prepared:
-    """A kernel of items that is run again and again: what does not change is worked out once.
+    """Stages that are run again and again: what does not change is worked out once.
 
     Parameters
     ----------
-    kernel : Kernel
+    kernels : list of Kernel
     dtype : {"float32", "float64"}
     arguments : ndarray of int64
-        Numbers and addresses; it is kept, what they point to must be kept by the caller.
+        Numbers and addresses for all of them; it is kept, what they point to must be kept by the caller.
+
+    Attributes
+    ----------
+    stop : ndarray of int64, shape (1,)
+        No stage is begun where one before it has made this another number than 0.
     """
 
-    def __init__(self, kernel, dtype, arguments):
-        self._arguments, self._stop, self._counter = arguments, np.zeros(1, np.int64), np.zeros(1, np.int64)
-        self._stages = write_stages(kernel, dtype, arguments, 0, 1, 1, 1)
-        self._given = address(self._stages), 1, 1, address(self._counter), address(self._stop)
+    def __init__(self, kernels, dtype, arguments):
+        self.stop, self._arguments, self._counter = np.zeros(1, np.int64), arguments, np.zeros(1, np.int64)
+        self._stages = np.concatenate([write_stages(kernel, dtype, arguments, 0, 1, 1, 1) for kernel in kernels])
+        self._given = address(self._stages), len(kernels), 1, address(self._counter), address(self.stop)
         self._alone = _region(parallel=False)
 
-    def run(self, n_items, workers):
-        """Call the kernel for each item below `n_items`."""
-        stage = self._stages[0]
-        stage[Stage.index["n_items"]], stage[Stage.index["n_workers"]] = n_items, workers
+    def run(self, number, n_items, workers):
+        """Run all stages, that of a number for so many items, the others for one."""
+        stage = self._stages[number]
+        stage[_N_ITEMS], stage[_N_WORKERS], self.stop[0] = n_items, workers, 0
         if workers == 1:
             self._alone(*self._given)
         else:
-            run_stages(self._stages, self._stop)
+            run_stages(self._stages, self.stop)

@@ -1,9 +1,10 @@
 """One step of many streams: the operations of a tape, for a block of streams at a time."""
 
-from .jit import Int, address_of, ints, invoke_operation, kernel, reals
+from .jit import Int, address_of, doubles, ints, invoke_operation, kernel, reals
 from .kept import Kept
 from .operation import TRANSFORM, Call, slot
 from .record import Record
+from .scaling import LARGEST
 from .simd import at
 from .walk import N_ENTRY, Entry
 
@@ -20,8 +21,10 @@ Step = Record(
     *("weights", "constants"),
     # Room of each worker, where its scratch begins, and its call.
     *("workspace", "workspace_size", "scratch", "calls", "call_size"),
-    # The new steps as they came, the stream of each, and blocks of them.
-    *("source", "is_double", "n_steps", "streams", "n_blocks"),
+    # The new steps in double precision, the stream of each, and blocks of them.
+    *("source", "n_columns", "n_steps", "streams", "n_blocks"),
+    # Whether values may be missing, and what becomes 1 where a number is not finite all the same.
+    *("allows_missing", "refused"),
     # What streams keep: the address of each, of network after network; steps that each has taken, and has room for.
     *("states", "counts", "rooms", "n_streams"),
     # Results [n_networks, n_steps, out_width], and the number of a network, from 1, one of whose results is no number
@@ -40,6 +43,25 @@ _N_PART, _N_CALL, _N_KEPT = len(Part), len(Call), len(Kept)
 def call_size():
     """Give how many whole numbers a worker needs for its call and what lies behind it."""
     return _N_CALL + _N_KEPT + 4 * BLOCK
+
+
+@kernel
+def check_item(run: Step, item: Int, worker: Int):
+    """Look for infinity, and for what is not a number where nothing may be missing: no step is taken then."""
+    source, allows_missing, is_odd = doubles(run.source), run.allows_missing, False
+    for i in range(run.n_steps * run.n_columns):
+        is_finite = abs(source[i]) <= LARGEST
+        is_odd = is_odd or not (is_finite or (allows_missing and source[i] != source[i]))
+    if is_odd:
+        ints(run.refused)[0] = 1
+
+
+@kernel
+def count_item(run: Step, item: Int, worker: Int):
+    """Count the steps that were taken."""
+    counts, streams = ints(run.counts), ints(run.streams)
+    for i in range(run.n_steps):
+        counts[streams[i]] += 1
 
 
 @kernel
@@ -65,7 +87,7 @@ def _begin(run: Step, network: Int, first: Int, n: Int, worker: Int) -> Call:
     call.sample, call.purpose, call.seed, call.update = 0, TRANSFORM, 0, 0
     call.part, call.n_parts, call.places, call.values = 0, 1, run.places, address_of(values)
     call.weights, call.constants = ints(run.weights)[network], ints(run.constants)[network]
-    call.source, call.is_double, call.row, call.found = run.source, run.is_double, 0, 0
+    call.source, call.is_double, call.row, call.found = run.source, 1, 0, 0
     call.scratch, call.kept = address_of(at(values, run.scratch)), address_of(at(numbers, _N_CALL))
     lists = at(numbers, _N_CALL + _N_KEPT)
     states, counts, rooms, streams = lists, at(lists, BLOCK), at(lists, 2 * BLOCK), at(ints(run.streams), first)

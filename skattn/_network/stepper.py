@@ -125,7 +125,7 @@ class Program:
 
     def begin(self, n_streams, workers):
         """Give the arguments of a kernel for so many streams, and the arrays that they point to."""
-        rows = min(n_streams, kernels.BLOCK)
+        a, rows = self.networks[0].architecture, min(n_streams, kernels.BLOCK)
         places, widths = np.zeros((2, self._n_slots), np.int64)
         size = 0
         for slot in self._slots:
@@ -141,7 +141,8 @@ class Program:
         run = kernels.Step.new(
             **{name: parallel.address(array) for name, array in arrays.items()},
             **{"row_width": self._rows.shape[1], "n_rows": len(self._rows), "workspace_size": size, "scratch": scratch},
-            **{"call_size": kernels.call_size(), "n_streams": n_streams, "out_slot": self._slot.number},
+            **{"n_columns": a.n_features, "allows_missing": a.handles_missing, "call_size": kernels.call_size()},
+            **{"n_streams": n_streams, "out_slot": self._slot.number},
             **{"out_width": self.width, "limit": float(np.finfo(self.dtype).max / 4)},
         )
         return run, arrays
@@ -190,8 +191,10 @@ class Stepper:
             **{"source": self._source, "streams": self._chosen, "out": self._out},
         }
         addresses = {name: parallel.address(array) for name, array in arrays.items()}
-        kernels.Step.write(self._run, is_double=1, **addresses)
-        self._prepared = parallel.Prepared(kernels.step_item, program.dtype.name, self._run)
+        # One call: steps are looked at, taken, and counted.
+        items = [kernels.check_item, kernels.step_item, kernels.count_item]
+        self._prepared = parallel.Prepared(items, program.dtype.name, self._run)
+        kernels.Step.write(self._run, **addresses, refused=parallel.address(self._prepared.stop))
         self.reset(self._all)
 
     def reset(self, streams):
@@ -215,13 +218,14 @@ class Stepper:
         Parameters
         ----------
         values : ndarray of shape (n, n_features)
-            All of them fit to be taken.
+            Codes and times fit to be taken.
         streams : int64 array of shape (n,), or None
             Which; None for all of them.
 
         Returns
         -------
-        results : ndarray of shape (n_networks, n, width)
+        results : ndarray of shape (n_networks, n, width), or None
+            None, and no step is taken, where a number is infinite, or missing where none may be.
         beyond : int
             Number, from 1 on, of a network that has left the range of floats; 0 for none.
         """
@@ -231,12 +235,10 @@ class Stepper:
             self._make_room()
         self._source[:n], self._chosen[:n] = values, self._all if streams is None else streams
         run[_N_STEPS], run[_N_BLOCKS], self._beyond[0] = n, n_blocks, 0
-        self._prepared.run(n_networks * n_blocks, self._workers())
+        self._prepared.run(1, n_networks * n_blocks, self._workers())
+        if self._prepared.stop[0]:
+            return None, 0
         self._n_free -= 1
-        if streams is None:
-            self.counts += 1
-        else:
-            self.counts[streams] += 1
         return self._out[: n_networks * n * width].reshape(n_networks, n, width).copy(), int(self._beyond[0])
 
     def _workers(self):
