@@ -152,8 +152,8 @@ def test_fields_that_no_step_knows_are_refused_unless_they_are_off():
     operations = make_network(window=(None, 0)).runner.tape.operations
     kind, fields = next(operation for operation in operations if operation[0].steps_know)
     refuse_kinds([(kind, fields | {"adds": 1, "new": 0, "newer": -1})])
-    with pytest.raises(ValueError, match="'attention' has 'dilation', which is computed over whole sequences only"):
-        refuse_kinds([(kind, fields | {"dilation": 3})])
+    with pytest.raises(ValueError, match="'attention' has 'sinks', which is computed over whole sequences only"):
+        refuse_kinds([(kind, fields | {"sinks": 3})])
 
 
 # What follows goes through estimators.

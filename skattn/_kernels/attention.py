@@ -9,7 +9,8 @@ from .attend import attend_backward, attend_forward
 from .best import best_backward, best_forward
 from .head import Head
 from .jit import Int, address_of, doubles, ints, kernel, real, reals
-from .linear_attention import linear_backward, linear_forward
+from .kept import kept_of, steps_before
+from .linear_attention import add_key, linear_backward, linear_forward, read_sum
 from .operation import Call, Kind, d_slot, slot
 from .record import Record
 from .simd import at
@@ -151,13 +152,56 @@ def linear_attention_backward(row: _Row, call: Call):
 def attention_step(row: _Row, call: Call):
     """Attend from the new step of each stream to those that it keeps; see step_attention.py."""
     step = NewSteps()
+    _begin_step(row, call, step)
+    attend_steps(step, call)
+
+
+@kernel
+def _begin_step(row: _Row, call: Call, step: NewSteps):
+    """Write what attention of a new step is told."""
     step.query, step.key = address_of(slot(call, row.query)), address_of(slot(call, row.key))
     step.value, step.target = address_of(slot(call, row.value)), address_of(slot(call, row.target))
     step.n_heads, step.n_kv_heads, step.d_head, step.d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    step.dilation, step.n_global, step.top_k = row.dilation, row.n_global, 0
     step.left, step.reach, step.scale = row.left, row.reach, np.float64(real(1) / math.sqrt(real(row.d_head)))
     step.slopes = ints(call.constants)[row.slopes] if row.times >= 0 else 0
     step.table = address_of(at(reals(call.weights), row.table)) if row.table >= 0 else 0
+
+
+@kernel
+def attention_best_step(row: _BestRow, call: Call):
+    """Attend from the new step of each stream to the best of those that it keeps."""
+    step = NewSteps()
+    _begin_step(_Row(address_of(row)), call, step)
+    step.top_k = row.top_k
     attend_steps(step, call)
+
+
+@kernel
+def linear_attention_step(row: _Row, call: Call):
+    """Add the new step of each stream to the sum of those before, of each key/value head, and read it."""
+    n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
+    scratch, size, group = reals(call.scratch), d_head * (d_value + 1), n_heads // n_kv_heads
+    query, key, value, target = (
+        slot(call, row.query),
+        slot(call, row.key),
+        slot(call, row.value),
+        slot(call, row.target),
+    )
+    for r in range(call.first, call.last):
+        totals, fresh = kept_of(call, r), steps_before(call, r) == 0
+        for number in range(n_kv_heads):
+            own = r * n_kv_heads + number
+            total = at(totals, number * size)
+            add_key(at(key, own * d_head), at(value, own * d_value), d_head, d_value, total, scratch, fresh)
+        for number in range(n_heads):
+            own, total = r * n_heads + number, at(totals, number // group * size)
+            read_sum(at(query, own * d_head), d_head, d_value, total, at(target, own * d_value), scratch)
+
+
+def _keeps_sums(fields):
+    """Say what is kept of linear attention: one sum of keys and values a head, however many steps there were."""
+    return (("once", fields["n_kv_heads"] * fields["d_head"] * (fields["d_value"] + 1)),)
 
 
 _READS = ("query", "key", "value")
@@ -165,5 +209,11 @@ ATTENTION = Kind(
     "attention", attention_forward, attention_backward, _Row, reads=_READS, step=attention_step,
     keeps=step_attention.keeps, steps_know=step_attention.KNOWN,
 )  # fmt: skip
-BEST_ATTENTION = Kind("attention_best", attention_best_forward, attention_best_backward, _BestRow, reads=_READS)
-LINEAR_ATTENTION = Kind("attention_linear", linear_attention_forward, linear_attention_backward, _Row, reads=_READS)
+BEST_ATTENTION = Kind(
+    "attention_best", attention_best_forward, attention_best_backward, _BestRow, reads=_READS, step=attention_best_step,
+    keeps=step_attention.keeps, steps_know=(*step_attention.KNOWN, "top_k", "best"),
+)  # fmt: skip
+LINEAR_ATTENTION = Kind(
+    "attention_linear", linear_attention_forward, linear_attention_backward, _Row, reads=_READS,
+    step=linear_attention_step, keeps=_keeps_sums,
+)  # fmt: skip

@@ -49,6 +49,7 @@ def _collect(head: Head, strand: Strand, keys: Keys, block: Block):
     """Note the keys whose score exceeds the lowest of the best so far."""
     first, width, scores, least = block.first, block.width, reals(block.scores), reals(block.highest)
     lanes, stop = lanes_of(scores), min(keys.end, first + block.n_queries + keys.right)
+    counts, top_k = reals(block.total), head.top_k
     for k in range(max(keys.first, first - keys.left), stop, KEYS):
         n = min(stop - k, KEYS)
         if is_hidden(head, strand, keys, block, k, n):
@@ -62,29 +63,31 @@ def _collect(head: Head, strand: Strand, keys: Keys, block: Block):
                 bits = lanes_above(at(scores, key * width + q), at(least, q))
                 while bits:
                     lane = first_lane(bits)
-                    _note(head, block, q + lane, scores[key * width + q + lane], keys.origin + (k + key) * keys.step)
+                    noted, score = at(reals(block.spare), 4 * top_k * (q + lane)), scores[key * width + q + lane]
+                    place, count = keys.origin + (k + key) * keys.step, int(counts[q + lane])
+                    counts[q + lane] = real(note(noted, top_k, count, score, place, at(least, q + lane)))
                     bits &= bits - 1
 
 
 @kernel
-def _note(head: Head, block: Block, q: Int, score: Real, place: Int):
-    """Note a key of a query; of as many as there is room for, keep the best."""
-    top_k, counts, least = head.top_k, reals(block.total), reals(block.highest)
-    scores = at(reals(block.spare), 4 * top_k * q)
-    places, count = at(scores, 2 * top_k), int(counts[q])
+def note(scores: Reals, top_k: Int, count: Int, score: Real, place: Int, least: Reals) -> Int:
+    """Note a key behind `count` others of a query; gives how many there are now, and raises the `least` that is noted.
+
+    The scores have room for twice as many as are wanted, and so have the places, which lie behind them.
+    """
+    places = at(scores, 2 * top_k)
     # What is not a number shall be kept, and show.
     scores[count] = score if score == score else real(np.inf)
     # float32 counts to 16 million.
     places[count] = real(place)
     count += 1
-    if count == 2 * top_k:
-        keep_best(scores, places, count, top_k)
-        count = top_k
-        smallest = scores[0]
-        for i in range(1, top_k):
-            smallest = min(smallest, scores[i])
-        least[q] = smallest
-    counts[q] = real(count)
+    if count < 2 * top_k:
+        return count
+    keep_best(scores, places, count, top_k)
+    least[0] = scores[0]
+    for i in range(1, top_k):
+        least[0] = min(least[0], scores[i])
+    return top_k
 
 
 @kernel
@@ -118,15 +121,8 @@ def _mix(head: Head, strand: Strand, block: Block, q: Int):
     top_k, d_value, counts = head.top_k, head.d_value, reals(block.total)
     scores, row = at(reals(block.spare), 4 * top_k * q), strand.row + (block.first + q) * strand.step
     places, best, n = at(scores, 2 * top_k), at(reals(head.best), 2 * top_k * row), int(counts[q])
-    if n > top_k:
-        keep_best(scores, places, n, top_k)
-        n = top_k
-    highest = lowest(scores)
-    for i in range(n):
-        highest = max(highest, scores[i])
-    for i in range(n):
-        scores[i] = exp2(scores[i] - highest)
-    inverse = real(1) / add_up(scores, n) if n else real(0)
+    n = weigh(scores, n, top_k, at(reals(head.top), row), at(reals(head.inverse), row))
+    inverse = reals(head.inverse)[row]
     target = at(reals(head.target), row * head.target_row)
     for j in range(d_value):
         target[j] = real(0)
@@ -137,8 +133,22 @@ def _mix(head: Head, strand: Strand, block: Block, q: Int):
         best[i], best[top_k + i] = places[i], weight
         for j in range(d_value):
             target[j] += weight * value[j]
-    reals(head.top)[row] = highest if n else real(0)
-    reals(head.inverse)[row] = inverse
+
+
+@kernel
+def weigh(scores: Reals, n: Int, top_k: Int, top: Reals, inverse: Reals) -> Int:
+    """Turn the best of `n` noted scores into powers; gives how many they are, the largest score and one over the sum."""
+    if n > top_k:
+        keep_best(scores, at(scores, 2 * top_k), n, top_k)
+        n = top_k
+    highest = lowest(scores)
+    for i in range(n):
+        highest = max(highest, scores[i])
+    for i in range(n):
+        scores[i] = exp2(scores[i] - highest)
+    top[0] = highest if n else real(0)
+    inverse[0] = real(1) / add_up(scores, n) if n else real(0)
+    return n
 
 
 @kernel

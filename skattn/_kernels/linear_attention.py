@@ -7,7 +7,7 @@ only, a block of queries sees the matrix of what came before it, and its own blo
 
 from .attend import clear_keys
 from .head import LOG2_E, QUERIES, Head
-from .jit import Int, Reals, address_of, kernel, real, reals
+from .jit import Bool, Int, Reals, address_of, kernel, real, reals
 from .matmul import matmul, transpose
 from .record import Record
 from .simd import at, exp2
@@ -285,6 +285,28 @@ def _finish_keys(head: Head, room: _Room, k: Int, m: Int):
         d_feature, x = at(reals(room.d_features), t * d_head), at(reals(room.keys), t * d_head)
         for j in range(d_head):
             d_key[j] += d_feature[j] if source[j] > real(0) else d_feature[j] * x[j]
+
+
+@kernel
+def add_key(key: Reals, value: Reals, d_head: Int, d_value: Int, total: Reals, features: Reals, fresh: Bool):
+    """Add a key and its value to the sum of those before [d_head, d_value + 1], or begin it; `features` is scratch."""
+    _features(key, d_head, 1, d_head, features)
+    for i in range(d_head):
+        row = at(total, i * (d_value + 1))
+        for j in range(d_value):
+            row[j] = features[i] * value[j] + (real(0) if fresh else row[j])
+        row[d_value] = features[i] + (real(0) if fresh else row[d_value])
+
+
+@kernel
+def read_sum(query: Reals, d_head: Int, d_value: Int, total: Reals, target: Reals, scratch: Reals):
+    """Give what a query reads of a sum of keys and values."""
+    features, mixed, width = scratch, at(scratch, d_head), d_value + 1
+    _features(query, d_head, 1, d_head, features)
+    matmul(features, d_head, 1, total, width, mixed, width, 1, d_head, width, True)
+    over = real(0) if mixed[d_value] == real(0) else real(1) / mixed[d_value]
+    for j in range(d_value):
+        target[j] = mixed[j] * over
 
 
 @kernel
