@@ -31,6 +31,8 @@ def test_nothing_is_left_for_a_first_fit(tmp_path):
         codes, y = [np.arange(5) % 3 for _ in range(20)], np.arange(20) % 2
         skattn.SelfAttentionClassifier(max_iter=1, categorical_features="all").fit(codes, y)
         skattn.SelfAttentionClassifier(max_iter=1, patch_size=2, position="relative").fit(X, y)
+        causal = skattn.SelfAttentionClassifier(max_iter=1, causal=True, embedding="linear", pooling="attention")
+        causal.fit(X, y).stream().step(X[0, 0])
         skattn.attention(X[None], X[None], X[None])
         print(before == jit.counts())
     """
