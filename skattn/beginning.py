@@ -91,9 +91,9 @@ def _choose(estimator: Any, samples: Samples, longest: int, codes: list[NDArray[
 def _choose_as_before(estimator: Any, samples: Samples, longest: int, before: Architecture) -> Choice:
     """What stands before a network that begins with another one: the same."""
     choice, is_stepwise = chosen(estimator, before), isinstance(samples.target, StepTarget)
-    reconstructs = LOSSES[OBJECTIVES[samples.objective].loss].reconstructs
-    mixes = choice.stride > 1 or (reconstructs and (before.n_kernels > 0 or before.n_taps > 0))
-    if mixes and (is_stepwise or reconstructs):
+    loss = LOSSES[OBJECTIVES[samples.objective].loss]
+    mixes = choice.stride > 1 or (loss.reconstructs and before.n_kernels > 0) or (loss.hides and before.n_taps > 0)
+    if mixes and (is_stepwise or loss.reconstructs):
         raise ValueError(
             "The network of pretrained makes tokens of several steps, and every step is to be told by itself; fit that "
             'with embedding="linear" and patch_size=1.'

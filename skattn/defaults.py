@@ -41,6 +41,12 @@ BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 RATE, RATE_OF_CODES = 0.001, 0.003
 """Highest learning rate, and where there is nothing but categories: each of their vectors learns from few steps."""
 
+_TELLS = {
+    "reconstruction": "The objective reconstruction tells hidden steps from the others",
+    "next_step": "The objective next_step tells each step from those before it",
+}
+"""Why single steps are wanted."""
+
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
 
@@ -236,10 +242,11 @@ def choose(
         embedding = _suited(estimator, data, loss, is_open=is_open, is_whole=wants_steps is None)
     if embedding == "random_convolution":
         return _choose_stem(estimator, data, weight, loss, longest, wants_steps)
-    if LOSSES[loss].reconstructs and (embedding == "convolution" or patch_size):
+    if LOSSES[loss].reconstructs and (patch_size or (LOSSES[loss].hides and embedding == "convolution")):
+        mixing = "patches" if LOSSES[loss].n_ahead else 'embedding="convolution" and patches'
         raise ValueError(
-            'The objective reconstruction tells hidden steps from the others, and embedding="convolution" and patches '
-            'mix them: set embedding="linear" and patch_size=1, or give y and another objective.'
+            f'{_TELLS[loss]}, and {mixing} mix them: set embedding="linear" and patch_size=1, or give y and another '
+            "objective."
         )
     if patch_size and wants_steps:
         raise ValueError(
@@ -254,7 +261,7 @@ def choose(
 def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool, is_whole: bool) -> str:
     """The embedding that suits the data: a stem for numbers, a convolution for categories."""
     if data.roles.categorical:
-        return "linear" if LOSSES[loss].reconstructs else "convolution"
+        return "linear" if LOSSES[loss].hides else "convolution"
     suits = not is_open and is_whole and data.roles.time is None and _suits(estimator, data, loss)
     return "random_convolution" if suits else "linear"
 
@@ -275,8 +282,8 @@ def _choose_stem(
         )
     if LOSSES[loss].reconstructs:
         raise ValueError(
-            'The objective reconstruction tells hidden steps from the others, and embedding="random_convolution" mixes '
-            'them: set embedding="linear", or give y and another objective.'
+            f'{_TELLS[loss]}, and embedding="random_convolution" mixes them: set embedding="linear", or give y and '
+            "another objective."
         )
     stride = resolve_stride(data.lengths, weight, longest, estimator.n_tokens)
     if stride > 1 and wants_steps:
@@ -290,8 +297,8 @@ def _choose_stem(
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
 
 
-def resolve_position(estimator: Any, time_feature: int | None) -> str:
-    """How places are told: by learned vectors, or by angles that grow with the time where there are times.
+def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str:
+    """How places are told: by learned vectors, or by angles where there are times, or sequences that go on.
 
     Raises
     ------
@@ -300,8 +307,8 @@ def resolve_position(estimator: Any, time_feature: int | None) -> str:
     """
     position = str(estimator.position)
     if position == "auto":
-        of_time = "sinusoidal" if estimator.attention == "linear" else "rotary"
-        return "learned" if time_feature is None else of_time
+        between = "sinusoidal" if estimator.attention == "linear" else "rotary"
+        return between if time_feature is not None or LOSSES[loss].n_ahead else "learned"
     if time_feature is not None and position not in OF_TIME:
         raise ValueError(
             f'position="{position}" counts steps, and time_feature={estimator.time_feature!r} says when they were: set '

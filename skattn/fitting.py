@@ -6,10 +6,12 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skattn._network.architecture import Architecture
 from skattn._network.going_on import copy_network, copy_optimizer, standardise_anew
+from skattn._network.losses import LOSSES
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import assume_seen, look, supported_length
 from skattn._wording import shortened
@@ -19,7 +21,7 @@ from skattn.ensemble import train_all
 from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
 from skattn.pretraining import pretrained_model, with_frozen
-from skattn.sequences import read_sequences
+from skattn.sequences import Sequences, read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_labels import read_labels_for, read_step_labels
 from skattn.step_target import StepTarget
@@ -145,10 +147,24 @@ def _read_samples(
         target = labels.target(target)
     weight = read_sample_weight(sample_weight, data.n_samples)
     groups = read_groups(groups, data.n_samples)
-    samples = Samples(data, target, weight, objective, all_classes, groups).take(np.flatnonzero(weight))
+    samples = Samples(data, target, _weight_of_told(weight, data, objective), objective, all_classes, groups)
+    samples = samples.take(np.flatnonzero(samples.weight))
     if OBJECTIVES[objective].target_type == "classes" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     return _weigh_classes(estimator, samples)
+
+
+def _weight_of_told(
+    weight: NDArray[np.float64], data: Sequences, objective: str, name: str = "X"
+) -> NDArray[np.float64]:
+    """Weights of sequences, 0 for those that have no step to be told from those before it."""
+    n_ahead = LOSSES[OBJECTIVES[objective].loss].n_ahead
+    if data.max_length <= n_ahead:
+        raise ValueError(
+            f'The objective "{objective}" tells each step from those before it, and no sequence of {name} has more '
+            f"than {n_ahead} step; give longer ones, or take another objective."
+        )
+    return np.where(data.lengths > n_ahead, weight, 0.0)
 
 
 def _weigh_classes(estimator: Any, samples: Samples) -> Samples:
@@ -233,8 +249,9 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
         if labels is None:
             raise ValueError("y_val has one entry for each sequence, and y one for each step; give both alike.")
         target = labels.target(target)
-    validation = replace(samples, data=data, target=target, weight=np.ones(data.n_samples), groups=None)
-    return validation.take(np.flatnonzero(target.totals)) if is_stepwise else validation
+    weight = _weight_of_told(np.ones(data.n_samples), data, samples.objective, "X_val")
+    validation = replace(samples, data=data, target=target, weight=weight, groups=None)
+    return validation.take(np.flatnonzero(target.totals if is_stepwise else weight))
 
 
 def _n_columns(target: Any) -> int:

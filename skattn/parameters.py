@@ -69,7 +69,7 @@ class SelfAttentionParameters(BaseEstimator):
         only distances count. "alibi": each head takes off scores what grows with the distance, at a rate of its own.
         "relative": each head adds a learned number for each distance up to 64 steps, and one for all beyond. "none":
         order does not count. All but "learned" mean the same for sequences longer than those of fit. "auto":
-        "learned", and "rotary" with a `time_feature`.
+        "learned", and "rotary" with a `time_feature`, or where each step is told from those before it.
     causal : bool, default=False
         Whether a step attends only to itself and to earlier steps.
     window : int or tuple (left, right), default=None
@@ -212,7 +212,7 @@ class SelfAttentionParameters(BaseEstimator):
         those of the second network are ``"networks.1.layers.0.query.weight"``, and so on. Read-only: these are the
         arrays that are computed with.
     objective_ : str
-        What was learned: "cross_entropy", "binary_cross_entropy", "squared_error" or "reconstruction".
+        What was learned: "cross_entropy", "binary_cross_entropy", "squared_error", "reconstruction" or another one.
     classes_ : ndarray of shape (n_classes,)
         Class labels, sorted; for several labels a sample, their column numbers. Only with classes.
     loss_curve_ : list of float

@@ -8,6 +8,7 @@ import numpy as np
 
 from skattn._bounds import bounds, check_linear, check_sparse
 from skattn._network.architecture import Architecture, count_parameters, count_workspace
+from skattn._network.losses import LOSSES
 from skattn._network.positions import OF_STEPS
 from skattn.defaults import Choice, resolve_label_smoothing, resolve_position
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
@@ -49,9 +50,9 @@ def resolve_architecture(
         d_value=int(parameters.d_value or d_head),
         n_layers=int(parameters.n_layers),
         d_feedforward=int(d_feedforward or 0),
-        position=resolve_position(parameters, choice.time_feature),
+        position=resolve_position(parameters, loss, choice.time_feature),
         max_steps=choice.max_steps,
-        window=_resolve_seen(parameters, choice.time_feature),
+        window=_resolve_seen(parameters, loss, choice.time_feature),
         dilation=int(parameters.dilation),
         n_global_steps=int(parameters.n_global_steps),
         top_k=int(parameters.top_k or 0),
@@ -116,20 +117,35 @@ def resolve_window(window: int | tuple[int | None, int | None] | None, causal: b
     return None if left is None else int(left), None if right is None else int(right)
 
 
-def _resolve_seen(parameters: SelfAttentionParameters, time_feature: int | None) -> tuple[int | None, int | None]:
+def _resolve_seen(
+    parameters: SelfAttentionParameters, loss: str, time_feature: int | None
+) -> tuple[int | None, int | None]:
     """Give the bounds of what a step sees, where that goes together with how it is read."""
-    window = resolve_window(parameters.window, parameters.causal)
+    window = _window_for(loss, parameters)
     sparse = parameters.dilation, parameters.n_global_steps, parameters.top_k
     check_sparse(window, *sparse)
     if parameters.attention == "linear":
         check_linear(window, *sparse)
-        position = resolve_position(parameters, time_feature)
+        position = resolve_position(parameters, loss, time_feature)
         if position not in OF_STEPS:
             raise ValueError(
                 f'position="{position}" counts by what is between two steps, and linear attention does not compare '
                 f"steps one by one; set position to {', '.join(map(repr, OF_STEPS))} or 'auto', or take softmax."
             )
     return window
+
+
+def _window_for(loss: str, parameters: SelfAttentionParameters) -> tuple[int | None, int | None]:
+    """The window of a network, in which none may see the steps that it is to tell from those before them."""
+    window = resolve_window(parameters.window, parameters.causal)
+    if not LOSSES[loss].n_ahead:
+        return window
+    if not isinstance(parameters.window, Integral) and window[1]:
+        raise ValueError(
+            f"The objective {loss} tells each step from those before it, and window={parameters.window} lets a step "
+            f"see {window[1]} after it; set window=({window[0]}, 0), or None for all before."
+        )
+    return resolve_window(parameters.window, causal=True)
 
 
 def resolve_pooling_queries(parameters: SelfAttentionParameters) -> int:

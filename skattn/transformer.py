@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, Self
 
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
+from skattn.predicted_steps import forecast
 from skattn.targets import choose_objective, choose_objective_of_classes
 
 
@@ -18,19 +20,21 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     """Turn sequences into features by self-attention.
 
     With y the features are learned to predict it. Without y some steps of every sequence are hidden,
-    and the features are learned by predicting those from the rest.
+    and the features are learned by predicting those from the rest; or each step is told from those before it.
 
     Parameters
     ----------
     {parameters}
     objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber", \
-"poisson", "reconstruction"}, default="auto"
+"poisson", "reconstruction", "next_step"}, default="auto"
         What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
         them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
         values. Whole numbers of more than 20 different values are values too if these are more than
         there are samples of each, or, where they count from 0 or 1 on without a gap, if there are less
         than two samples of each; where that is close a warning says what they were taken for.
-        "reconstruction" ignores y, as in a pipeline whose last step needs it.
+        "reconstruction" ignores y, as in a pipeline whose last step needs it; so does "next_step", which learns to
+        tell each step from those before it, for `forecast`: the network is causal whatever `causal` says, steps that
+        follow count alike, and sequences of one step do not count.
     label_smoothing : float or "auto", default="auto"
         Share of each label that counts for all classes alike while learning, in [0, 1): keeps probabilities from being
         surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
@@ -93,6 +97,32 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         self : object
         """
         return self._partial_fit(X, y, sample_weight, classes)
+
+    def forecast(self, X: Any, n_steps: int) -> NDArray[Any]:
+        """Tell the steps that follow each sequence, by a transformer fitted with ``objective="next_step"``.
+
+        Each step is told from those before it, and is then one of them; so the prefix is computed anew for each step.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+        n_steps : int
+            How many steps to tell.
+
+        Returns
+        -------
+        steps : ndarray of shape (n_samples, n_steps, n_features), or (n_samples, n_steps * n_step_features) for 2-D X
+            In the units and the precision of X. Numbers are the mean of what the networks tell. Of a category it is
+            the code that is most probable among those that `fit` has seen; whole numbers where there are categories
+            alone. The feature that says when a step was goes on by the median interval of `fit`. Where the sequences of
+            `fit` knew what their codes stand for, so do these, as `frame_from_sequences` reads them.
+
+        Raises
+        ------
+        ValueError
+            If something else was learned, `n_steps` is no number of steps, or a number exceeds the precision of X.
+        """
+        return forecast(self, self._read_fitted(X), n_steps)
 
     def _validate_params(self) -> None:
         """Refuse a scorer too: it would ask for predictions."""

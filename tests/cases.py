@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from skattn._network.architecture import Architecture
+from skattn._network.losses import LOSSES
 from skattn._network.network import Network
 from skattn._network.stem import learn_stem
 
@@ -138,6 +139,23 @@ ARCHITECTURES = {
         "handles_missing": True,
     },
     "reconstruction by learned distances": {"loss": "reconstruction", "n_outputs": 3, "position": "relative"},
+    "next step": {"loss": "next_step", "n_outputs": 3, "window": (None, 0)},
+    "next step of convolved categories and numbers": {
+        "loss": "next_step",
+        "n_outputs": 6,
+        "n_taps": 3,
+        "window": (7, 0),
+        "categories": ((1, 4),),
+        "handles_missing": True,
+    },
+    "next step at times, categories alone": {
+        "loss": "next_step",
+        "n_outputs": 8,
+        "position": "rotary",
+        "time_feature": 1,
+        "categories": ((0, 5), (2, 3)),
+        "window": (None, 0),
+    },
     "features of all kinds at once": {
         "n_features": 5,
         "categories": ((1, 4), (3, 2)),
@@ -250,7 +268,7 @@ class StepRows(SimpleNamespace):
 
 def make_target(architecture, lengths, dtype=np.float64, seed=2):
     """A target as the architecture's loss wants it: (n_samples, n_target), of every step, or None to reconstruct."""
-    if architecture.loss == "reconstruction":
+    if LOSSES[architecture.loss].reconstructs:
         return None
     if not architecture.is_stepwise:
         return _draw_target(architecture, len(lengths), dtype, seed)

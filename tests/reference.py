@@ -407,12 +407,12 @@ def convolution(rows, weight, bias, stride=1, left=0):
     return product(np.array(read, rows.dtype), weight) + bias
 
 
-def reconstruction_of_steps(outputs, standardised, sequence, hidden, architecture):
-    """Mean over hidden steps and features: half the squared difference of numbers, cross-entropy of known codes."""
+def reconstruction_of_steps(outputs, standardised, sequence, steps, architecture):
+    """Mean over some steps and all features: half the squared difference of numbers, cross-entropy of known codes."""
     columns = {column for column, _ in architecture.categories} | {architecture.time_feature}
     numbers = [column for column in range(architecture.n_features) if column not in columns]
     total = 0.0
-    for step in hidden:
+    for step in steps:
         for i, column in enumerate(numbers):
             if not np.isnan(sequence[step, column]):
                 total += 0.5 * (outputs[step, i] - standardised[step, i]) ** 2
@@ -421,7 +421,7 @@ def reconstruction_of_steps(outputs, standardised, sequence, hidden, architectur
             if sequence[step, column] < n_codes:
                 total += cross_entropy(outputs[step, first : first + n_codes], [sequence[step, column]])
             first += n_codes
-    return total / (len(hidden) * architecture.n_features)
+    return total / (max(1, len(steps)) * architecture.n_features)
 
 
 def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64, unit=1.0):
@@ -445,7 +445,7 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
         if architecture.d_feedforward:
             h = feedforward_block(h, weights, layer)
     steps = result["steps"] = layer_norm(h, weights["norm.scale"], weights["norm.bias"])
-    per_step = architecture.loss == "reconstruction" or architecture.is_stepwise
+    per_step = architecture.loss in ("reconstruction", "next_step") or architecture.is_stepwise
     if architecture.pooling is not None or not per_step:
         numbers = ["", *(f".{i}" for i in range(1, architecture.n_pooling_queries))]
         queries = [weights.get(f"pooling{number}.query") for number in numbers]
@@ -461,6 +461,9 @@ def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden
     result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype, unit=unit)
     if architecture.loss == "reconstruction":
         return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
+    if architecture.loss == "next_step":
+        shifted = result["outputs"][:-1], result["standardised"][1:], sequence[1:]
+        return reconstruction_of_steps(*shifted, range(len(sequence) - 1), architecture)
     measure, target = LOSSES.get(architecture.loss), converted(target, dtype)
     if architecture.loss == "quantile":
         measure = partial(quantile, levels=architecture.quantiles)

@@ -266,6 +266,19 @@ def test_steps_past_the_learned_table_take_its_last_row():
     np.testing.assert_array_equal(without_attention.forward(batch, "steps")[6:], before)
 
 
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name.startswith("next step")])
+def test_losses_of_next_steps_agree_with_the_reference(name):
+    """A sequence of one step has none; the last step of others tells nothing."""
+    network = make_network(**ARCHITECTURES[name])
+    batch = make_batch_for(network.architecture)
+    expected = [
+        reference.loss(network.weights, network.architecture, steps, None, network.mean, network.scale, unit=0.7)
+        for steps in sequences(batch)
+    ]
+    assert expected[0] == 0 < min(expected[1:])
+    np.testing.assert_allclose(network.losses(batch, None), expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("loss, n_outputs", [("reconstruction", 3), ("cross_entropy", 5)])
 def test_no_pooling_still_gives_steps_and_outputs(loss, n_outputs):
     network = make_network(pooling=None, loss=loss, n_outputs=n_outputs)

@@ -1,4 +1,7 @@
-"""The loss of hidden steps, which are told from the others: numbers by their difference, codes by cross-entropy."""
+"""The loss of steps that are told from others: numbers by their difference, codes by cross-entropy.
+
+They were hidden, and are told from those around them; or they are some `ahead`, and are told from those before.
+"""
 
 import math
 
@@ -10,53 +13,51 @@ from .record import Record
 from .simd import at
 
 # `input` has the numbers, `columns` numbers the constant that says where they stand among the `n_columns` of a step;
-# `n_features` share the loss of a step.
-_ReconstructionRow = Record(
-    "source", "target", "n_outputs", "input", "width", "columns", "n_columns", "n_features", "fraction"
-)
+# `n_features` share the loss of a step. An output tells the step that is so many `ahead`; its own, if hidden, for 0.
+_AllRow = Record("source", "target", "n_outputs", "n_columns", "n_features", "fraction", "ahead")
+_ReconstructionRow = Record(*_AllRow.names, "input", "width", "columns")
 # The outputs of a category begin at `first`, one for each code.
-_CategoryRow = Record(
-    "source", "target", "n_outputs", "first", "codes", "n_codes", "column", "n_columns", "n_features", "fraction"
-)
+_CategoryRow = Record(*_AllRow.names, "first", "codes", "n_codes", "column")
 
 
 @kernel
 def reconstruction_forward(row: _ReconstructionRow, call: Call):
-    """Compute half the squared difference from the numbers that were hidden: the mean over hidden steps and features.
+    """Compute half the squared difference from the numbers that are told: the mean over told steps and features.
 
     What is missing has no difference. Features that are categories add theirs.
     """
     if call.last == 0 or call.purpose == TRANSFORM:
         return
-    n_outputs, width, fraction, n_steps = row.n_outputs, row.width, row.fraction, ints(call.rows)[row.source]
+    n_outputs, width, fraction, ahead = row.n_outputs, row.width, row.fraction, row.ahead
     all_outputs, all_wanted = slot(call, row.source), slot(call, row.input)
     columns = ints(ints(call.constants)[row.columns])
     total = real(0)
-    for t in range(n_steps):
-        if hides(call, t, fraction):
-            outputs, wanted = at(all_outputs, t * n_outputs), at(all_wanted, t * width)
-            begin = (call.begin + t) * row.n_columns
+    for t in range(call.n_steps):
+        if _tells(call, t, fraction, ahead):
+            outputs, wanted = at(all_outputs, t * n_outputs), at(all_wanted, (t + ahead) * width)
+            begin = (call.begin + t + ahead) * row.n_columns
             for j in range(width):
                 if not math.isnan(raw(call, begin + columns[j])):
                     total += (outputs[j] - wanted[j]) * (outputs[j] - wanted[j])
     loss = slot(call, row.target)
-    loss[0] = real(0.5) * total / real(_n_hidden(row.source, fraction, call) * row.n_features)
+    loss[0] = real(0.5) * total / real(_n_told(call, fraction, ahead) * row.n_features)
 
 
 @kernel
 def reconstruction_backward(row: _ReconstructionRow, call: Call):
-    """Give the difference at hidden steps, weighted, and 0 elsewhere."""
+    """Give the difference where a step is told, weighted, and 0 elsewhere."""
     if call.last == 0:
         return
-    n_outputs, width, fraction, n_steps = row.n_outputs, row.width, row.fraction, ints(call.rows)[row.source]
+    n_outputs, width, fraction, ahead = row.n_outputs, row.width, row.fraction, row.ahead
     all_outputs, all_wanted, d_all = slot(call, row.source), slot(call, row.input), d_slot(call, row.source)
     columns = ints(ints(call.constants)[row.columns])
-    factor = reals(call.weight)[0] / real(_n_hidden(row.source, fraction, call) * row.n_features)
-    for t in range(n_steps):
-        outputs, wanted, d_outputs = at(all_outputs, t * n_outputs), at(all_wanted, t * width), at(d_all, t * n_outputs)
-        is_hidden, begin = hides(call, t, fraction), (call.begin + t) * row.n_columns
+    factor = reals(call.weight)[0] / real(_n_told(call, fraction, ahead) * row.n_features)
+    for t in range(call.n_steps):
+        outputs, d_outputs = at(all_outputs, t * n_outputs), at(d_all, t * n_outputs)
+        wanted, begin = at(all_wanted, (t + ahead) * width), (call.begin + t + ahead) * row.n_columns
+        is_told = _tells(call, t, fraction, ahead)
         for j in range(width):
-            is_there = is_hidden != 0 and not math.isnan(raw(call, begin + columns[j]))
+            is_there = is_told != 0 and not math.isnan(raw(call, begin + columns[j]))
             d_outputs[j] = factor * (outputs[j] - wanted[j]) if is_there else real(0)
 
 
@@ -64,35 +65,43 @@ RECONSTRUCTION = Kind("reconstruction", reconstruction_forward, reconstruction_b
 
 
 @kernel
+def _place(row: _CategoryRow, call: Call, t: Int) -> Int:
+    """Give the place of the code that the outputs of a step tell, from 1 on; 0 for none and for unknown ones."""
+    if _tells(call, t, row.fraction, row.ahead) == 0:
+        return 0
+    code = raw(call, (call.begin + t + row.ahead) * row.n_columns + row.column)
+    return code_row(ints(call.constants)[row.codes], row.n_codes, code)
+
+
+@kernel
 def category_forward(row: _CategoryRow, call: Call):
-    """Add the cross-entropy of the codes that were hidden: the mean over hidden steps, the share of one feature."""
+    """Add the cross-entropy of the codes that are told: the mean over told steps, the share of one feature."""
     if call.last == 0 or call.purpose == TRANSFORM:
         return
-    n_outputs, n_codes, fraction, n_steps = row.n_outputs, row.n_codes, row.fraction, ints(call.rows)[row.source]
-    all_outputs, codes = at(slot(call, row.source), row.first), ints(call.constants)[row.codes]
+    n_outputs, n_codes, fraction, ahead = row.n_outputs, row.n_codes, row.fraction, row.ahead
+    all_outputs = at(slot(call, row.source), row.first)
     total = real(0)
-    for t in range(n_steps):
-        place = code_row(codes, n_codes, raw(call, (call.begin + t) * row.n_columns + row.column))
-        if place and hides(call, t, fraction):
+    for t in range(call.n_steps):
+        place = _place(row, call, t)
+        if place:
             outputs = at(all_outputs, t * n_outputs)
             total += _log_sum(outputs, n_codes) - outputs[place - 1]
     loss = slot(call, row.target)
-    loss[0] += total / real(_n_hidden(row.source, fraction, call) * row.n_features)
+    loss[0] += total / real(_n_told(call, fraction, ahead) * row.n_features)
 
 
 @kernel
 def category_backward(row: _CategoryRow, call: Call):
-    """Give ``softmax(outputs) - onehot(code)`` at hidden steps, weighted, and 0 elsewhere."""
+    """Give ``softmax(outputs) - onehot(code)`` where a code is told, weighted, and 0 elsewhere."""
     if call.last == 0:
         return
-    n_outputs, n_codes, fraction, n_steps = row.n_outputs, row.n_codes, row.fraction, ints(call.rows)[row.source]
-    codes = ints(call.constants)[row.codes]
+    n_outputs, n_codes, fraction, ahead = row.n_outputs, row.n_codes, row.fraction, row.ahead
     all_outputs, d_all = at(slot(call, row.source), row.first), at(d_slot(call, row.source), row.first)
-    factor = reals(call.weight)[0] / real(_n_hidden(row.source, fraction, call) * row.n_features)
-    for t in range(n_steps):
+    factor = reals(call.weight)[0] / real(_n_told(call, fraction, ahead) * row.n_features)
+    for t in range(call.n_steps):
         outputs, d_outputs = at(all_outputs, t * n_outputs), at(d_all, t * n_outputs)
-        place = code_row(codes, n_codes, raw(call, (call.begin + t) * row.n_columns + row.column))
-        if place and hides(call, t, fraction):
+        place = _place(row, call, t)
+        if place:
             level = _log_sum(outputs, n_codes)
             for k in range(n_codes):
                 d_outputs[k] = factor * math.exp(outputs[k] - level)
@@ -118,10 +127,17 @@ def _log_sum(outputs: Reals, n: Int) -> Real:
 
 
 @kernel
-def _n_hidden(source: Int, fraction: Int, call: Call) -> Int:
-    """Count the hidden steps of a sequence; 1 for none, which happens only where the loss is of no interest."""
+def _tells(call: Call, t: Int, fraction: Int, ahead: Int) -> Int:
+    """Give 1 where the outputs of a step are compared with what they should tell, 0 elsewhere."""
+    if ahead:
+        return 1 if t + ahead < call.n_steps else 0
+    return hides(call, t, fraction)
+
+
+@kernel
+def _n_told(call: Call, fraction: Int, ahead: Int) -> Int:
+    """Count the steps of a sequence that are told; 1 for none, which happens only where the loss is 0."""
     count = 0
-    for t in range(ints(call.rows)[source]):
-        if hides(call, t, fraction):
-            count += 1
+    for t in range(call.n_steps):
+        count += _tells(call, t, fraction, ahead)
     return max(count, 1)

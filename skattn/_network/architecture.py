@@ -90,12 +90,12 @@ class Architecture:
 def write_tape(architecture):
     """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""
     a, tape = architecture, Tape(architecture.frozen)
-    reconstructs = LOSSES[a.loss].reconstructs
+    reconstructs, hides = LOSSES[a.loss].reconstructs, LOSSES[a.loss].hides
     if a.n_kernels:
         source = stream = layers.embedded(tape, a.d_input, a.d_model)
     else:
         source, stream = layers.steps(tape, a)
-    if reconstructs:
+    if hides:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):

@@ -288,8 +288,11 @@ def _check_sizes(values, n_parameters):
     if values["categories"] and values["n_kernels"]:
         raise damaged("n_kernels", values["n_kernels"], "0, for convolutions take numbers only")
     for name in ("n_kernels", "n_taps", "patch_size"):
-        if reconstructs and values[name]:
-            raise damaged(name, values[name], "0, for hidden steps are told by steps")
+        # A causal convolution may stand before steps that are told from those before them.
+        if reconstructs and values[name] and (LOSSES[values["loss"]].hides or name != "n_taps"):
+            raise damaged(name, values[name], "0, for single steps are told")
+    if LOSSES[values["loss"]].n_ahead and values["window"][1] != 0:
+        raise damaged("window", values["window"], "no step behind, for these are told")
     frozen = values.pop("frozen", ())
     n_wanted = count_parameters(Architecture(**values))
     if n_wanted > n_parameters:

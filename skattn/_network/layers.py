@@ -267,10 +267,10 @@ def pooling(tape, source, kind, n_queries=1):
 
 
 def loss(tape, architecture, outputs, source):
-    """Compare `outputs` with what is wanted of them, or with the hidden steps of `source`."""
+    """Compare `outputs` with what is wanted of them, or with steps of `source`."""
     entry, fields = LOSSES[architecture.loss], {"has_shares": int(architecture.is_stepwise)}
     if entry.reconstructs:
-        return _reconstruction(tape, architecture, outputs, source, entry.kind)
+        return _reconstruction(tape, architecture, outputs, source, entry)
     if entry.n_spread != 0:
         fields["smoothing"] = probability(architecture.label_smoothing)
     if architecture.quantiles:
@@ -280,14 +280,16 @@ def loss(tape, architecture, outputs, source):
     return tape.operation(entry.kind, source=outputs, target=target, n_outputs=outputs.width, **fields)
 
 
-def _reconstruction(tape, architecture, outputs, source, kind):
-    """Compare hidden steps with what was hidden: numbers by their difference, categories by cross-entropy."""
+def _reconstruction(tape, architecture, outputs, source, entry):
+    """Compare what is told of steps with what they are: numbers by their difference, categories by cross-entropy."""
     a, target = architecture, tape.slot(1, axis=tape.once, name="loss")
     alike = {
         **{"source": outputs, "target": target, "n_outputs": outputs.width, "n_columns": a.n_features},
-        **{"n_features": a.n_features, "fraction": probability(a.hidden_fraction)},
+        **{"n_features": a.n_features, "fraction": probability(a.hidden_fraction), "ahead": entry.n_ahead},
     }
-    tape.operation(kind, input=source or outputs, width=len(a.numbers), columns=_numbers(tape, a.numbers), **alike)
+    tape.operation(
+        entry.kind, input=source or outputs, width=len(a.numbers), columns=_numbers(tape, a.numbers), **alike
+    )
     first = len(a.numbers)
     for number, (column, n_codes) in enumerate(a.categories):
         tape.operation(CATEGORY, first=first, column=column, codes=_codes(tape, number), n_codes=n_codes, **alike)

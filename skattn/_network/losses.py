@@ -15,7 +15,9 @@ class Loss:
     kind : Kind
         What computes it.
     reconstructs : bool
-        Whether the network gives back its own input, of which steps are hidden, and has no other target.
+        Whether the network tells steps of its own input, and has no other target.
+    n_ahead : int
+        How many steps ahead these are; 0 where they are hidden, and told from all others.
     n_spread : int or None
         Outputs that smoothing spreads a label over; None for all. 0 where a target is no label.
     """
@@ -23,6 +25,12 @@ class Loss:
     kind: Kind
     reconstructs: bool = False
     n_spread: int | None = 0
+    n_ahead: int = 0
+
+    @property
+    def hides(self):
+        """Whether steps are hidden while learning."""
+        return self.reconstructs and self.n_ahead == 0
 
 
 LOSSES = {
@@ -34,5 +42,6 @@ LOSSES = {
     "poisson": Loss(loss.POISSON),
     "quantile": Loss(loss.QUANTILE),
     "reconstruction": Loss(reconstruction.RECONSTRUCTION, reconstructs=True),
+    "next_step": Loss(reconstruction.RECONSTRUCTION, reconstructs=True, n_ahead=1),
 }
 """Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""

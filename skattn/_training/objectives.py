@@ -157,7 +157,7 @@ def _learn_indicators(y, weight, n_outputs):
 
 
 def _learn_nothing(y, weight, n_outputs):
-    """Reconstruction gives back as many features as come in."""
+    """What tells steps has as many outputs as a step has features, or codes of these."""
     return Target(n_outputs=n_outputs)
 
 
@@ -323,6 +323,7 @@ OBJECTIVES = {
         encode=_encode_nothing,
         is_chosen_for=("none",),
     ),
+    "next_step": Objective("next_step", None, _learn_nothing, _encode_nothing),
 }
 """Objectives by name; the estimator stores the name and looks the entry up."""
 

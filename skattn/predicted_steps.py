@@ -1,0 +1,127 @@
+"""What networks tell of steps, in the units of X: steps that follow."""
+
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skattn._kernels.scaling import FAR
+from skattn._network.network import Network
+from skattn._steps import Steps
+from skattn._training.objectives import mean_outputs, mean_softmax
+from skattn._wording import shortened
+from skattn.sequences import Sequences
+
+
+def read_steps(outputs: list[NDArray[Any]], network: Network) -> NDArray[np.float64]:
+    """Read what several networks tell of steps: mean numbers, and the codes that are most probable.
+
+    Parameters
+    ----------
+    outputs : list of ndarray of shape (n_rows, n_outputs)
+        Of each network: a number for each feature that is one, in deviations, and then those of the codes.
+    network : Network
+        One of them.
+
+    Returns
+    -------
+    steps : ndarray of shape (n_rows, n_features), float64
+        In the units of X; NaN for the feature that is a time.
+    """
+    architecture = network.architecture
+    numbers, first = list(architecture.numbers), len(architecture.numbers)
+    steps = np.full((len(outputs[0]), architecture.n_features), np.nan)
+    deviations = mean_outputs([part[:, :first].astype(np.float64) for part in outputs])
+    with np.errstate(over="ignore"):  # what overflows is refused by who gives it away
+        steps[:, numbers] = _let_out(deviations) * network.scale[numbers] + network.mean[numbers]
+    for (column, n_codes), codes in zip(architecture.categories, network.codes, strict=True):
+        told = mean_softmax([part[:, first : first + n_codes] for part in outputs])
+        steps[:, column] = codes[told.argmax(axis=1)]
+        first += n_codes
+    return steps
+
+
+def _let_out(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take back that networks rein in what is far away: see `skattn._kernels.scaling.reined_in`."""
+    size = np.abs(deviations)
+    return np.where(size > FAR, np.sign(deviations) * (FAR + np.expm1(np.maximum(size, FAR) - FAR)), deviations)
+
+
+def forecast(estimator: Any, data: Sequences, n_steps: int) -> NDArray[Any]:
+    """Tell the steps that follow, each from those before it and those told already.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionTransformer
+        Fitted with ``objective="next_step"``.
+    data : Sequences
+    n_steps : int
+
+    Returns
+    -------
+    steps : ndarray of shape (n_samples, n_steps, n_features), or (n_samples, n_steps * n_features) where X was 2-D
+
+    Raises
+    ------
+    ValueError
+        If it has learned something else, `n_steps` is no number of steps, or what is told exceeds the precision of X.
+    """
+    if isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1:
+        raise ValueError(f"n_steps={shortened(n_steps)} is no number of steps to forecast; give 1 or more.")
+    if estimator.objective_ != "next_step":
+        raise ValueError(
+            'forecast goes on with what objective="next_step" has learned, and this transformer has learned '
+            f'"{estimator.objective_}"; set objective="next_step" and fit again.'
+        )
+    network, n_steps = estimator._model.network, int(n_steps)
+    going, places = _with_room(data, n_steps), np.arange(n_steps)
+    for _ in range(n_steps):
+        last = np.cumsum(going.lengths) - 1
+        told = read_steps([outputs[last] for outputs in estimator._carry(going, "outputs")], network)
+        rows = going.starts + going.lengths
+        time = network.architecture.time_feature
+        if time is not None:
+            told[:, time] = going.values[rows - 1, time] + network.time_unit[0]
+        with np.errstate(over="ignore"):
+            going.values[rows] = told
+        _refuse_too_large(going.values[rows])
+        going = replace(going, lengths=going.lengths + 1, n_steps=going.n_steps + 1)
+    steps = going.values[(going.starts + data.lengths)[:, np.newaxis] + places]
+    return _as_given(steps, data, estimator)
+
+
+def _with_room(data: Sequences, n_more: int) -> Sequences:
+    """Give a copy of sequences with room for some steps behind each."""
+    room = data.lengths + n_more
+    starts = np.cumsum(room) - room
+    values = np.zeros((int(room.sum()), data.n_features), data.values.dtype)
+    for start, begin, length in zip(starts.tolist(), data.starts.tolist(), data.lengths.tolist(), strict=True):
+        values[start : start + length] = data.values[begin : begin + length]
+    return replace(data, values=values, starts=starts, kind="ragged")
+
+
+def _refuse_too_large(steps: NDArray[Any]) -> None:
+    if not np.isfinite(steps).all():
+        sample, feature = np.argwhere(~np.isfinite(steps))[0]
+        raise ValueError(
+            f"What is told of sample {sample} of X exceeds {steps.dtype}, in feature {feature}; scale X before fit, or "
+            "clip its extreme values."
+        )
+
+
+def _as_given(steps: NDArray[Any], data: Sequences, estimator: Any) -> NDArray[Any]:
+    """Steps of all sequences in the form that X had; codes are whole numbers where there is nothing else."""
+    n_categories = len(data.roles.categorical)
+    if n_categories == data.n_features:
+        steps = steps.astype(np.int64)
+    if data.kind == "rows":
+        return steps.reshape(len(steps), -1)
+    names, known = getattr(estimator, "feature_names_in_", None), getattr(estimator, "_held_categories", None)
+    if known is None:
+        return steps
+    held: list[NDArray[Any] | None] = [None] * data.n_features
+    for column, words in zip(data.roles.categorical, known, strict=True):
+        held[column] = words
+    return Steps(steps, names, held)

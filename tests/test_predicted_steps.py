@@ -1,0 +1,219 @@
+"""Steps that follow, told from those before, in the units and the form of X."""
+
+import pickle
+
+import numpy as np
+import pytest
+from problems import SMALL, assert_same_bits, make_ragged, pad
+from sklearn.base import clone
+
+from skattn import SelfAttentionClassifier, SelfAttentionTransformer, frame_from_sequences, sequences_from_frame
+from skattn.predicted_steps import read_steps
+
+NEXT = SMALL | {"objective": "next_step", "position": "auto"}
+
+
+def waves(n_samples=97, n_steps=23, seed=0):
+    """Two features of the same wave, which begins anywhere, the second far from 0."""
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, size=(n_samples, 1))
+    angles = phases + 0.5 * np.arange(n_steps)
+    return np.stack([np.sin(angles), 1000 + 50 * np.cos(angles)], axis=2)
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    """What has learned waves of 23 steps."""
+    settings = {"max_iter": 150, "learning_rate_init": 0.01, "alpha": 0.0, "n_layers": 2}
+    return SelfAttentionTransformer(**NEXT | settings).fit(waves())
+
+
+def of_one_unit(steps):
+    """The waves' features alike in size."""
+    return (steps - [0, 1000]) / [1, 50]
+
+
+def test_waves_go_on(forecaster):
+    X = waves(31, 37, seed=1)
+    told, wanted = forecaster.forecast(X[:, :19], 18), X[:, 19:]
+    assert told.shape == wanted.shape
+    error, last = (np.sqrt(((of_one_unit(steps) - of_one_unit(wanted)) ** 2).mean()) for steps in (told, X[:, 18:19]))
+    assert error < 0.15 < 1 < last
+
+
+def test_steps_are_told_one_by_one(forecaster):
+    """What is told is as if it had been seen, whatever other sequences there are."""
+    X = [steps[:n] for steps, n in zip(waves(5, seed=1), (19, 1, 7, 2, 11), strict=True)]
+    told = forecaster.forecast(X, 3)
+    assert (5, 3, 2) == told.shape
+    for steps, of_one in zip(X, told, strict=True):
+        np.testing.assert_array_equal(forecaster.forecast([steps], 1)[0, 0], of_one[0])
+        np.testing.assert_array_equal(forecaster.forecast([np.vstack([steps, of_one[:2]])], 1)[0, 0], of_one[2])
+    np.testing.assert_array_equal(forecaster.forecast(pad(X), 3), told)
+
+
+def test_forecasts_have_the_precision_of_X(forecaster):
+    X = waves(3, seed=1)
+    assert (np.float32, np.float64) == tuple(forecaster.forecast(X.astype(t), 2).dtype for t in ("f4", "f8"))
+    np.testing.assert_allclose(forecaster.forecast(X.astype("f4"), 2), forecaster.forecast(X, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_go_on_as_rows():
+    rows = waves(n_steps=7).reshape(97, 14)
+    model = SelfAttentionTransformer(**NEXT, n_step_features=2).fit(rows)
+    assert (97, 6) == model.forecast(rows, 3).shape
+    expected = clone(model).set_params(n_step_features=1).fit(waves(n_steps=7)).forecast(waves(n_steps=7), 3)
+    np.testing.assert_array_equal(model.forecast(rows, 3).reshape(97, 3, 2), expected)
+
+
+def test_codes_go_on_as_the_user_has_them():
+    """Codes of fit are neither 0, 1, 2 nor all there are."""
+    song = np.array([70, 3, 11, 70, 40, 5])
+    X = [np.tile(song, 5)[first : first + 13] for first in range(6)] * 5
+    settings = {"categorical_features": "all", "learning_rate_init": 0.01, "max_iter": 40}
+    model = SelfAttentionTransformer(**NEXT | settings).fit(X)
+    told = model.forecast([steps[:9] for steps in X], 7)
+    assert ((30, 7, 1), np.int64) == (told.shape, told.dtype)
+    np.testing.assert_array_equal(told[:6, :, 0], [np.tile(song, 5)[first + 9 : first + 16] for first in range(6)])
+
+
+def test_several_networks_tell_the_mean_and_the_code_that_all_together_find_most_probable():
+    X = [np.column_stack([steps[:, 0], np.arange(len(steps)) % 3]) for steps in make_ragged()]
+    model = SelfAttentionTransformer(**NEXT | {"n_estimators": 2, "categorical_features": [1]}).fit(X)
+    outputs = [member.network.forward(model._read_fitted(X), "outputs") for member in model._model.members]
+    last = np.cumsum([len(steps) for steps in X]) - 1
+    probabilities = np.mean([np.exp(part[:, 1:]) / np.exp(part[:, 1:]).sum(1, keepdims=True) for part in outputs], 0)
+    network, told = model._model.network, model.forecast(X, 1)[:, 0]
+    np.testing.assert_array_equal(told[:, 1], probabilities[last].argmax(axis=1))
+    numbers = np.mean(outputs, axis=0)[last, 0] * network.scale[0] + network.mean[0]
+    np.testing.assert_allclose(told[:, 0], numbers, rtol=1e-12)
+
+
+def test_far_numbers_are_let_out_as_they_were_reined_in(forecaster):
+    network = forecaster._model.network
+    deviations = np.array([[-47.0, 29.0], [1e4, 0.0]])
+    from reference import reined_in
+
+    read = read_steps([reined_in(deviations)], network)
+    np.testing.assert_allclose(read, deviations * network.scale + network.mean)
+
+
+def test_times_go_on_by_the_median_interval():
+    X = [np.column_stack([steps, 100 + 7.0 * np.arange(len(steps))]) for steps in make_ragged()]
+    X[0][-1, 3] += 1
+    model = SelfAttentionTransformer(**NEXT, time_feature=3).fit(X)
+    told = model.forecast(X, 3)
+    np.testing.assert_array_equal(told[0, :, 3], X[0][-1, 3] + 7.0 * np.arange(1, 4))
+    assert np.isfinite(told).all()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_words_go_on_as_words(library):
+    frames = pytest.importorskip(library)
+    song = ["do", "re", "mi"] * 4
+    frame = frames.DataFrame({"id": np.repeat(np.arange(9), 12), "note": song * 9})
+    X, _ = sequences_from_frame(frame, id="id")
+    settings = {"categorical_features": "from_dtype", "max_iter": 60, "learning_rate_init": 0.01}
+    model = SelfAttentionTransformer(**NEXT | settings).fit(X)
+    read = frame_from_sequences(model.forecast(X, 4), kind=library)
+    assert ["do", "re", "mi", "do"] * 9 == list(read["note"])
+
+
+def test_what_is_missing_is_no_target_and_does_not_stop_a_forecast():
+    X = waves()
+    X[:, 1::2, 0] = np.nan
+    model = SelfAttentionTransformer(**NEXT | {"handle_missing": "mask"}).fit(X)
+    assert np.isfinite(model.loss_curve_).all()
+    assert np.isfinite(model.forecast(X, 3)).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"n_estimators": 2, "embedding": "convolution", "categorical_features": [2]}])
+def test_forecasts_survive_files_and_go_on_learning(options, tmp_path):
+    pytest.importorskip("safetensors")
+    X = [np.abs(np.rint(steps)) for steps in make_ragged()]
+    model = SelfAttentionTransformer(**NEXT | options).fit(X)
+    model.save_weights(tmp_path / "file")
+    expected = model.forecast(X, 2)
+    for loaded in (pickle.loads(pickle.dumps(model)), clone(model).load_weights(tmp_path / "file")):
+        np.testing.assert_array_equal(loaded.forecast(X, 2), expected)
+        assert loaded.partial_fit(X).n_iter_ == model.n_iter_ + 1
+    again = clone(model).set_params(n_jobs=1).fit(X)
+    assert_same_bits(again.weights_, model.weights_)
+    again.set_params(warm_start=True).fit(X)
+    assert again.n_iter_ == 2 * model.n_iter_
+
+
+def test_no_step_sees_what_it_is_to_tell():
+    X = waves(7, 11)
+    model = SelfAttentionTransformer(**NEXT | {"pooling": None, "window": 3}).fit(X)
+    assert (3, 0) == model._model.network.architecture.window
+    other = X.copy()
+    other[:, 6:] += 1
+    np.testing.assert_array_equal(model.transform(other)[:, :6], model.transform(X)[:, :6])
+    for window in ((3, 0), (None, None), None):
+        assert clone(model).set_params(window=window).fit(X)._model.network.architecture.is_causal
+    with pytest.raises(ValueError, match=r"window=\(3, 2\) lets a step see 2 after it; set window=\(3, 0\)"):
+        clone(model).set_params(window=(3, 2)).fit(X)
+
+
+def test_sequences_of_one_step_count_nothing():
+    X = waves(7, 11)
+    model = SelfAttentionTransformer(**NEXT | {"early_stopping": True}).fit(list(X))
+    ones = [steps[:1] + 1e6 for steps in X]
+    assert_same_bits(clone(model).fit([*X, *ones]).weights_, model.weights_)
+    kept = clone(model).fit(X, X_val=[*X[:2], *ones]).validation_scores_
+    assert kept == clone(model).fit(X, X_val=X[:2]).validation_scores_
+    with pytest.raises(ValueError, match="no sequence of X has more than 1 step; give longer ones"):
+        clone(model).fit(ones)
+    with pytest.raises(ValueError, match="no sequence of X_val has more than 1 step"):
+        clone(model).fit(X, X_val=ones)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patch_size": 3}, "tells each step from those before it, and patches mix them"),
+        ({"embedding": "random_convolution"}, "next_step tells each step from those before it, and embedding="),
+    ],
+)
+def test_what_mixes_steps_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SelfAttentionTransformer(**NEXT | options).fit(waves(7))
+
+
+def test_a_classifier_begins_with_what_tells_next_steps(forecaster):
+    X, y = waves(20), np.arange(20) % 2
+    options = {"position": "rotary", "n_layers": 2, "pretrained": forecaster}
+    assert SelfAttentionClassifier(**SMALL | options | {"causal": True}).fit(X, y).predict(X).shape == (20,)
+    with pytest.raises(ValueError, match="window=.*set the parameters as they were there"):
+        SelfAttentionClassifier(**SMALL | options).fit(X, y)
+
+
+@pytest.mark.parametrize("n_steps", [0, -3, 1.5, True, "7", None])
+def test_what_is_no_number_of_steps_is_refused(n_steps, forecaster):
+    with pytest.raises(ValueError, match="is no number of steps to forecast; give 1 or more"):
+        forecaster.forecast(waves(3), n_steps)
+
+
+def test_other_objectives_forecast_nothing():
+    model = SelfAttentionTransformer(**SMALL).fit(waves(7))
+    with pytest.raises(ValueError, match='has learned "reconstruction"; set objective="next_step" and fit again'):
+        model.forecast(waves(3), 2)
+
+
+def test_a_forecast_beyond_all_floats_is_refused(forecaster):
+    model = pickle.loads(pickle.dumps(forecaster))
+    model._model.network.weights["head.bias"][:] = 200.0
+    with pytest.raises(ValueError, match="told of sample 0 of X exceeds float32, in feature 0; scale X before fit"):
+        model.forecast(waves(3).astype(np.float32), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [("window", (None, None), "no step behind"), ("patch_size", 3, "0, for single steps"), ("n_outputs", 1, "2")],
+)
+def test_a_damaged_file_of_next_steps_is_refused(name, value, wanted, forecaster):
+    state = forecaster.__getstate__()
+    network = state["_model"]["network"]
+    state["_model"] = state["_model"] | {"network": network | {"architecture": network["architecture"] | {name: value}}}
+    with pytest.raises(ValueError, match=f"{name} is .*expected {wanted}.*the file is damaged"):
+        SelfAttentionTransformer.__new__(SelfAttentionTransformer).__setstate__(state)
