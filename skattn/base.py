@@ -320,12 +320,13 @@ class SelfAttentionEstimator(
         """Sample weights times what each sample's class weighs."""
         return weight
 
-    def _read_fitted(self, X: Any) -> Sequences:
-        """Read X as the fitted network takes it."""
+    def _read_fitted(self, X: Any, *, lists_are_rows: bool = False) -> Sequences:
+        """Read X as the fitted network takes it; see `read_sequences`."""
         architecture = self._fitted.network.architecture
         longest = architecture.max_steps * architecture.stride
         with np.errstate(under="ignore"):
-            return read_sequences(X, self, reset=False, longest=longest, roles=roles_of(architecture))
+            known = {"longest": longest, "roles": roles_of(architecture)}
+            return read_sequences(X, self, reset=False, lists_are_rows=lists_are_rows, **known)
 
     def _as_given(self, found: NDArray[Any], data: Sequences) -> Any:
         """What was found for each sequence, or that for each step in the form in which y came."""

@@ -1,4 +1,4 @@
-"""What networks tell of steps, in the units of X: steps that follow."""
+"""What networks tell of steps, in the units of X: those that follow, and what is missing of those that are there."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -13,6 +13,7 @@ from skattn._steps import Steps
 from skattn._training.objectives import mean_outputs, mean_softmax
 from skattn._wording import shortened
 from skattn.sequences import Sequences
+from skattn.stepwise import map_steps
 
 
 def read_steps(outputs: list[NDArray[Any]], network: Network) -> NDArray[np.float64]:
@@ -49,14 +50,14 @@ def _let_out(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(size > FAR, np.sign(deviations) * (FAR + np.expm1(np.maximum(size, FAR) - FAR)), deviations)
 
 
-def forecast(estimator: Any, data: Sequences, n_steps: int) -> NDArray[Any]:
+def forecast(estimator: Any, X: Any, n_steps: int) -> NDArray[Any]:
     """Tell the steps that follow, each from those before it and those told already.
 
     Parameters
     ----------
     estimator : SelfAttentionTransformer
         Fitted with ``objective="next_step"``.
-    data : Sequences
+    X : sequences, as in `fit`
     n_steps : int
 
     Returns
@@ -75,7 +76,7 @@ def forecast(estimator: Any, data: Sequences, n_steps: int) -> NDArray[Any]:
             'forecast goes on with what objective="next_step" has learned, and this transformer has learned '
             f'"{estimator.objective_}"; set objective="next_step" and fit again.'
         )
-    network, n_steps = estimator._model.network, int(n_steps)
+    data, network, n_steps = estimator._read_in_form(X), estimator._model.network, int(n_steps)
     going, places = _with_room(data, n_steps), np.arange(n_steps)
     for _ in range(n_steps):
         last = np.cumsum(going.lengths) - 1
@@ -90,6 +91,64 @@ def forecast(estimator: Any, data: Sequences, n_steps: int) -> NDArray[Any]:
         going = replace(going, lengths=going.lengths + 1, n_steps=going.n_steps + 1)
     steps = going.values[(going.starts + data.lengths)[:, np.newaxis] + places]
     return _as_given(steps, data, estimator)
+
+
+def impute(estimator: Any, X: Any) -> Any:
+    """Fill in what is missing.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionTransformer
+        Fitted with ``objective="reconstruction"`` and ``handle_missing="mask"``.
+    X : sequences, as in `fit`
+
+    Returns
+    -------
+    filled : ndarray or list of ndarray
+        In the form of X: see `map_steps`.
+
+    Raises
+    ------
+    ValueError
+        If it has learned something else, codes of X stand for something else than in fit, or what is told exceeds the
+        precision of X.
+    """
+    network = estimator._fitted.network
+    if not network.architecture.hides_values:
+        learned = f'objective "{estimator.objective_}", handle_missing="{estimator.handle_missing}"'
+        raise ValueError(
+            'impute fills in what objective="reconstruction" with handle_missing="mask" has learned to tell, and this '
+            f"transformer was fitted with {learned}; set these, and fit again without y."
+        )
+    data = estimator._read_in_form(X)
+    _refuse_other_codes(X, estimator)
+
+    def fill(steps: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+        is_missing, starts = np.isnan(steps), np.cumsum(lengths) - lengths
+        if is_missing.any():
+            part = Sequences(steps.copy(), starts, lengths, "ragged", int(lengths.max()), data.roles)
+            steps[is_missing] = read_steps(estimator._carry(part, "outputs"), network)[is_missing]
+        return steps
+
+    return map_steps(data, fill, data.n_features, data.values.dtype)
+
+
+def _refuse_other_codes(X: Any, estimator: Any) -> None:
+    """Refuse sequences whose codes stand for something else than those of fit: what is given back could not tell."""
+    known = getattr(estimator, "_held_categories", None)
+    if known is None or getattr(X, "columns", None) is not None:
+        return
+    columns = [column for column, _ in estimator._model.network.architecture.categories]
+    for number, sample in enumerate(X):
+        held = getattr(sample, "categories", None)
+        for column, wanted in zip(columns, known, strict=True):
+            found = wanted if held is None or held[column] is None else held[column]
+            if not np.array_equal(found, wanted):
+                raise ValueError(
+                    f"Codes of feature {column} in sample {number} of X stand for {shortened(found.tolist(), 80)}, and "
+                    f"in fit for {shortened(wanted.tolist(), 80)}; make the column a category of these in the frame "
+                    "that sequences_from_frame reads."
+                )
 
 
 def _with_room(data: Sequences, n_more: int) -> Sequences:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skattn._training.spread import BLOCK, step_blocks
+from skattn._training.spread import BLOCK
 from skattn.sequences import Sequences
 
 
@@ -25,13 +25,15 @@ def whole_samples(data: Sequences) -> Iterator[tuple[slice, NDArray[np.int64], N
     lengths : ndarray of shape (n,)
         Valid steps of each.
     steps : ndarray of shape (n_rows, n_features), float64
-        Those steps, one sequence after another.
+        Those steps, one sequence after another, in memory of their own; NaN where a value is missing.
     """
     most = max(1, BLOCK // data.n_features)
     cuts = np.flatnonzero(np.diff((np.cumsum(data.lengths) - 1) // most)) + 1
     for first, last in pairwise([0, *cuts.tolist(), data.n_samples]):
         part = data.take(slice(first, last))
-        yield slice(first, last), part.lengths, np.concatenate([steps for steps, _ in step_blocks(part)])
+        ends = np.cumsum(part.lengths)
+        rows = np.arange(ends[-1]) + np.repeat(part.starts - (ends - part.lengths), part.lengths)
+        yield slice(first, last), part.lengths, part.values[rows].astype(np.float64, copy=False)
 
 
 def map_steps(

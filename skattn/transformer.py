@@ -10,7 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
-from skattn.predicted_steps import forecast
+from skattn.predicted_steps import forecast, impute
+from skattn.sequences import Sequences
 from skattn.targets import choose_objective, choose_objective_of_classes
 
 
@@ -32,7 +33,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         values. Whole numbers of more than 20 different values are values too if these are more than
         there are samples of each, or, where they count from 0 or 1 on without a gap, if there are less
         than two samples of each; where that is close a warning says what they were taken for.
-        "reconstruction" ignores y, as in a pipeline whose last step needs it; so does "next_step", which learns to
+        "reconstruction" tells hidden steps from the others, and with ``handle_missing="mask"`` hidden values too,
+        for `impute`. It ignores y, as in a pipeline whose last step needs it; so does "next_step", which learns to
         tell each step from those before it, for `forecast`: the network is causal whatever `causal` says, steps that
         follow count alike, and sequences of one step do not count.
     label_smoothing : float or "auto", default="auto"
@@ -122,7 +124,35 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         ValueError
             If something else was learned, `n_steps` is no number of steps, or a number exceeds the precision of X.
         """
-        return forecast(self, self._read_fitted(X), n_steps)
+        return forecast(self, X, n_steps)
+
+    def impute(self, X: Any) -> Any:
+        """Fill in what is missing, by a transformer fitted without y and with ``handle_missing="mask"``.
+
+        Parameters
+        ----------
+        X : sequences, as in `fit`
+            Not altered. NaN is what is missing, also of whole steps, but for those at the end, which are padding.
+
+        Returns
+        -------
+        filled : ndarray or list of ndarray
+            2-D or 3-D as X, NaN where padded; a list of arrays (n_steps_i, n_features) of the valid steps of ragged X.
+            In the units and the precision of X; what is there stays as it is. Numbers are the mean of what the networks
+            tell of the feature, which is not a draw from what it may have been. Of a category it is the code that is
+            most probable among those that `fit` has seen.
+
+        Raises
+        ------
+        ValueError
+            If something else was learned, codes of X stand for something else than in `fit`, or a number exceeds the
+            precision of X.
+        """
+        return impute(self, X)
+
+    def _read_in_form(self, X: Any) -> Sequences:
+        """Read X for a result that has its form."""
+        return self._read_fitted(X, lists_are_rows=self._steps_in[0])
 
     def _validate_params(self) -> None:
         """Refuse a scorer too: it would ask for predictions."""

@@ -407,21 +407,31 @@ def convolution(rows, weight, bias, stride=1, left=0):
     return product(np.array(read, rows.dtype), weight) + bias
 
 
-def reconstruction_of_steps(outputs, standardised, sequence, steps, architecture):
-    """Mean over some steps and all features: half the squared difference of numbers, cross-entropy of known codes."""
+def reconstruction(outputs, standardised, sequence, told, architecture):
+    """Mean over the values that are told: half the squared difference of numbers, cross-entropy of known codes."""
     columns = {column for column, _ in architecture.categories} | {architecture.time_feature}
     numbers = [column for column in range(architecture.n_features) if column not in columns]
     total = 0.0
-    for step in steps:
+    for step in range(len(sequence)):
         for i, column in enumerate(numbers):
-            if not np.isnan(sequence[step, column]):
+            if told[step, column] and not np.isnan(sequence[step, column]):
                 total += 0.5 * (outputs[step, i] - standardised[step, i]) ** 2
         first = len(numbers)
         for column, n_codes in architecture.categories:
-            if sequence[step, column] < n_codes:
+            if told[step, column] and sequence[step, column] < n_codes:
                 total += cross_entropy(outputs[step, first : first + n_codes], [sequence[step, column]])
             first += n_codes
-    return total / (max(1, len(steps)) * architecture.n_features)
+    return total / max(1, told.sum())
+
+
+def blanked(sequence, hidden, architecture):
+    """The sequence without what is hidden of it: numbers are missing, codes are unknown."""
+    result = np.where(hidden, np.nan, sequence)
+    for column, n_codes in architecture.categories:
+        result[hidden[:, column], column] = n_codes
+    if architecture.time_feature is not None:
+        result[:, architecture.time_feature] = sequence[:, architecture.time_feature]
+    return result
 
 
 def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64, unit=1.0):
@@ -429,8 +439,11 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
 
     "standardised" (n_steps, n_features), "layers.i.query" (n_steps, n_heads * d_head), ".key", ".value",
     "steps" (n_steps, d_model), "features" (n_features_out,), "outputs" (n_outputs,) or of every step.
-    What is a stem's is taken as it is, far numbers too: `mean` is None.
+    What is a stem's is taken as it is, far numbers too: `mean` is None. `hidden` are steps, or a mask of values where
+    these may be missing.
     """
+    if np.ndim(hidden) == 2:
+        sequence, hidden = blanked(sequence, hidden, architecture), ()
     weights = {name: converted(weight, dtype) for name, weight in weights.items()}
     taken = sequence if mean is None else standardise(*map(np.float64, (sequence, mean, scale)))
     result = {"standardised": converted(taken, dtype)}
@@ -459,11 +472,17 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
 def loss(weights, architecture, sequence, target, mean=0.0, scale=1.0, *, hidden=(), dtype=np.float64, unit=1.0):
     """Loss of one sequence (n_steps, n_features) with its target, a number."""
     result = forward(weights, architecture, sequence, mean, scale, hidden=hidden, dtype=dtype, unit=unit)
-    if architecture.loss == "reconstruction":
-        return reconstruction_of_steps(result["outputs"], result["standardised"], sequence, list(hidden), architecture)
-    if architecture.loss == "next_step":
-        shifted = result["outputs"][:-1], result["standardised"][1:], sequence[1:]
-        return reconstruction_of_steps(*shifted, range(len(sequence) - 1), architecture)
+    if architecture.loss in ("reconstruction", "next_step"):
+        told = np.array(hidden) if np.ndim(hidden) == 2 else np.zeros(sequence.shape, bool)
+        if np.ndim(hidden) == 1:
+            told[list(hidden)] = True
+        no_numbers = [column for column, _ in architecture.categories]
+        no_numbers += [] if architecture.time_feature is None else [architecture.time_feature]
+        wanted = np.delete(converted(standardise(sequence, mean, scale), dtype), no_numbers, axis=1)
+        if architecture.loss == "next_step":
+            told = np.ones_like(told[1:])
+            return reconstruction(result["outputs"][:-1], wanted[1:], sequence[1:], told, architecture)
+        return reconstruction(result["outputs"], wanted, sequence, told, architecture)
     measure, target = LOSSES.get(architecture.loss), converted(target, dtype)
     if architecture.loss == "quantile":
         measure = partial(quantile, levels=architecture.quantiles)

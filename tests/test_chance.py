@@ -8,6 +8,8 @@ import reference
 from cases import make_network
 from slopes import LENGTHS, Problem, slices
 
+from skattn._network import layers
+
 
 @pytest.mark.parametrize("changes", [{"dropout": 0.3}, {"loss": "reconstruction", "n_outputs": 3}])
 @pytest.mark.parametrize("counter", ["seed", "n_update", "ids"])
@@ -71,6 +73,49 @@ def test_hidden_steps_are_drawn_anew_for_each_sample_and_update():
         for number, update, seed in itertools.product((0, 1, 2), (0, 1, 2), (0, 1))
     ]
     assert len(set(drawn)) == len(drawn)
+
+
+def hidden_values(n_steps, number, **changes):
+    """Mask of the values of sample `number` that are hidden: which alone make a loss against outputs of 0."""
+    problem = Problem((n_steps,), loss="reconstruction", handles_missing=True, **changes)
+    network, values = problem.network, problem.batch.values
+    network.weights["head.weight"][:] = network.weights["head.bias"][:] = 0
+    problem.ids, told = np.array([number]), np.zeros(values.shape, bool)
+    codes = dict(network.architecture.categories)
+    for step, column in np.ndindex(values.shape):
+        values[:] = network.mean
+        values[:, list(codes)] = 997
+        values[step, column] = 0 if column in codes else network.mean[column] + network.scale[column]
+        told[step, column] = problem.loss() > 0
+    return told
+
+
+VALUES = [
+    {"n_outputs": 3},
+    {"n_outputs": 6, "categories": ((1, 4),)},
+    {"n_outputs": 9, "categories": ((0, 2), (1, 4), (2, 3))},
+]
+
+
+@pytest.mark.parametrize("changes", VALUES, ids=str)
+@pytest.mark.parametrize("n_steps", [1, 7, 37])
+def test_hidden_values_are_told_as_if_they_were_missing(changes, n_steps, monkeypatch):
+    """Whole steps, and values beside others, are hidden; what is missing anyway is not asked for."""
+    monkeypatch.setattr(layers, "UNKNOWN", 0)
+    problem = Problem((n_steps,), loss="reconstruction", handles_missing=True, d_feedforward=13, **changes)
+    network, hidden = problem.network, hidden_values(n_steps, problem.ids[0], **changes)
+    arguments = network.weights, network.architecture, problem.batch.values, None, network.mean, network.scale
+    expected = reference.loss(*arguments, hidden=hidden)
+    assert hidden.any() and "hidden_step" not in network.weights
+    np.testing.assert_allclose(problem.loss(), problem.weight[0] * expected, rtol=1e-12)
+
+
+def test_whole_steps_and_single_values_are_hidden_in_their_shares():
+    hidden = np.concatenate([hidden_values(37, number, n_outputs=3, hidden_fraction=0.3) for number in range(23)])
+    whole = hidden.all(axis=1)
+    # All three of a step are hidden one by one in 1 of 125.
+    assert 0.25 < whole.mean() < 0.37
+    assert 0.16 < hidden[~whole].mean() < 0.24
 
 
 def dropped(gradient, name, network):

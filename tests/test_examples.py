@@ -151,6 +151,17 @@ def test_lookups_stand_beside_what_others_choose(beside, monkeypatch, capsys):
     assert all(0.9 < float(row[2]) <= 1 and float(row[3]) > 0 for row in rows)
 
 
+def test_what_is_filled_in_and_told_stands_beside_other_ways(beside, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table_imputation.py", "--samples", "40", "--epochs", "1"])
+    imputation = script("table_imputation")
+    imputation.main()
+    lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    rows = {name: numbers for name, *numbers in lines if name != "---" and not name.endswith(" by")}
+    assert 12 == len(rows)
+    assert all(0.9 < float(number) < 1.1 for number in rows["the mean"])
+    assert float(rows["IterativeImputer"][0]) < 0.9 < float(rows["IterativeImputer"][1])
+
+
 def test_few_labels_stand_beside_what_was_learned_without(beside, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["table_pretraining.py", "--seeds", "1", "--labels", "2", "--epochs", "1"])
     pretraining = script("table_pretraining")

@@ -1,4 +1,4 @@
-"""Steps that follow, told from those before, in the units and the form of X."""
+"""What is told of steps, in the units and the form of X: those that follow, and what is missing."""
 
 import pickle
 
@@ -217,3 +217,129 @@ def test_a_damaged_file_of_next_steps_is_refused(name, value, wanted, forecaster
     state["_model"] = state["_model"] | {"network": network | {"architecture": network["architecture"] | {name: value}}}
     with pytest.raises(ValueError, match=f"{name} is .*expected {wanted}.*the file is damaged"):
         SelfAttentionTransformer.__new__(SelfAttentionTransformer).__setstate__(state)
+
+
+# What is missing
+
+MASK = SMALL | {"handle_missing": "mask"}
+
+
+def related(n_samples=97, n_steps=13, seed=0):
+    """Three features, of which any two tell the third, and each its neighbours in time."""
+    first, second = waves(2 * n_samples, n_steps, seed)[:, :, 0].reshape(2, n_samples, n_steps)
+    return np.stack([first, 100 + 10 * second, first - second], axis=2)
+
+
+def with_holes(X, share=0.3, seed=1):
+    """The array with some values missing, and a whole step of every third sequence."""
+    X, generator = X.copy(), np.random.default_rng(seed)
+    is_missing = generator.random(X.shape) < share
+    is_missing[::3, 5], is_missing[:, -1] = True, False
+    X[is_missing] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def imputer():
+    settings = {"max_iter": 150, "learning_rate_init": 0.01, "alpha": 0.0}
+    return SelfAttentionTransformer(**MASK | settings).fit(with_holes(related()))
+
+
+def test_what_is_missing_is_told_by_what_is_there(imputer):
+    """Of steps in part from what else there is, and of whole steps from those around them."""
+    X, unit = related(53, seed=7), np.array([1, 10, 1])
+    holed = with_holes(X)
+    told, is_missing = imputer.impute(holed), np.isnan(holed)
+    np.testing.assert_array_equal(told[~is_missing], X[~is_missing])
+    whole = is_missing.all(axis=2, keepdims=True) & is_missing
+    for asked in (is_missing & ~whole, whole):
+        means = np.broadcast_to(np.nanmean(holed, axis=(0, 1)), X.shape)
+        error, of_mean = (np.sqrt((((filled - X) / unit)[asked] ** 2).mean()) for filled in (told, means))
+        assert asked.sum() > 30 and error < 0.5 * of_mean
+
+
+def test_what_is_filled_in_has_the_form_of_X(imputer):
+    whole = with_holes(related(5))
+    X = [steps[-n:] for steps, n in zip(whole, (13, 2, 1, 7, 5), strict=True)]
+    before = [steps.copy() for steps in X]
+    filled = imputer.impute(X)
+    assert [steps.shape for steps in X] == [steps.shape for steps in filled]
+    for steps, of_one, kept in zip(X, filled, before, strict=True):
+        np.testing.assert_array_equal(imputer.impute([steps])[0], of_one)
+        np.testing.assert_array_equal(steps, kept)
+    padded = imputer.impute(pad(X))
+    assert padded.shape == (5, 13, 3)
+    np.testing.assert_array_equal(padded, pad(filled))
+    single = imputer.impute(whole.astype(np.float32))
+    assert np.float32 == single.dtype
+    np.testing.assert_allclose(single, imputer.impute(whole), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(imputer.impute(related(5)), related(5))
+
+
+@pytest.mark.parametrize("n_step_features", [1, 3])
+def test_rows_are_filled_in_as_rows(n_step_features):
+    rows = with_holes(related()).reshape(97, 39)
+    model = SelfAttentionTransformer(**MASK, n_step_features=n_step_features).fit(rows)
+    filled = model.impute(rows)
+    assert filled.shape == rows.shape and np.isfinite(filled).all()
+    np.testing.assert_array_equal(model.impute(rows.tolist()), filled)
+
+
+def test_codes_are_filled_in_by_those_that_fit_the_rest():
+    """Each note goes with a chord, so one tells the other."""
+    X = np.stack([np.random.default_rng(0).integers(4, size=(97, 11))] * 2, axis=2) * [[[7.0, 3.0]]]
+    holed, is_missing = X.copy(), np.zeros(X.shape, bool)
+    is_missing[::2, 1:5, 0] = is_missing[1::2, 3:7, 1] = True
+    holed[is_missing] = np.nan
+    settings = {"categorical_features": "all", "max_iter": 100, "learning_rate_init": 0.01}
+    model = SelfAttentionTransformer(**MASK | settings).fit(holed)
+    filled = model.impute(holed)
+    np.testing.assert_array_equal(filled[~is_missing], X[~is_missing])
+    assert (filled == X)[is_missing].mean() > 0.95
+
+
+def test_words_that_stand_for_other_codes_are_refused():
+    frames = pytest.importorskip("pandas")
+    frame = frames.DataFrame({"id": np.repeat(np.arange(9), 12), "note": ["do", "re", None, "mi"] * 27})
+    X, _ = sequences_from_frame(frame, id="id")
+    model = SelfAttentionTransformer(**MASK | {"categorical_features": "from_dtype"}).fit(X)
+    assert set(np.concatenate(model.impute(X)).ravel()) <= {0.0, 1.0, 2.0}
+    np.testing.assert_array_equal(model.impute([np.asarray(steps) for steps in X]), np.array(model.impute(X)))
+    other, _ = sequences_from_frame(frame[frame["note"] != "do"], id="id")
+    with pytest.raises(ValueError, match=r"feature 0 in sample 0 of X stand for \['mi', 're'\], and in fit for \['do'"):
+        model.impute(other)
+
+
+@pytest.mark.parametrize("options", [{}, {"n_estimators": 2, "time_feature": 0, "position": "rotary"}])
+def test_what_is_filled_in_survives_files_and_threads(options, tmp_path):
+    pytest.importorskip("safetensors")
+    X = with_holes(related())
+    X[:, :, 0] = np.arange(13) if "time_feature" in options else X[:, :, 0]
+    model = SelfAttentionTransformer(**MASK | options).fit(X)
+    model.save_weights(tmp_path / "file")
+    expected = model.impute(X)
+    assert np.isfinite(expected).all()
+    for loaded in (pickle.loads(pickle.dumps(model)), clone(model).load_weights(tmp_path / "file")):
+        np.testing.assert_array_equal(loaded.impute(X), expected)
+        assert loaded.partial_fit(X).n_iter_ == model.n_iter_ + 1
+    np.testing.assert_array_equal(clone(model).set_params(n_jobs=1).fit(X).impute(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "learned"),
+    [
+        ({"handle_missing": "error"}, 'objective "reconstruction", handle_missing="error"'),
+        ({"objective": "next_step"}, 'objective "next_step", handle_missing="mask"'),
+    ],
+)
+def test_what_has_not_learned_to_fill_in_says_so(options, learned):
+    model = SelfAttentionTransformer(**MASK | options).fit(related(7))
+    with pytest.raises(ValueError, match=f"impute fills in what objective=.*was fitted with {learned}; set these"):
+        model.impute(with_holes(related(7)))
+
+
+def test_what_is_filled_in_beyond_all_floats_is_refused(imputer):
+    model = pickle.loads(pickle.dumps(imputer))
+    model._model.network.weights["head.bias"][:] = 200.0
+    with pytest.raises(ValueError, match=r"What becomes of sample \d of X exceeds float32"):
+        model.impute(with_holes(related(3)).astype(np.float32))

@@ -4,12 +4,15 @@ import math
 
 from .jit import doubles, ints, kernel, real, reals
 from .operation import Call, Kind, d_slot, slot
+from .random import hides_value
 from .record import Record
 from .scaling import standard
 from .simd import at
 
 # `mean`, `scale` and `columns` number constants of the tape: of each number its column among the `n_columns` of a step.
 _StandardiseRow = Record("target", "width", "mean", "scale", "columns", "n_columns")
+# `fraction` and `share` say what is hidden: see `hides_value`.
+_HideRow = Record("source", "target", "width", "columns", "n_columns", "fraction", "share")
 _TakeRow = Record("target", "width")
 
 
@@ -39,6 +42,26 @@ def standardise_backward(row: _StandardiseRow, call: Call):
 STANDARDISE = Kind(
     "standardise", standardise_forward, standardise_backward, _StandardiseRow, reads=(), step=standardise_forward
 )
+
+
+@kernel
+def hide_forward(row: _HideRow, call: Call):
+    """Give the numbers as they are, and 0 in the place of those that are hidden, as of those that are missing."""
+    width, n_columns, fraction, share = row.width, row.n_columns, row.fraction, row.share
+    columns = ints(ints(call.constants)[row.columns])
+    for t in range(call.first, call.last):
+        source, target = at(slot(call, row.source), t * width), at(slot(call, row.target), t * width)
+        for j in range(width):
+            is_hidden = hides_value(call, t, columns[j], n_columns, fraction, share)
+            target[j] = real(0) if is_hidden else source[j]
+
+
+@kernel
+def hide_backward(row: _HideRow, call: Call):
+    """Give no gradient: nothing before this learns."""
+
+
+HIDE = Kind("hide", hide_forward, hide_backward, _HideRow, reads=())
 
 
 @kernel

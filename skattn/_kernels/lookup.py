@@ -6,7 +6,7 @@ import numpy as np
 
 from .jit import Double, Int, doubles, ints, kernel, real, reals, singles
 from .operation import LEARN, PROBABILITY_UNIT, Call, Kind, d_slot, slot
-from .random import OPERATION_SITE, drawing, mix
+from .random import OPERATION_SITE, drawing, hides_value, mix
 from .record import Record
 from .simd import at
 
@@ -15,10 +15,11 @@ from .simd import at
 # learning. `onto`: add to what the target holds. `number` is that of the table among `n_tables`.
 _LookupRow = Record(
     *("target", "width", "column", "n_columns", "codes", "n_codes", "table", "onto", "rate", "site"),
-    *("number", "n_tables"),
+    *("number", "n_tables", "fraction", "share"),
 )
-# `columns` numbers the constant of the columns that hold numbers; the table has a row for each.
-_MissingRow = Record("target", "width", "columns", "n_columns", "n_numbers", "table")
+# `columns` numbers the constant of the columns that hold numbers; the table has a row for each. What is hidden by
+# `fraction` and `share` (see `hides_value`) is missing, or unknown, as well.
+_MissingRow = Record("target", "width", "columns", "n_columns", "n_numbers", "table", "fraction", "share")
 
 
 Gather = Record(
@@ -60,6 +61,8 @@ def code_row(codes: Int, n_codes: Int, code: Double) -> Int:
 def _row_of(row: _LookupRow, call: Call, t: Int, begin: Int) -> Int:
     """Give the row of a step's code; draws count from `begin`."""
     if call.purpose == LEARN and (mix(begin + t) & (PROBABILITY_UNIT - 1)) < row.rate:
+        return 0
+    if hides_value(call, t, row.column, row.n_columns, row.fraction, row.share):
         return 0
     code = raw(call, (call.begin + t) * row.n_columns + row.column)
     return code_row(ints(call.constants)[row.codes], row.n_codes, code)
@@ -134,14 +137,22 @@ def gather_item(gather: Gather, item: Int, worker: Int):
 
 
 @kernel
+def _is_missing(row: _MissingRow, call: Call, t: Int, column: Int) -> Int:
+    """Give 1 for a number that is not there, or hidden."""
+    if math.isnan(raw(call, (call.begin + t) * row.n_columns + column)):
+        return 1
+    return hides_value(call, t, column, row.n_columns, row.fraction, row.share)
+
+
+@kernel
 def missing_forward(row: _MissingRow, call: Call):
     """Add the vector of each number that is missing; target [rows, width]."""
-    width, n_columns, n_numbers, targets = row.width, row.n_columns, row.n_numbers, slot(call, row.target)
+    width, n_numbers, targets = row.width, row.n_numbers, slot(call, row.target)
     columns, table = ints(ints(call.constants)[row.columns]), at(reals(call.weights), row.table)
     for t in range(call.first, call.last):
-        target, begin = at(targets, t * width), (call.begin + t) * n_columns
+        target = at(targets, t * width)
         for number in range(n_numbers):
-            if math.isnan(raw(call, begin + columns[number])):
+            if _is_missing(row, call, t, columns[number]):
                 vector = at(table, number * width)
                 for j in range(width):
                     target[j] += vector[j]
@@ -152,12 +163,12 @@ def missing_backward(row: _MissingRow, call: Call):
     """Add each step's gradient to that of the vectors of what is missing."""
     if row.table >= call.n_learned:
         return
-    width, n_columns, n_numbers, d_targets = row.width, row.n_columns, row.n_numbers, d_slot(call, row.target)
+    width, n_numbers, d_targets = row.width, row.n_numbers, d_slot(call, row.target)
     columns, d_table = ints(ints(call.constants)[row.columns]), at(reals(call.d_weights), row.table)
     for t in range(call.first, call.last):
-        d_target, begin = at(d_targets, t * width), (call.begin + t) * n_columns
+        d_target = at(d_targets, t * width)
         for number in range(n_numbers):
-            if math.isnan(raw(call, begin + columns[number])):
+            if _is_missing(row, call, t, columns[number]):
                 d_vector = at(d_table, number * width)
                 for j in range(width):
                     d_vector[j] += d_target[j]

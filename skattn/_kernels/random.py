@@ -8,7 +8,7 @@ from .jit import Int, kernel
 from .operation import PROBABILITY_UNIT, TRANSFORM, Call
 
 # Sites of random numbers, so that no two draws of one update coincide; operations that draw are numbered behind.
-FEATURE_SITE, HIDE_SITE, OPERATION_SITE = 0, 1, 2
+VALUE_SITE, FEATURE_SITE, HIDE_SITE, OPERATION_SITE = -1, 0, 1, 2
 
 
 @intrinsic
@@ -49,3 +49,13 @@ def hides(call: Call, step: Int, fraction: Int) -> Int:
     begin = drawing(call, HIDE_SITE)
     forced = (mix(begin - 1) & (PROBABILITY_UNIT - 1)) % call.n_steps
     return 1 if step == forced or (mix(begin + step) & (PROBABILITY_UNIT - 1)) < fraction else 0
+
+
+@kernel
+def hides_value(call: Call, step: Int, column: Int, n_columns: Int, fraction: Int, share: Int) -> Int:
+    """Give 1 for a value that is hidden: those of hidden steps, and a share of the others; none if `fraction` is -1."""
+    if fraction < 0 or call.purpose == TRANSFORM:
+        return 0
+    if hides(call, step, fraction):
+        return 1
+    return 1 if (mix(drawing(call, VALUE_SITE) + step * n_columns + column) & (PROBABILITY_UNIT - 1)) < share else 0

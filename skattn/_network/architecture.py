@@ -70,6 +70,11 @@ class Architecture:
         return self.window[1] == 0
 
     @property
+    def hides_values(self):
+        """Whether steps and values are hidden as if they were missing."""
+        return self.handles_missing and LOSSES[self.loss].hides
+
+    @property
     def numbers(self):
         """Columns of the features that are numbers."""
         categories = {column for column, _ in self.categories}
@@ -90,12 +95,12 @@ class Architecture:
 def write_tape(architecture):
     """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""
     a, tape = architecture, Tape(architecture.frozen)
-    reconstructs, hides = LOSSES[a.loss].reconstructs, LOSSES[a.loss].hides
+    reconstructs = LOSSES[a.loss].reconstructs
     if a.n_kernels:
         source = stream = layers.embedded(tape, a.d_input, a.d_model)
     else:
         source, stream = layers.steps(tape, a)
-    if hides:
+    if LOSSES[a.loss].hides and not a.hides_values:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):

@@ -9,7 +9,7 @@ from .._kernels import pooling as poolings
 from .._kernels.activation import GELU
 from .._kernels.convolve import CONVOLVE
 from .._kernels.dropout import DROPOUT
-from .._kernels.input import STANDARDISE, TAKE
+from .._kernels.input import HIDE, STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
 from .._kernels.lookup import LOOKUP, MISSING
 from .._kernels.norm import NORM
@@ -26,6 +26,8 @@ _INNER, _HEAD = 0.7, 0.3
 _TABLE = 0.1
 UNKNOWN = 0.05
 """Share of the codes that are taken for unknown while learning, so that what stands for these is learned too."""
+HIDDEN_VALUES = 0.2
+"""Share of the values of a step that are hidden while others of it are there, where values may be missing."""
 
 
 def standardised(tape, columns, n_columns):
@@ -64,14 +66,19 @@ def steps(tape, architecture):
     Each feature that is a category adds a vector of its own, and so does each number that is missing.
     """
     a, source, stream = architecture, None, None
+    hiding = _hiding(a)
     if a.numbers:
-        source = standardised(tape, a.numbers, a.n_features)
-        stream = linear(tape, source, "embedding", a.d_model, wants_gradient=False)
+        source = shown = standardised(tape, a.numbers, a.n_features)
+        if hiding["fraction"] >= 0:
+            shown = tape.slot(source.width)
+            columns = {"columns": _numbers(tape, a.numbers), "n_columns": a.n_features}
+            tape.operation(HIDE, source=source, target=shown, width=source.width, **columns, **hiding)
+        stream = linear(tape, shown, "embedding", a.d_model, wants_gradient=False)
         if a.handles_missing:
             table = tape.parameter("missing.weight", (len(a.numbers), a.d_model), Normal(0), group=DECAYED)
             tape.operation(
                 MISSING, target=stream, width=a.d_model, columns=_numbers(tape, a.numbers), n_columns=a.n_features,
-                n_numbers=len(a.numbers), table=table,
+                n_numbers=len(a.numbers), table=table, **hiding,
             )  # fmt: skip
     for number, (column, n_codes) in enumerate(a.categories):
         stream = _lookup(tape, stream, number, column, n_codes, a)
@@ -87,6 +94,13 @@ def steps(tape, architecture):
     return source, stream
 
 
+def _hiding(architecture):
+    """Say what of steps is hidden as if it were missing: nothing, or some steps and some values of the others."""
+    if not architecture.hides_values:
+        return {"fraction": -1, "share": 0}
+    return {"fraction": probability(architecture.hidden_fraction), "share": probability(HIDDEN_VALUES)}
+
+
 def _lookup(tape, stream, number, column, n_codes, architecture):
     """Give, or add, the vectors of a category."""
     a, target = architecture, stream or tape.slot(architecture.d_model)
@@ -95,7 +109,7 @@ def _lookup(tape, stream, number, column, n_codes, architecture):
     tape.operation(
         LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
         n_codes=n_codes, table=table, onto=int(stream is not None), rate=probability(UNKNOWN), site=_site(tape),
-        number=number, n_tables=len(a.categories),
+        number=number, n_tables=len(a.categories), **_hiding(a),
     )  # fmt: skip
     return target
 
@@ -285,7 +299,7 @@ def _reconstruction(tape, architecture, outputs, source, entry):
     a, target = architecture, tape.slot(1, axis=tape.once, name="loss")
     alike = {
         **{"source": outputs, "target": target, "n_outputs": outputs.width, "n_columns": a.n_features},
-        **{"n_features": a.n_features, "fraction": probability(a.hidden_fraction), "ahead": entry.n_ahead},
+        **{"fraction": probability(a.hidden_fraction), "share": _hiding(a)["share"], "ahead": entry.n_ahead},
     }
     tape.operation(
         entry.kind, input=source or outputs, width=len(a.numbers), columns=_numbers(tape, a.numbers), **alike
