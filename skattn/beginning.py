@@ -48,6 +48,8 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     # Outputs that tell a step: one for each number, one for each code.
     n_of_step = data.n_features - len(data.roles.no_numbers) + sum(map(len, codes))
     n_outputs = n_of_step if samples.classes is None else len(samples.classes)
+    if LOSSES[objective.loss].contrasts:
+        n_outputs = int(estimator.d_model)
     target = learn_target(estimator, samples, objective, n_outputs)
     seen, mean, scale = look(data, samples.weight)
     mean[data.roles.no_numbers], scale[data.roles.no_numbers] = 0.0, 1.0
@@ -97,6 +99,11 @@ def _choose_as_before(estimator: Any, samples: Samples, longest: int, before: Ar
         raise ValueError(
             "The network of pretrained makes tokens of several steps, and every step is to be told by itself; fit that "
             'with embedding="linear" and patch_size=1.'
+        )
+    if loss.contrasts and before.n_kernels > 0:
+        raise ValueError(
+            "The network of pretrained has a stem, whose tokens are made of whole sequences, and views of sequences "
+            'are drawn anew; fit that with embedding="linear" or "convolution".'
         )
     n_tokens = -(-longest // choice.stride)
     return replace(choice, max_steps=max(before.max_steps, n_tokens), is_stepwise=is_stepwise)

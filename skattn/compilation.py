@@ -11,6 +11,7 @@ from ._kernels import (
     attention,
     best,
     columns,
+    contrast,
     convolution,
     convolve,
     dropout,
@@ -38,6 +39,7 @@ _DTYPES = ("float32", "float64")
 _PAIRS = (
     activation,
     attention,
+    contrast,
     convolve,
     dropout,
     input,

@@ -44,8 +44,9 @@ RATE, RATE_OF_CODES = 0.001, 0.003
 _TELLS = {
     "reconstruction": "The objective reconstruction tells hidden steps from the others",
     "next_step": "The objective next_step tells each step from those before it",
+    "contrastive": "The objective contrastive changes steps and draws pieces anew in every update",
 }
-"""Why single steps are wanted."""
+"""Why steps are wanted as they are."""
 
 # Values that are looked at to tell whether steps are binary.
 _MOST_VALUES = 1 << 16
@@ -280,7 +281,7 @@ def _choose_stem(
             f'embedding="random_convolution" takes numbers at even times and makes tokens of its own, and {found}: set '
             'embedding="auto", or leave that out.'
         )
-    if LOSSES[loss].reconstructs:
+    if LOSSES[loss].reconstructs or LOSSES[loss].contrasts:
         raise ValueError(
             f'{_TELLS[loss]}, and embedding="random_convolution" mixes them: set embedding="linear", or give y and '
             "another objective."
@@ -353,7 +354,7 @@ def whole_groups(n_kernels: int) -> int:
 
 def _suits(estimator: Any, data: Sequences, loss: str) -> bool:
     """Whether a stem is of use: for numbers that are told as a whole, not for marks and not for single steps."""
-    is_whole = not LOSSES[loss].reconstructs and resolve_patches(estimator)[0] == 0
+    is_whole = not (LOSSES[loss].reconstructs or LOSSES[loss].contrasts) and resolve_patches(estimator)[0] == 0
     return is_whole and data.max_length > 1 and data.n_features <= MOST_FEATURES and not _is_binary(data)
 
 

@@ -87,6 +87,7 @@ def fit_model(
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model or pretrained_model(estimator))
     learned, goes_on = learned.merged(keeps_order=not estimator.shuffle), model is not None
+    _refuse_one_alone(estimator, learned)
     model = _continue(estimator, learned, model) if model else begin(estimator, learned, seed, is_open=plan == "open")
     resumes = checkpoint is not None and checkpoint.restore(model)
     n_updates = [member.state.n_updates for member in model.members]
@@ -152,6 +153,16 @@ def _read_samples(
     if OBJECTIVES[objective].target_type == "classes" and model is None:
         samples = _settle_classes(samples, is_open=known is None)
     return _weigh_classes(estimator, samples)
+
+
+def _refuse_one_alone(estimator: Any, samples: Samples) -> None:
+    """Views are told from those of other sequences of the batch, so there must be some."""
+    if LOSSES[OBJECTIVES[samples.objective].loss].contrasts and 1 in (len(samples.weight), estimator.batch_size):
+        raise ValueError(
+            f'The objective "{samples.objective}" tells views of a sequence from those of others in its batch, and '
+            f"there are none: X has {len(samples.weight)} different sequence(s), batch_size={estimator.batch_size}; "
+            "give two or more."
+        )
 
 
 def _weight_of_told(
@@ -301,7 +312,7 @@ def _continue_member(member: Member, architecture: Architecture) -> Member:
     return Member(network, state)
 
 
-_MAY_CHANGE = ("dropout", "embedding_dropout", "label_smoothing", "frozen")
+_MAY_CHANGE = ("dropout", "embedding_dropout", "label_smoothing", "frozen", "augmentations", "temperature")
 """What only learning knows."""
 
 

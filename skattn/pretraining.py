@@ -24,6 +24,7 @@ ADAPTER = ".adapter."
 _OWN = (
     *("loss", "n_outputs", "pooling", "n_pooling_queries", "max_steps", "dropout", "embedding_dropout", "quantiles"),
     *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen", "adapter_rank"),
+    *("augmentations", "temperature"),
 )
 """Fields of an architecture in which a network may differ from the one that it begins with."""
 

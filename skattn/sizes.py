@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from skattn._bounds import bounds, check_linear, check_sparse
-from skattn._network.architecture import Architecture, count_parameters, count_workspace
+from skattn._network.architecture import AUGMENTATIONS, Architecture, count_parameters, count_workspace
 from skattn._network.losses import LOSSES
 from skattn._network.positions import OF_STEPS
+from skattn._wording import shortened
 from skattn.defaults import Choice, resolve_label_smoothing, resolve_position
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
 
@@ -72,6 +73,7 @@ def resolve_architecture(
         is_stepwise=choice.is_stepwise,
         n_pooling_queries=resolve_pooling_queries(parameters),
         adapter_rank=int(parameters.adapter_rank),
+        **_resolve_views(parameters, loss),
         quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),
     )
 
@@ -146,6 +148,25 @@ def _window_for(loss: str, parameters: SelfAttentionParameters) -> tuple[int | N
             f"see {window[1]} after it; set window=({window[0]}, 0), or None for all before."
         )
     return resolve_window(parameters.window, causal=True)
+
+
+def _resolve_views(parameters: SelfAttentionParameters, loss: str) -> dict[str, Any]:
+    """How views of a sequence differ, and how sharply they are told from others, where they are."""
+    if not LOSSES[loss].contrasts:
+        return {}
+    given: Any = getattr(parameters, "augmentations", ())
+    words = [given] if isinstance(given, str) else list(given)
+    for word in words:
+        if word not in AUGMENTATIONS:
+            raise ValueError(
+                f"augmentations names {shortened(repr(word), 60)}; give some of {', '.join(map(repr, AUGMENTATIONS))}."
+            )
+    if not words and not parameters.dropout:
+        raise ValueError(
+            "augmentations are none, and dropout=0: both views of a sequence would be the same; set one of them."
+        )
+    temperature = float(getattr(parameters, "temperature", 0.1))
+    return {"augmentations": tuple(word for word in AUGMENTATIONS if word in words), "temperature": temperature}
 
 
 def resolve_pooling_queries(parameters: SelfAttentionParameters) -> int:

@@ -1,5 +1,6 @@
 """Turn sequences into features that any scikit-learn estimator can go on with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -7,6 +8,7 @@ from typing import Any, ClassVar, Self
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skattn._network.architecture import AUGMENTATIONS
 from skattn._training.objectives import OBJECTIVES
 from skattn.base import SelfAttentionEstimator
 from skattn.parameters import document
@@ -27,7 +29,7 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     ----------
     {parameters}
     objective : {"auto", "cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber", \
-"poisson", "reconstruction", "next_step"}, default="auto"
+"poisson", "reconstruction", "next_step", "contrastive"}, default="auto"
         What is learned. "auto" asks y: "reconstruction" without y, "cross_entropy" for labels, among
         them whole numbers, "binary_cross_entropy" for a 0/1 matrix of labels, "squared_error" for
         values. Whole numbers of more than 20 different values are values too if these are more than
@@ -36,12 +38,20 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         "reconstruction" tells hidden steps from the others, and with ``handle_missing="mask"`` hidden values too,
         for `impute`. It ignores y, as in a pipeline whose last step needs it; so does "next_step", which learns to
         tell each step from those before it, for `forecast`: the network is causal whatever `causal` says, steps that
-        follow count alike, and sequences of one step do not count.
+        follow count alike, and sequences of one step do not count. "contrastive", without y as well, learns to
+        tell two views of each sequence from those of the others in its batch.
     label_smoothing : float or "auto", default="auto"
         Share of each label that counts for all classes alike while learning, in [0, 1): keeps probabilities from being
         surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
         number of classes, which is 0.05 for two, and for each of several labels a sample; none with `early_stopping`,
         for which the loss of samples held out does the same.
+    augmentations : sequence of {"jitter", "scaling", "crop", "mask"}, default=("jitter", "scaling", "crop", "mask")
+        How the two views of "contrastive" are made of a sequence, anew in every update. "jitter" adds noise of a
+        tenth of a deviation to its numbers. "scaling" multiplies each feature, from its mean, by a factor near 1, of
+        deviation 0.2. "crop" takes a piece of half of the steps or more. "mask" puts the mean in the place of 15 % of
+        the steps, and the unknown in that of 15 % of codes. None of them: views differ by `dropout`.
+    temperature : float, default=0.1
+        What similarities of views are divided by: the lower, the more the nearest other sequences count.
 
     Attributes
     ----------
@@ -55,7 +65,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     Notes
     -----
     Self-attention: Vaswani et al. (2017), arXiv:1706.03762. Normalisation before each part: Xiong et
-    al. (2020), arXiv:2002.04745.
+    al. (2020), arXiv:2002.04745. Views of sequences: Chen et al. (2020), arXiv:2002.05709, whose loss is computed for
+    embeddings first (Gao et al. 2021, arXiv:2101.06983).
 
     Examples
     --------
@@ -73,6 +84,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
 
     objective: str = "auto"
     label_smoothing: float | str = "auto"
+    augmentations: str | Sequence[str] = AUGMENTATIONS
+    temperature: float = 0.1
 
     _learns: ClassVar[frozenset[str]] = frozenset(set(OBJECTIVES) - {"quantile"})
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -80,6 +93,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "objective": [StrOptions({"auto", *_learns})],
+        "augmentations": [str, "array-like"],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:

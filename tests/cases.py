@@ -268,7 +268,7 @@ class StepRows(SimpleNamespace):
 
 def make_target(architecture, lengths, dtype=np.float64, seed=2):
     """A target as the architecture's loss wants it: (n_samples, n_target), of every step, or None to reconstruct."""
-    if LOSSES[architecture.loss].reconstructs:
+    if LOSSES[architecture.loss].reconstructs or LOSSES[architecture.loss].contrasts:
         return None
     if not architecture.is_stepwise:
         return _draw_target(architecture, len(lengths), dtype, seed)

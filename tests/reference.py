@@ -318,6 +318,21 @@ def quantile(outputs, target, levels):
     return np.maximum(levels * missing, (np.array(levels) - 1) * missing).mean()
 
 
+def contrastive(embeddings, temperature):
+    """Loss of each sequence: how badly its two views, side by side, are told from all others: (2 * n, width) -> (n,).
+
+    Minus the logarithm of the other view's share of the softmax of cosines, the mean of both.
+    """
+    units = embeddings / np.sqrt((embeddings**2).sum(axis=1, keepdims=True))
+    losses = []
+    for view, unit in enumerate(units):
+        partner = view + 1 - 2 * (view % 2)
+        cosines = units @ unit / temperature
+        others = np.delete(cosines, view)
+        losses.append(np.log(np.exp(others - others.max()).sum()) + others.max() - cosines[partner])
+    return np.reshape(losses, (-1, 2)).mean(axis=1)
+
+
 LOSSES = {
     "cross_entropy": cross_entropy,
     "squared_error": squared_error,
@@ -465,6 +480,9 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
         pooled = [pooling(architecture.pooling or "mean", steps, query) for query in queries]
         result["features"] = np.concatenate(pooled)
     head_input = steps if per_step else result["features"]
+    if architecture.loss == "contrastive":
+        hidden_layer = product(head_input, weights["head.hidden.weight"]) + weights["head.hidden.bias"]
+        head_input = gelu(hidden_layer)
     result["outputs"] = product(head_input, weights["head.weight"]) + weights["head.bias"]
     return result
 

@@ -46,6 +46,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(PAIRS, "walk"),
     **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
     **dict.fromkeys(["shares", "tables", "walking"], "learner"),
+    "contrast": "contrasting",
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),

@@ -305,6 +305,8 @@ def damages(model):
         **dict.fromkeys(["n_kernels", "n_taps", "patch_size", "adapter_rank"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
         "n_heads": [3, *NO_SIZES],
+        "augmentations": [None, 7, "crop", ["crop"], [7], {}],
+        "temperature": [-1.0, 0.5, *NO_NUMBERS],
         "time_feature": [1, -1, 97, 1.5, "7", True, [1]],
         **dict.fromkeys(["handles_missing", "is_stepwise"], [None, 0, 1, "yes", True]),
         **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),

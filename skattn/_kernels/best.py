@@ -137,7 +137,7 @@ def _mix(head: Head, strand: Strand, block: Block, q: Int):
 
 @kernel
 def weigh(scores: Reals, n: Int, top_k: Int, top: Reals, inverse: Reals) -> Int:
-    """Turn the best of `n` noted scores into powers; gives how many they are, the largest score and one over the sum."""
+    """Turn the best of `n` noted scores into powers; gives how many they are, the largest and one over the sum."""
     if n > top_k:
         keep_best(scores, at(scores, 2 * top_k), n, top_k)
         n = top_k

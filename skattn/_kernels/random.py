@@ -8,7 +8,7 @@ from .jit import Int, kernel
 from .operation import PROBABILITY_UNIT, TRANSFORM, Call
 
 # Sites of random numbers, so that no two draws of one update coincide; operations that draw are numbered behind.
-VALUE_SITE, FEATURE_SITE, HIDE_SITE, OPERATION_SITE = -1, 0, 1, 2
+CROP_SITE, VIEW_SITE, VALUE_SITE, FEATURE_SITE, HIDE_SITE, OPERATION_SITE = -3, -2, -1, 0, 1, 2
 
 
 @intrinsic

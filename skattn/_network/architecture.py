@@ -9,6 +9,10 @@ from .positions import POSITIONS
 from .stem import stem_width
 from .tape import Tape
 
+AUGMENTATIONS = ("jitter", "scaling", "crop", "mask")
+"""Ways in which two views of a sequence may differ: noise, features stretched, a piece of it, steps without what they
+hold."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -26,7 +30,9 @@ class Architecture:
     `n_pooling_queries` says how many learned queries pool by attention; `frozen` are names of parameters that do not
     learn; `adapter_rank` is the rank of what is added to the projections of attention, 0 for nothing; `attention` is a
     one of `attending.FORMS`; of its window a step sees one place in `dilation`, and the first `n_global_steps` see and
-    are seen by all; `top_k` says how many of what it sees a step reads, 0 for all.
+    are seen by all; `top_k` says how many of what it sees a step reads, 0 for all; `augmentations` are
+    words of `AUGMENTATIONS`, ways in which two views of a sequence differ that are told from those of others, at a
+    `temperature`.
     """
 
     n_features: int
@@ -63,6 +69,8 @@ class Architecture:
     dilation: int = 1
     n_global_steps: int = 0
     top_k: int = 0
+    augmentations: tuple = ()
+    temperature: float = 0.0
 
     @property
     def is_causal(self):
@@ -116,6 +124,8 @@ def write_tape(architecture):
     else:
         features = layers.pooling(tape, steps, a.pooling or "mean", a.n_pooling_queries)
         features = layers.dropout(tape, features, a.dropout)
+        if LOSSES[a.loss].contrasts:
+            features = layers.projection(tape, features, a)
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     layers.loss(tape, a, outputs, source)

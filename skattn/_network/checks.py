@@ -2,11 +2,12 @@
 
 import math
 import reprlib
+import sys
 from numbers import Integral, Real
 
 import numpy as np
 
-from .architecture import Architecture, count_parameters, write_tape
+from .architecture import AUGMENTATIONS, Architecture, count_parameters, write_tape
 from .attending import FORMS, MOST_KEYS
 from .layers import POOLINGS
 from .losses import LOSSES
@@ -33,6 +34,7 @@ _OPTIONAL = (
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
     *("is_stepwise", "quantiles", "n_pooling_queries", "frozen", "adapter_rank"),
     *("attention", "dilation", "n_global_steps", "top_k"),
+    *("augmentations", "temperature"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -226,8 +228,25 @@ def check_architecture(values, n_parameters):
     if values["is_stepwise"] and (values["stride"] > 1 or LOSSES[values["loss"]].reconstructs):
         raise damaged("is_stepwise", True, "False, for outputs are of tokens or of sequences")
     values["quantiles"] = _check_quantiles(values.get("quantiles", ()), values["loss"], values["n_outputs"])
+    values |= _check_views(values)
     _check_sizes(values, n_parameters)
     return values
+
+
+def _check_views(values):
+    """What views are told by: words that are known, and a positive temperature, where there are views."""
+    contrasts, augmentations = LOSSES[values["loss"]].contrasts, values.get("augmentations", ())
+    is_list = isinstance(augmentations, tuple | list) and all(isinstance(word, str) for word in augmentations)
+    known = AUGMENTATIONS if contrasts else ()
+    if not is_list or [word for word in known if word in augmentations] != list(augmentations):
+        raise damaged("augmentations", augmentations, f"some of {known}, in their order")
+    temperature = check_number("temperature", values.get("temperature", 0.0), 0, sys.float_info.max)
+    if (temperature > 0) != contrasts:
+        raise damaged("temperature", temperature, f"that of the loss {values['loss']!r}")
+    for name, wanted in (("n_kernels", 0), ("is_stepwise", False)):
+        if contrasts and values[name] != wanted:
+            raise damaged(name, values[name], f"{wanted}, for views of sequences are drawn anew")
+    return {"augmentations": tuple(augmentations), "temperature": temperature}
 
 
 def _check_quantiles(quantiles, loss, n_outputs):

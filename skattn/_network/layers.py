@@ -7,6 +7,7 @@ import numpy as np
 from .._kernels import convolve
 from .._kernels import pooling as poolings
 from .._kernels.activation import GELU
+from .._kernels.contrast import AUGMENT
 from .._kernels.convolve import CONVOLVE
 from .._kernels.dropout import DROPOUT
 from .._kernels.input import HIDE, STANDARDISE, TAKE
@@ -28,6 +29,10 @@ UNKNOWN = 0.05
 """Share of the codes that are taken for unknown while learning, so that what stands for these is learned too."""
 HIDDEN_VALUES = 0.2
 """Share of the values of a step that are hidden while others of it are there, where values may be missing."""
+
+JITTER, SCALING, MASK = 0.1, 0.2, 0.15
+"""How views of a sequence are changed: deviation of the noise that is added to numbers, in theirs, and of the factors
+of features; share of the steps that are masked, and of the codes that are taken for unknown."""
 
 
 def standardised(tape, columns, n_columns):
@@ -69,6 +74,8 @@ def steps(tape, architecture):
     hiding = _hiding(a)
     if a.numbers:
         source = shown = standardised(tape, a.numbers, a.n_features)
+        if a.augmentations:
+            augmented(tape, source, a.augmentations)
         if hiding["fraction"] >= 0:
             shown = tape.slot(source.width)
             columns = {"columns": _numbers(tape, a.numbers), "n_columns": a.n_features}
@@ -94,6 +101,15 @@ def steps(tape, architecture):
     return source, stream
 
 
+def augmented(tape, source, augmentations):
+    """Change the numbers of a view while learning."""
+    sizes = {
+        name: probability(size if name in augmentations else 0)
+        for name, size in (("jitter", JITTER), ("scaling", SCALING), ("mask", MASK))
+    }
+    tape.operation(AUGMENT, target=source, width=source.width, **sizes)
+
+
 def _hiding(architecture):
     """Say what of steps is hidden as if it were missing: nothing, or some steps and some values of the others."""
     if not architecture.hides_values:
@@ -105,10 +121,11 @@ def _lookup(tape, stream, number, column, n_codes, architecture):
     """Give, or add, the vectors of a category."""
     a, target = architecture, stream or tape.slot(architecture.d_model)
     rule = Normal(_TABLE / math.sqrt(a.n_features))
+    rate = probability(MASK if "mask" in a.augmentations else UNKNOWN)
     table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=APART)
     tape.operation(
         LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
-        n_codes=n_codes, table=table, onto=int(stream is not None), rate=probability(UNKNOWN), site=_site(tape),
+        n_codes=n_codes, table=table, onto=int(stream is not None), rate=rate, site=_site(tape),
         number=number, n_tables=len(a.categories), **_hiding(a),
     )  # fmt: skip
     return target
@@ -190,6 +207,11 @@ def probability(fraction):
     return round(fraction * PROBABILITY_UNIT)
 
 
+def projection(tape, features, architecture):
+    """Map features into a hidden layer of what makes embeddings of them (Chen et al. 2020, section 2.1)."""
+    return gelu(tape, linear(tape, features, "head.hidden", architecture.d_model))
+
+
 def hidden_steps(tape, stream, fraction):
     """Put a learned vector in the place of a share of the steps, while learning to reconstruct them."""
     token = tape.parameter("hidden_step", (stream.width,), Normal(0))
@@ -262,6 +284,9 @@ POOLINGS = {
 
 def head_deviation(features, architecture):
     """Deviation of the first weights of the outputs: none, but for the features of a stem (docs/accuracy.rst)."""
+    if LOSSES[architecture.loss].contrasts:
+        # Embeddings of 0 have no direction.
+        return None
     return _HEAD / math.sqrt(features.width) if architecture.n_kernels else 0.0
 
 
@@ -282,7 +307,8 @@ def pooling(tape, source, kind, n_queries=1):
 
 def loss(tape, architecture, outputs, source):
     """Compare `outputs` with what is wanted of them, or with steps of `source`."""
-    entry, fields = LOSSES[architecture.loss], {"has_shares": int(architecture.is_stepwise)}
+    entry = LOSSES[architecture.loss]
+    fields = {} if entry.contrasts else {"has_shares": int(architecture.is_stepwise)}
     if entry.reconstructs:
         return _reconstruction(tape, architecture, outputs, source, entry)
     if entry.n_spread != 0:

@@ -85,7 +85,7 @@ class Learner:
         if descent is not None:
             moves, stop = descent.stages(self.gradient, losses, weight, firsts, counts, self._n_workers), descent.stop
             after += [moves[:, column] for column in range(moves.shape[1])]
-        stages, ends = _in_order(before, walking.long_stages(), after)
+        stages, ends = in_order(before, walking.long_stages(), after)
         return Plan(losses, stages, ends, stop, (self, descent, weight, embedding, walking))
 
     def _want(self, walking, order):
@@ -136,7 +136,7 @@ class Plan:
         parallel.run_stages(self._stages[self._ends[first] : self._ends[last]], self._stop)
 
 
-def _in_order(before, long, after):
+def in_order(before, long, after):
     """Bring stages into the order in which they run; and say where those of each update begin, and the end."""
     n_plain = len(before) + len(after)
     if all(stages is None for stages in long):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .._kernels import loss, reconstruction
+from .._kernels import contrast, loss, reconstruction
 from .._kernels.operation import Kind
 
 
@@ -18,6 +18,8 @@ class Loss:
         Whether the network tells steps of its own input, and has no other target.
     n_ahead : int
         How many steps ahead these are; 0 where they are hidden, and told from all others.
+    contrasts : bool
+        Whether two views of each sequence of a batch are told from those of the others.
     n_spread : int or None
         Outputs that smoothing spreads a label over; None for all. 0 where a target is no label.
     """
@@ -26,6 +28,7 @@ class Loss:
     reconstructs: bool = False
     n_spread: int | None = 0
     n_ahead: int = 0
+    contrasts: bool = False
 
     @property
     def hides(self):
@@ -43,5 +46,6 @@ LOSSES = {
     "quantile": Loss(loss.QUANTILE),
     "reconstruction": Loss(reconstruction.RECONSTRUCTION, reconstructs=True),
     "next_step": Loss(reconstruction.RECONSTRUCTION, reconstructs=True, n_ahead=1),
+    "contrastive": Loss(contrast.GIVEN, contrasts=True),
 }
 """Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""

@@ -4,9 +4,12 @@ from dataclasses import asdict
 
 import numpy as np
 
+from . import contrasting
 from .architecture import Architecture, write_tape
 from .checks import check_network, damaged
+from .contrasting import ContrastiveLearner
 from .learner import Learner
+from .losses import LOSSES
 from .missing import filled
 from .positions import slopes
 from .projector import Projector
@@ -150,6 +153,8 @@ class Network:
 
     def losses(self, data, target, n_jobs=None):
         """Give the loss of each sequence, shape (n_samples,), without weights and dropout."""
+        if LOSSES[self.architecture.loss].contrasts:
+            return contrasting.losses(self, data, n_jobs)
         parts = [
             self.runner.forward(self, block, "loss", n_jobs, target=None if target is None else target[samples])
             for block, samples in self._embedded(data, n_jobs)
@@ -204,7 +209,7 @@ class Network:
         gradient : ndarray of shape (n_learned,)
             Overwritten by the next call.
         """
-        learner = Learner(self, data, target, seed, n_jobs)
+        learner = self.learner(data, target, seed, n_jobs)
         weight = np.asarray(weight, np.float64)
         batch = np.arange(len(weight)), np.array([len(weight)])
         plan = learner.plan(*batch, weight, n_update, None, ids=np.asarray(ids, np.int64))
@@ -213,4 +218,5 @@ class Network:
 
     def learner(self, data, target, seed, n_jobs=None):
         """Give what learns from many batches at once; see `Learner`."""
-        return Learner(self, data, target, seed, n_jobs)
+        kind = ContrastiveLearner if LOSSES[self.architecture.loss].contrasts else Learner
+        return kind(self, data, target, seed, n_jobs)

@@ -70,10 +70,10 @@ class Runner:
         )
         self.release()
 
-    def forward(self, network, data, name, n_jobs, target=None):
+    def forward(self, network, data, name, n_jobs, target=None, purpose=None):
         """Give what stands in the slot `name` after a forward pass; a target is for the slot of the loss."""
         slot = self.tape.names[name]
-        purpose = JUDGE if name == "loss" else TRANSFORM
+        purpose = purpose or (JUDGE if name == "loss" else TRANSFORM)
         run = _Batch(self, network, data, purpose, self.ends[name], n_jobs)
         counts = slot.axis.count(run.lengths)
         ends = np.cumsum(counts)

@@ -13,9 +13,12 @@ _WORTH_A_REGION = 1 << 20
 
 
 class Walking:
-    """The tape's part of some updates: records `Pass`, one for each, and the stages that they are for."""
+    """The tape's part of some updates: records `Pass`, one for each, and the stages that they are for.
 
-    def __init__(self, runner, network, n_workers, firsts, counts, lengths):
+    Without `cuts_within` every sequence is carried through whole, however long it is.
+    """
+
+    def __init__(self, runner, network, n_workers, firsts, counts, lengths, *, cuts_within=True):
         self._runner, self._network, self._lengths = runner, network, lengths
         self._firsts, self._counts, self._alive = firsts, counts, []
         runner.compile(backward=False)
@@ -25,7 +28,7 @@ class Walking:
         work = n_rows * (network.parameters.size - runner.first_weight) * 3
         self._workers = np.minimum(n_workers, 1 + work // WORK_A_WORKER)
         self._records = walk.Pass.repeat(runner.fixed, len(counts))
-        self._cut(STEPS_A_SHARE if network.stem is None else TOKENS_A_SHARE)
+        self._cut(STEPS_A_SHARE if network.stem is None else TOKENS_A_SHARE, cuts_within)
         most, longest = int(self._workers.max()), int(lengths.max())
         size, d_values, scratch = runner.tape.workspace(longest, backward=True)
         constants = runner.constants(network, longest)
@@ -51,12 +54,12 @@ class Walking:
         """Set fields to a number, or to one for each update."""
         walk.Pass.write(self._records, **numbers)
 
-    def _cut(self, least):
+    def _cut(self, least, cuts_within):
         """Cut batches into shares, and find sequences that are cut within."""
         lengths, firsts, counts = self._lengths, self._firsts, self._counts
         self._long = [()] * len(counts)
         parted = []
-        if lengths.max() >= LONG_STEPS:
+        if cuts_within and lengths.max() >= LONG_STEPS:
             parted = [part_long_ones(lengths[first : first + n]) for first, n in zip(firsts, counts, strict=True)]
         if not any(len(long) for _, long in parted):
             order = np.arange(len(lengths))
@@ -91,6 +94,14 @@ class Walking:
     def shares(self):
         """Give the stages that carry whole sequences forwards and back."""
         return self._stages(walk.learn_item, self._records, self._n_shares, self._workers)
+
+    def forward(self, name, out, starts):
+        """Give the stages that carry whole sequences forwards alone, and copy the row of a slot to where it begins."""
+        slot, records = self._runner.tape.names[name], self._records.copy()
+        self._alive += [out, starts]
+        places = {"out": parallel.address(out), "out_starts": parallel.address(starts)}
+        walk.Pass.write(records, **places, out_slot=slot.number, out_width=slot.width, n_rows=self._runner.ends[name])
+        return self._stages(walk.forward_item, records, self._n_shares, self._workers)
 
     def turns(self):
         """Give the stages that transpose every matrix."""

@@ -324,6 +324,7 @@ OBJECTIVES = {
         is_chosen_for=("none",),
     ),
     "next_step": Objective("next_step", None, _learn_nothing, _encode_nothing),
+    "contrastive": Objective("contrastive", None, _learn_nothing, _encode_nothing),
 }
 """Objectives by name; the estimator stores the name and looks the entry up."""
 
