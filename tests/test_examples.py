@@ -162,8 +162,9 @@ def test_what_is_filled_in_and_told_stands_beside_other_ways(beside, monkeypatch
     assert float(rows["IterativeImputer"][0]) < 0.9 < float(rows["IterativeImputer"][1])
 
 
-def test_few_labels_stand_beside_what_was_learned_without(beside, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["table_pretraining.py", "--seeds", "1", "--labels", "2", "--epochs", "1"])
+@pytest.mark.parametrize("more", [(), ("--objective", "next_step"), ("--objective", "contrastive")])
+def test_few_labels_stand_beside_what_was_learned_without(more, beside, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table_pretraining.py", "--seeds", "1", "--labels", "2", "--epochs", "1", *more])
     pretraining = script("table_pretraining")
     generator = np.random.default_rng(0)
     sequences = generator.normal(size=(30, 8, 2)).astype(np.float32), np.arange(30) % 3
