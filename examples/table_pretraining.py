@@ -37,7 +37,9 @@ WAYS = {
 
 def few_of_each(y, n_labels, generator):
     """So many samples of each class."""
-    return np.concatenate([generator.choice(np.flatnonzero(y == label), n_labels, replace=False) for label in set(y)])
+    return np.concatenate(
+        [generator.choice(np.flatnonzero(y == label), n_labels, replace=False) for label in np.unique(y)]
+    )
 
 
 def features_alone(transformer, some, test):

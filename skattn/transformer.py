@@ -45,7 +45,7 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         surer than few samples can make them (Szegedy et al. 2016, arXiv:1512.00567, section 7). "auto": 0.1 over the
         number of classes, which is 0.05 for two, and for each of several labels a sample; none with `early_stopping`,
         for which the loss of samples held out does the same.
-    augmentations : sequence of {"jitter", "scaling", "crop", "mask"}, default=("jitter", "scaling", "crop", "mask")
+    augmentations : sequence of {"jitter", "scaling", "crop", "mask"}, default=('jitter', 'scaling', 'crop', 'mask')
         How the two views of "contrastive" are made of a sequence, anew in every update. "jitter" adds noise of a
         tenth of a deviation to its numbers. "scaling" multiplies each feature, from its mean, by a factor near 1, of
         deviation 0.2. "crop" takes a piece of half of the steps or more. "mask" puts the mean in the place of 15 % of
