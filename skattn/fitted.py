@@ -93,9 +93,9 @@ class FittedAttributes:
 
         Returns
         -------
-        weights : list of ndarray of shape (n_pooling_queries, n_tokens_i)
-            For each sequence the share of each token in what a query makes of it; rows sum to 1. Without a stem a token
-            is a step; `token_spans` says which steps each stands for.
+        weights : list of ndarray of shape (n_pooling_queries, n_heads, n_tokens_i)
+            For each sequence the share of each token in what a head of a query makes of it; rows sum to 1. Without a
+            stem a token is a step; `token_spans` says which steps each stands for.
 
         Raises
         ------
@@ -110,8 +110,10 @@ class FittedAttributes:
             )
         chosen = members[_number("network", network, len(members))].network
         names = [f"{name_of_pooling(number)}.weights" for number in range(architecture.n_pooling_queries)]
-        rows = np.concatenate([self._carry_by(chosen, data, name) for name in names], axis=1)
-        return np.split(rows.T, np.cumsum(chosen.count_rows(data.lengths))[:-1], axis=1)
+        queries = np.stack([self._carry_by(chosen, data, name) for name in names])
+        n_heads, ends = architecture.n_pooling_heads, np.cumsum(chosen.count_rows(data.lengths))
+        # Of a sequence, numbers lie head by head.
+        return [rows.reshape(len(names), n_heads, -1) for rows in np.split(queries, ends[:-1], axis=1)]
 
     def token_spans(self, X: Any) -> list[NDArray[np.int64]]:
         """Tell which steps each token of a sequence stands for.

@@ -94,6 +94,8 @@ class SelfAttentionParameters(BaseEstimator):
     n_pooling_queries : int, default=1
         For ``pooling="attention"``: learned queries that each read the steps in their own way (Lee et al. 2019,
         arXiv:1810.00825), ``n_pooling_queries * d_model`` features; `pooling_weights` shows what they read.
+        Several read by `n_heads` heads each, a share of the width a head, or as many of them as divide it; one alone
+        reads by one.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
     categorical_features : {"all", "from_dtype"}, array-like of int, bool or str, or None, default=None

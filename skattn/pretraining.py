@@ -22,7 +22,17 @@ ADAPTER = ".adapter."
 """What the names of the factors of adapters have in them."""
 
 _OWN = (
-    *("loss", "n_outputs", "pooling", "n_pooling_queries", "max_steps", "dropout", "embedding_dropout", "quantiles"),
+    *(
+        "loss",
+        "n_outputs",
+        "pooling",
+        "n_pooling_queries",
+        "n_pooling_heads",
+        "max_steps",
+        "dropout",
+        "embedding_dropout",
+        "quantiles",
+    ),
     *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen", "adapter_rank"),
     *("augmentations", "temperature"),
 )

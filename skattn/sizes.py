@@ -1,5 +1,6 @@
 """From parameters to the sizes of a network, and whether this machine can hold it."""
 
+import math
 import os
 from numbers import Integral
 from typing import Any
@@ -72,6 +73,8 @@ def resolve_architecture(
         time_feature=choice.time_feature,
         is_stepwise=choice.is_stepwise,
         n_pooling_queries=resolve_pooling_queries(parameters),
+        # As many as divide the width; one query alone has one, as it had before there could be several.
+        n_pooling_heads=math.gcd(parameters.n_heads, parameters.d_model) if parameters.n_pooling_queries > 1 else 1,
         adapter_rank=int(parameters.adapter_rank),
         **_resolve_views(parameters, loss),
         quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),

@@ -85,6 +85,7 @@ ARCHITECTURES = {
     "adapters": {"adapter_rank": 3, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_head": 5},
     "attention pooling": {"pooling": "attention"},
     "pooling by several queries": {"pooling": "attention", "n_pooling_queries": 3, "d_feedforward": 13},
+    "pooling by several heads": {"pooling": "attention", "n_pooling_queries": 2, "d_model": 24, "n_pooling_heads": 4},
     "causal": {"window": (None, 0)},
     "anti-causal": {"window": (0, None)},
     "sliding window": {"window": (3, 2)},

@@ -262,8 +262,11 @@ def join_heads(heads):
     return np.concatenate(list(heads), axis=1)
 
 
-def pooling(kind, steps, query=None):
+def pooling(kind, steps, query=None, n_heads=1):
     """Make one vector of all steps: (n_steps, d_model) -> (d_model,), or (2 * d_model,) for "mean_max"."""
+    if kind == "attention" and n_heads > 1:
+        parts = zip(np.split(steps, n_heads, axis=1), np.split(query, n_heads), strict=True)
+        return np.concatenate([pooling(kind, *part) for part in parts])
     if kind == "mean":
         return total(steps.T)[:, 0] / len(steps)
     if kind == "max":
@@ -477,7 +480,8 @@ def forward(weights, architecture, sequence, mean=0.0, scale=1.0, *, hidden=(), 
     if architecture.pooling is not None or not per_step:
         numbers = ["", *(f".{i}" for i in range(1, architecture.n_pooling_queries))]
         queries = [weights.get(f"pooling{number}.query") for number in numbers]
-        pooled = [pooling(architecture.pooling or "mean", steps, query) for query in queries]
+        kind, n_heads = architecture.pooling or "mean", architecture.n_pooling_heads
+        pooled = [pooling(kind, steps, query, n_heads) for query in queries]
         result["features"] = np.concatenate(pooled)
     head_input = steps if per_step else result["features"]
     if architecture.loss == "contrastive":

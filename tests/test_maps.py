@@ -80,13 +80,15 @@ def test_queries_that_pool_show_what_they_read(tokens):
     features = model.transform(X)
     assert features.shape == (len(X), 2 * 3 * 14) == (len(X), len(model.get_feature_names_out()))
     weights = model.pooling_weights(X)
-    assert [part.shape for part in weights] == [(3, len(spans)) for spans in model.token_spans(X)]
+    assert [part.shape for part in weights] == [(3, 2, len(spans)) for spans in model.token_spans(X)]
     for part in weights:
-        np.testing.assert_allclose(part.sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(part.sum(axis=2), 1, rtol=1e-6)
     # Queries do not begin alike, so they read differently.
     assert np.abs(weights[0] - weights[0].mean(axis=0)).max() > 0.01
     steps = model._carry(model._read_fitted(X[:1]), "steps")[0]
-    np.testing.assert_allclose((weights[0] @ steps).ravel(), features[0, : 3 * 14], rtol=1e-5, atol=1e-6)
+    # Each head reads a half of the width.
+    read = np.concatenate([weights[0][:, head] @ steps[:, 7 * head : 7 * head + 7] for head in range(2)], axis=1)
+    np.testing.assert_allclose(read.ravel(), features[0, : 3 * 14], rtol=1e-5, atol=1e-6)
     assert not np.array_equal(model.pooling_weights(X, network=-1)[0], weights[0])
     with pytest.raises(ValueError, match="network=2 is none of the 2 networks"):
         model.pooling_weights(X, network=2)

@@ -302,6 +302,7 @@ def damages(model):
         "n_global_steps": NO_SIZES[3:],
         "top_k": [1 << 17, *NO_SIZES[1:]],
         "n_pooling_queries": [2, *NO_SIZES],
+        "n_pooling_heads": [1 << 20, *NO_SIZES],
         **dict.fromkeys(["n_kernels", "n_taps", "patch_size", "adapter_rank"], NO_SIZES[1:]),
         "categories": [None, 7, "all", [1], [(0, 1, 2)], [(-1, 2)], [(97, 2)], [(0, 0)], [(0, 2), (0, 2)], [(0, 0.5)]],
         "n_heads": [3, *NO_SIZES],

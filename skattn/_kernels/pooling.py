@@ -18,8 +18,8 @@ from .simd import at
 
 _Row = Record("source", "target", "column", "width", "adds")
 _SelectRow = Record(*_Row.names, "is_last")
-# `weights` [rows] keeps how much of each row is taken.
-_AttentionRow = Record(*_Row.names, "query", "weights")
+# `weights` [n_heads, rows] keeps how much of each row is taken.
+_AttentionRow = Record(*_Row.names, "query", "weights", "n_heads")
 
 
 @kernel
@@ -171,27 +171,33 @@ SELECT = Kind(
 
 @kernel
 def attention_forward(row: _AttentionRow, call: Call):
-    """Mix the rows by how well each matches one learned query: softmax(source @ query / sqrt(width)) @ source."""
+    """Mix the rows by how well each matches one learned query, in each head by its own columns.
+
+    A head is ``softmax(source @ query / sqrt(width)) @ source`` of its `width` columns.
+    """
     if call.last == 0:
         return
-    width, n_rows = row.width, ints(call.rows)[row.source]
-    query, weights, sources = at(reals(call.weights), row.query), slot(call, row.weights), slot(call, row.source)
+    n_rows, across, n_heads = ints(call.rows)[row.source], row.width, row.n_heads
+    width = across // n_heads
     scale = real(1) / math.sqrt(real(width))
-    largest = real(-1e38)
-    for t in range(n_rows):
-        weights[t] = dot(at(sources, t * width), query, width) * scale
-        largest = weights[t] if weights[t] > largest else largest
-    for t in range(n_rows):
-        weights[t] = math.exp(weights[t] - largest)
-    total = add_up(weights, n_rows)
-    target = at(slot(call, row.target), row.column)
-    for j in range(width):
-        target[j] = real(0)
-    for t in range(n_rows):
-        source = at(sources, t * width)
-        weights[t] /= total
+    for head in range(n_heads):
+        begin = head * width
+        query, sources = at(reals(call.weights), row.query + begin), at(slot(call, row.source), begin)
+        weights, target = at(slot(call, row.weights), head * n_rows), at(slot(call, row.target), row.column + begin)
+        largest = real(-1e38)
+        for t in range(n_rows):
+            weights[t] = dot(at(sources, t * across), query, width) * scale
+            largest = weights[t] if weights[t] > largest else largest
+        for t in range(n_rows):
+            weights[t] = math.exp(weights[t] - largest)
+        total = add_up(weights, n_rows)
         for j in range(width):
-            target[j] += weights[t] * source[j]
+            target[j] = real(0)
+        for t in range(n_rows):
+            source = at(sources, t * across)
+            weights[t] /= total
+            for j in range(width):
+                target[j] += weights[t] * source[j]
 
 
 @kernel
@@ -199,46 +205,57 @@ def attention_backward(row: _AttentionRow, call: Call):
     """Add to the query's gradient, and give the rows'."""
     if call.last == 0:
         return
-    width, n_rows, adds = row.width, ints(call.rows)[row.source], row.adds
-    query, weights = at(reals(call.weights), row.query), slot(call, row.weights)
-    # What is frozen has a gradient that nobody reads.
-    d_query = at(reals(call.d_weights), row.query) if row.query < call.n_learned else reals(call.scratch)
-    target, d_target = at(slot(call, row.target), row.column), at(d_slot(call, row.target), row.column)
-    sources, d_sources = slot(call, row.source), d_slot(call, row.source)
+    n_rows, across, n_heads, adds = ints(call.rows)[row.source], row.width, row.n_heads, row.adds
+    width = across // n_heads
     scale = real(1) / math.sqrt(real(width))
-    expected = dot(d_target, target, width)
-    for t in range(n_rows):
-        source, d_source = at(sources, t * width), at(d_sources, t * width)
-        d_score = weights[t] * (dot(d_target, source, width) - expected) * scale
-        for j in range(width):
-            d_query[j] += d_score * source[j]
-            passed = weights[t] * d_target[j] + d_score * query[j]
-            d_source[j] = d_source[j] + passed if adds else passed
+    for head in range(n_heads):
+        begin = head * width
+        query, weights = at(reals(call.weights), row.query + begin), at(slot(call, row.weights), head * n_rows)
+        # What is frozen has a gradient that nobody reads.
+        d_query = at(reals(call.d_weights), row.query) if row.query < call.n_learned else reals(call.scratch)
+        d_query = at(d_query, begin)
+        target, d_target = (
+            at(slot(call, row.target), row.column + begin),
+            at(d_slot(call, row.target), row.column + begin),
+        )
+        sources, d_sources = at(slot(call, row.source), begin), at(d_slot(call, row.source), begin)
+        expected = dot(d_target, target, width)
+        for t in range(n_rows):
+            source, d_source = at(sources, t * across), at(d_sources, t * across)
+            d_score = weights[t] * (dot(d_target, source, width) - expected) * scale
+            for j in range(width):
+                d_query[j] += d_score * source[j]
+                passed = weights[t] * d_target[j] + d_score * query[j]
+                d_source[j] = d_source[j] + passed if adds else passed
 
 
 @kernel
 def attention_step(row: _AttentionRow, call: Call):
-    """Mix each stream's steps so far; kept in double precision are the largest score, the sum of powers, and the mix.
+    """Mix each stream's steps so far; of each head its largest score, sum of powers and mix are kept, in doubles.
 
     Softmax by one score after another: Milakov & Gimelshein (2018), arXiv:1805.02867, Algorithm 3.
     """
-    width, across, sources = row.width, width_of(call, row.target), slot(call, row.source)
-    query, targets = at(reals(call.weights), row.query), at(slot(call, row.target), row.column)
-    scale = real(1) / math.sqrt(real(width))
+    across, n_heads, sources = row.width, row.n_heads, slot(call, row.source)
+    width, queries = across // n_heads, at(reals(call.weights), row.query)
+    targets, scale = at(slot(call, row.target), row.column), real(1) / math.sqrt(real(width))
     for r in range(call.first, call.last):
-        source, target = at(sources, r * width), at(targets, r * across)
-        kept, score = doubles(address_of(kept_of(call, r))), np.float64(dot(source, query, width) * scale)
         is_first = steps_before(call, r) == 0
-        largest = score if is_first or score > kept[0] else kept[0]
-        shrink, power = 0.0 if is_first else math.exp(kept[0] - largest), math.exp(score - largest)
-        kept[0], kept[1] = largest, power + (0.0 if is_first else kept[1] * shrink)
-        mixed, inverse = at(kept, 2), 1.0 / kept[1]
-        for j in range(width):
-            mixed[j] = power * source[j] + (0.0 if is_first else mixed[j] * shrink)
-            target[j] = real(mixed[j] * inverse)
+        for head in range(n_heads):
+            begin = head * width
+            source = at(sources, r * across + begin)
+            target = at(targets, r * width_of(call, row.target) + begin)
+            kept = at(doubles(address_of(kept_of(call, r))), head * (width + 2))
+            score = np.float64(dot(source, at(queries, begin), width) * scale)
+            largest = score if is_first or score > kept[0] else kept[0]
+            shrink, power = 0.0 if is_first else math.exp(kept[0] - largest), math.exp(score - largest)
+            kept[0], kept[1] = largest, power + (0.0 if is_first else kept[1] * shrink)
+            mixed, inverse = at(kept, 2), 1.0 / kept[1]
+            for j in range(width):
+                mixed[j] = power * source[j] + (0.0 if is_first else mixed[j] * shrink)
+                target[j] = real(mixed[j] * inverse)
 
 
 ATTENTION = Kind(
     "pool_attention", attention_forward, attention_backward, _AttentionRow, step=attention_step,
-    keeps=lambda row: (("once", 2 * (row["width"] + 2)),),
+    keeps=lambda row: (("once", 2 * (row["width"] + 2 * row["n_heads"])),),
 )  # fmt: skip

@@ -27,12 +27,12 @@ class Architecture:
     made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
     that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
     rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
-    `n_pooling_queries` says how many learned queries pool by attention; `frozen` are names of parameters that do not
-    learn; `adapter_rank` is the rank of what is added to the projections of attention, 0 for nothing; `attention` is a
-    one of `attending.FORMS`; of its window a step sees one place in `dilation`, and the first `n_global_steps` see and
-    are seen by all; `top_k` says how many of what it sees a step reads, 0 for all; `augmentations` are
-    words of `AUGMENTATIONS`, ways in which two views of a sequence differ that are told from those of others, at a
-    `temperature`.
+    `n_pooling_queries` says how many learned queries pool by attention, each by `n_pooling_heads` heads; `frozen` are
+    names of parameters that do not learn; `adapter_rank` is the rank of what is added to the projections of
+    attention, 0 for nothing; `attention` is a one of `attending.FORMS`; of its window a step sees one place in
+    `dilation`, and the first `n_global_steps` see and are seen by all; `top_k` says how many of what it sees a step
+    reads, 0 for all; `augmentations` are words of `AUGMENTATIONS`, ways in which two views of a sequence differ
+    that are told from those of others, at a `temperature`.
     """
 
     n_features: int
@@ -63,6 +63,7 @@ class Architecture:
     is_stepwise: bool = False
     quantiles: tuple = ()
     n_pooling_queries: int = 1
+    n_pooling_heads: int = 1
     frozen: tuple = ()
     adapter_rank: int = 0
     attention: str = "softmax"
@@ -122,7 +123,7 @@ def write_tape(architecture):
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     else:
-        features = layers.pooling(tape, steps, a.pooling or "mean", a.n_pooling_queries)
+        features = layers.pooling(tape, steps, a)
         features = layers.dropout(tape, features, a.dropout)
         if LOSSES[a.loss].contrasts:
             features = layers.projection(tape, features, a)
@@ -131,7 +132,7 @@ def write_tape(architecture):
     layers.loss(tape, a, outputs, source)
     if (reconstructs or a.is_stepwise) and a.pooling is not None:
         # Features are not learned from: what comes after the loss has no gradient.
-        layers.pooling(tape, steps, a.pooling, a.n_pooling_queries)
+        layers.pooling(tape, steps, a)
     return tape
 
 

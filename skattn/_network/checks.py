@@ -32,7 +32,7 @@ _SIZES = (
 _OPTIONAL = (
     *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
-    *("is_stepwise", "quantiles", "n_pooling_queries", "frozen", "adapter_rank"),
+    *("is_stepwise", "quantiles", "n_pooling_queries", "n_pooling_heads", "frozen", "adapter_rank"),
     *("attention", "dilation", "n_global_steps", "top_k"),
     *("augmentations", "temperature"),
 )
@@ -201,6 +201,9 @@ def check_architecture(values, n_parameters):
     check_choice("pooling", values["pooling"], (*POOLINGS, None))
     most = max(1, n_parameters // values["d_model"]) if values["pooling"] == "attention" else 1
     values["n_pooling_queries"] = check_whole("n_pooling_queries", values.get("n_pooling_queries", 1), 1, most)
+    values["n_pooling_heads"] = check_whole("n_pooling_heads", values.get("n_pooling_heads", 1), 1, values["d_model"])
+    if values["d_model"] % values["n_pooling_heads"]:
+        raise damaged("n_pooling_heads", values["n_pooling_heads"], f"what divides d_model={values['d_model']}")
     values["n_kernels"] = check_whole("n_kernels", values.get("n_kernels", 0))
     if values["n_kernels"] % GROUP:
         raise damaged("n_kernels", values["n_kernels"], f"a multiple of {GROUP}")

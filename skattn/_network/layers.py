@@ -248,20 +248,20 @@ def branch_deviation(n_in, architecture):
 
 
 def _pool(kind, **fields):
-    def write(tape, source, target, column):
+    def write(tape, source, target, column, architecture):
         tape.operation(kind, source=source, target=target, column=column, width=source.width, **fields)
 
     return write
 
 
-def _pool_attention(tape, source, target, column):
-    number = column // source.width
+def _pool_attention(tape, source, target, column, architecture):
+    number, n_heads = column // source.width, architecture.n_pooling_heads
     # One alone begins with the mean; of several that began alike all would stay alike.
     rule = Normal(float(target.width > source.width))
     query = tape.parameter(f"{name_of_pooling(number)}.query", (source.width,), rule)
     tape.operation(
         poolings.ATTENTION, source=source, target=target, column=column, width=source.width, query=query,
-        weights=tape.slot(1, axis=source.axis, name=f"{name_of_pooling(number)}.weights"),
+        n_heads=n_heads, weights=tape.slot(n_heads, axis=source.axis, name=f"{name_of_pooling(number)}.weights"),
     )  # fmt: skip
 
 
@@ -295,13 +295,13 @@ def pooling_parts(kind, n_queries):
     return POOLINGS[kind] * (n_queries if kind == "attention" else 1)
 
 
-def pooling(tape, source, kind, n_queries=1):
+def pooling(tape, source, architecture):
     """Pool the rows of `source` into one vector."""
-    parts = pooling_parts(kind, n_queries)
+    parts = pooling_parts(architecture.pooling or "mean", architecture.n_pooling_queries)
     target = tape.slot(len(parts) * source.width, axis=tape.once, name="features")
     tape.want_scratch(source.width)
     for i, part in enumerate(parts):
-        part(tape, source, target, i * source.width)
+        part(tape, source, target, i * source.width, architecture)
     return target
 
 
