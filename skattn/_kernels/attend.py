@@ -9,7 +9,6 @@ arXiv:2307.08691).
 from .ahead import fetch_some
 from .bias import add_bias, is_hidden, learn_distances
 from .head import (
-    KEYS,
     LOG2_E,
     QUERIES,
     Block,
@@ -18,12 +17,13 @@ from .head import (
     Strand,
     lay_out,
     n_strands,
+    next_keys,
     tell_strand,
 )
 from .jit import Int, Real, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .simd import at, lanes_of, transpose_tile
-from .softmax import absorb, absorb_masked, mask_columns, recall, recall_masked, settle
+from .softmax import absorb, absorb_masked, lowest, mask_columns, recall, recall_masked, settle
 
 
 @kernel
@@ -47,7 +47,7 @@ def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
     rows = at(reals(strand.query), first * strand.query_row)
     lanes, n_queries = lanes_of(rows), min(strand.end - first, QUERIES)
     width = (n_queries + lanes - 1) // lanes * lanes
-    block.first, block.n_queries, block.width = first, n_queries, width
+    block.first, block.n_queries, block.width, block.begin, block.end = first, n_queries, width, 0, width
     fetch_some(ints(head.ahead))
     factor = real(head.scale) * real(LOG2_E)
     transpose(rows, strand.query_row, n_queries, head.d_head, reals(block.turned), width, width, factor)
@@ -55,9 +55,10 @@ def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
 
 @kernel
 def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Give the scores of `n` keys from `k` on."""
-    key, key_row, width = at(reals(keys.key), k * keys.key_row), keys.key_row, block.width
-    matmul(key, key_row, 1, reals(block.turned), width, reals(block.scores), width, n, head.d_head, width, True)
+    """Give the scores of `n` keys from `k` on, in the columns that see some of them."""
+    key, key_row, width, begin = at(reals(keys.key), k * keys.key_row), keys.key_row, block.width, block.begin
+    turned, scores = at(reals(block.turned), begin), at(reals(block.scores), begin)
+    matmul(key, key_row, 1, turned, width, scores, width, n, head.d_head, block.end - begin, True)
     if head.times or head.table or head.bias or head.mask:
         add_bias(head, strand, keys, block, k, n)
 
@@ -75,15 +76,20 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
     first, width, d_value, left, right = block.first, block.width, head.d_value, keys.left, keys.right
     scores, mixed, highest, total = reals(block.scores), reals(block.mixed), reals(block.highest), reals(block.total)
     value, value_row, ahead, lanes = reals(keys.value), keys.value_row, ints(head.ahead), lanes_of(scores)
-    stop = min(keys.end, first + block.n_queries + right)
-    for k in range(max(keys.first, first - left), stop, KEYS):
-        n = min(stop - k, KEYS)
+    stop, n = min(keys.end, first + block.n_queries + right), 0
+    k = max(keys.first, first - left)
+    while k < stop:
+        n = next_keys(keys, block, k, stop, lanes)
         if is_hidden(head, strand, keys, block, k, n):
+            k += n
             continue
+        begin, end = block.begin, block.end
+        if block.fresh and end - begin < width:
+            _begin_sums(head, block)
         fetch_some(ahead)
         score_keys(head, strand, keys, block, k, n)
         masked, fresh = is_cut(head, keys, block, k, n), block.fresh != 0
-        for q in range(0, width, lanes):
+        for q in range(begin, end, lanes):
             fetch_some(ahead)
             column, before = at(scores, q), at(mixed, q)
             if masked:
@@ -92,8 +98,21 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
             else:
                 absorb(column, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
         fetch_some(ahead)
-        matmul(at(value, k * value_row), 1, value_row, scores, width, mixed, width, d_value, n, width, fresh)
+        values, own, mix = at(value, k * value_row), at(scores, begin), at(mixed, begin)
+        matmul(values, 1, value_row, own, width, mix, width, d_value, n, end - begin, fresh)
         block.fresh = False
+        k += n
+
+
+@kernel
+def _begin_sums(head: Head, block: Block):
+    """Begin with nothing, where the first keys are not seen by all queries."""
+    highest, total, mixed = reals(block.highest), reals(block.total), reals(block.mixed)
+    for q in range(block.width):
+        highest[q], total[q] = lowest(highest), real(0)
+    for i in range(head.d_value * block.width):
+        mixed[i] = real(0)
+    block.fresh = False
 
 
 @kernel
@@ -190,9 +209,11 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
     fetch_some(ahead)
     score_keys(head, strand, keys, block, k, n)
     fetch_some(ahead)
-    matmul(values, value_row, 1, reals(block.mixed), width, d_scores, width, n, head.d_value, width, True)
+    begin, end = block.begin, block.end
+    mixed, d_block = at(reals(block.mixed), begin), at(d_scores, begin)
+    matmul(values, value_row, 1, mixed, width, d_block, width, n, head.d_value, end - begin, True)
     masked = is_cut(head, keys, block, k, n)
-    for q in range(0, width, lanes):
+    for q in range(begin, end, lanes):
         fetch_some(ahead)
         column, d_column = at(scores, q), at(d_scores, q)
         if masked:
@@ -216,23 +237,32 @@ def _meet_keys(head: Head, strand: Strand, keys: Keys, block: Block):
         # The first block meets these not at all; those that it meets it writes.
         clear_keys(head, first_key, min(start, end_key))
         clear_keys(head, max(start, stop), end_key)
-    for k in range(start, stop, KEYS):
-        n = min(stop - k, KEYS)
+    k, lanes = start, lanes_of(scores)
+    while k < stop:
+        n = next_keys(keys, block, k, stop, lanes)
         if is_hidden(head, strand, keys, block, k, n):
+            k += n
             continue
+        begin, end = block.begin, block.end
+        if block.fresh and end - begin < width:
+            for i in range(d_head * width):
+                d_turned[i] = real(0)
+            block.fresh = False
         recall_keys(head, strand, keys, block, k, n, scale)
         if head.d_table:
             learn_distances(head, strand, keys, block, k, n)
         fetch_some(ahead)
-        d_values = at(reals(keys.d_values), k * value_row)
-        matmul(scores, width, 1, d_rows, target_row, d_values, value_row, n, n_queries, d_value, begins)
+        own, d_own, live = at(scores, begin), at(d_scores, begin), min(n_queries, end) - begin
+        d_values, d_seen = at(reals(keys.d_values), k * value_row), at(d_rows, begin * target_row)
+        matmul(own, width, 1, d_seen, target_row, d_values, value_row, n, live, d_value, begins)
         fetch_some(ahead)
-        d_keys = at(reals(keys.d_key), k * key_row)
-        matmul(d_scores, width, 1, rows, query_row, d_keys, key_row, n, n_queries, d_head, begins)
+        d_keys, seen = at(reals(keys.d_key), k * key_row), at(rows, begin * query_row)
+        matmul(d_own, width, 1, seen, query_row, d_keys, key_row, n, live, d_head, begins)
         fetch_some(ahead)
         key, fresh = at(reals(keys.key), k * key_row), block.fresh != 0
-        matmul(key, 1, key_row, d_scores, width, d_turned, width, d_head, n, width, fresh)
+        matmul(key, 1, key_row, d_own, width, at(d_turned, begin), width, d_head, n, end - begin, fresh)
         block.fresh = False
+        k += n
 
 
 @kernel

@@ -82,7 +82,7 @@ def learn_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int
             d_biases[i] = real(0)
         for key in range(run):
             row, of_key = at(d_scores, (begin + key) * width), at(d_biases, run - 1 - key)
-            for q in range(n_queries):
+            for q in range(block.begin, min(block.end, n_queries)):
                 of_key[q] += row[q]
         distance = _nearest(strand, keys, block, k + begin + run - 1)
         for i in range(run + n_queries - 1):

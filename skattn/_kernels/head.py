@@ -7,6 +7,8 @@ from .simd import at
 
 QUERIES = GRANULE
 KEYS = 128
+# Keys of a block that some queries do not see: of fewer keys, fewer queries are computed with for nothing.
+_EDGE = 32
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 LOG2_E = 1.4426950408889634
@@ -52,8 +54,9 @@ Keys = Record(
 """Some of the keys of a head, evenly apart."""
 
 Block = Record(
-    # Queries at hand, and their columns in whole vectors; whether no key was met yet.
-    *("first", "n_queries", "width", "fresh"),
+    # Queries at hand, and their columns in whole vectors; those that see some of the keys at hand; whether no key was
+    # met yet.
+    *("first", "n_queries", "width", "begin", "end", "fresh"),
     # What lies in scratch: arrays that are turned have a column a query, scores a row a key, the rest a number a query.
     *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
 )
@@ -143,6 +146,21 @@ def _choose_keys(head: Head, keys: Keys, origin: Int, step: Int, first: Int, end
     if head.d_target:
         keys.d_key = _entry(head.d_key, origin * head.key_row)
         keys.d_values = _entry(head.d_values, origin * head.value_row)
+
+
+@kernel
+def next_keys(keys: Keys, block: Block, k: Int, stop: Int, lanes: Int) -> Int:
+    """Give how many keys from `k` on are met together, and say which columns see some of them, in whole vectors.
+
+    Keys that all queries see come in large blocks. Where a window begins or ends they come in small ones.
+    """
+    first, n_queries = block.first, block.n_queries
+    whole = first + keys.right
+    is_edge = k < first + n_queries - 1 - keys.left or k >= whole
+    n = min(stop - k, _EDGE if is_edge else min(KEYS, whole - k))
+    block.begin = max(0, k - keys.right - first) // lanes * lanes
+    block.end = min(block.width, (k + n - first + keys.left + lanes - 1) // lanes * lanes)
+    return n
 
 
 @kernel
