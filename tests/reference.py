@@ -220,22 +220,28 @@ def mixed_values(weights, value):
 
 
 def attention_gradient(query, key, value, d_mixed, window=(None, None), scale=None, bias=0.0, **seen):
-    """Gradients of sum(attention * d_mixed) by query, key and value, and by scores: each in the shape of its array."""
+    """Gradients of sum(attention * d_mixed) by query, key and value, each in the shape of its array."""
     n_heads, _, d_head = query.shape
     share = n_heads // len(key)
-    scale = 1 / math.sqrt(d_head) if scale is None else scale
     weights = attention_weights(query, key, window, scale, bias, **seen)
+    d_scores = gradient_of_scores(weights, value, d_mixed)
+    scale = 1 / math.sqrt(d_head) if scale is None else scale
     d_query, d_key, d_value = np.zeros_like(query), np.zeros_like(key), np.zeros_like(value)
-    d_scores = np.zeros_like(weights)
     for head in range(n_heads):
         shared = head // share
-        d_weights = product(d_mixed[head], value[shared].T)
-        mean = total(weights[head] * d_weights)
-        d_scores[head] = weights[head] * (d_weights - mean)
-        d_query[head] = scale * product(d_scores[head], key[shared])
-        d_key[shared] += scale * product(d_scores[head].T, query[head])
+        d_query[head] = product(scale * d_scores[head], key[shared])
+        d_key[shared] += product((scale * d_scores[head]).T, query[head])
         d_value[shared] += product(weights[head].T, d_mixed[head])
-    return d_query, d_key, d_value, d_scores
+    return d_query, d_key, d_value
+
+
+def gradient_of_scores(weights, value, d_mixed):
+    """Gradient of sum(attention * d_mixed) by scores, after they were scaled: (n_heads, n_steps, n_keys)."""
+    share, result = len(weights) // len(value), np.zeros_like(weights)
+    for head, shares in enumerate(weights):
+        d_weights = product(d_mixed[head], value[head // share].T)
+        result[head] = shares * (d_weights - total(shares * d_weights))
+    return result
 
 
 def linear_features(x):

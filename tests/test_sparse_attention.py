@@ -77,12 +77,12 @@ def agree(form, shape, lengths=None, bias=None, mask=None, **options):
         assert ((weights[i, :, :n, :m] == 0) == (expected == 0)).all()
         close(output[i, :, :n], reference.mixed_values(expected, parts[2]))
         assert (np.isneginf(sums[i, :, :n]) == (expected.sum(axis=-1) == 0)).all()
-        *expected, d_scores = reference.attention_gradient(*parts, d_output[i, :, :n], **truth)
-        for gradient, wanted, end in zip(gradients, expected, (n, m, m), strict=False):
+        of_scores[i, :, :n, :m] = reference.gradient_of_scores(expected, parts[2], d_output[i, :, :n])
+        expected = reference.attention_gradient(*parts, d_output[i, :, :n], **truth)
+        for gradient, wanted, end in zip(gradients[:3], expected, (n, m, m), strict=True):
             close(gradient[i, :, :end], wanted)
             assert not gradient[i, :, end:].any()
         assert not output[i, :, n:].any()
-        of_scores[i, :, :n, :m] = d_scores
     if bias is not None:
         axes = tuple(axis for axis, size in enumerate(bias.shape) if size == 1 < of_scores.shape[axis])
         close(gradients[3], of_scores.sum(axis=axes, keepdims=True))
