@@ -6,7 +6,7 @@ each of them, divided by that of full attention of the same length. The error is
 """
 
 import argparse
-import resource
+import tracemalloc
 from functools import partial
 
 import bench_common as bench
@@ -86,37 +86,38 @@ def compare(most):
         query, key, value, d_output = arrays(n_steps)
         of_full = None
         for title, form in FORMS.items():
+            quick = n_steps <= 4096 or "window" in form or "kind" in form
+            back = partial(attention_backward, query, key, value, d_output, n_jobs=2, **form)
             sides = [
                 partial(attention, query, key, value, n_jobs=2, **form),
-                partial(attention_backward, query, key, value, d_output, n_jobs=2, **form),
+                back if quick or n_steps <= 16384 else None,
                 torch_side(form, query, key, value),
             ]
-            quick = n_steps <= 4096 or "window" in form or "kind" in form
             forward, both, other = bench.in_turn(sides, 7 if quick else 1, warm_up=1 if quick else 0)
             pairs = n_pairs(form, n_steps)
             of_full = of_full or forward / pairs
+            has_error = n_steps <= 16384
             bench.row(
                 title, n_steps, f"{forward * 1e3:.3g}", "" if pairs is None else f"{forward / pairs / of_full:.2f}",
-                f"{both * 1e3:.3g}", f"{error_of(form, query, key, value):.1e}" if n_steps <= 16384 else "",
+                "" if both is None else f"{both * 1e3:.3g}",
+                f"{error_of(form, query, key, value):.1e}" if has_error else "",
                 "" if other is None else f"{other * 1e3:.3g}", "" if other is None else f"{other / forward:.2f}",
             )  # fmt: skip
         n_steps *= 4
 
 
 def memory_of_linear(n_steps=65536):
-    """Memory that linear attention takes beside its input and output, forwards and back, in MB."""
+    """Memory that linear attention takes beside its input and output, in MB: all of it is NumPy's."""
     query, key, value, d_output = arrays(n_steps)
-    small = [array[:, :, :128] for array in (query, key, value, d_output)]
-    attention_backward(*small, kind="linear", causal=True)
-    before = resident()
-    results = attention(query, key, value, kind="linear", causal=True)
-    taken = resident() - before - results.nbytes
-    print(f"\nlinear, causal, {n_steps} steps: {taken / 2**20:.1f} MB beside input and output")
-
-
-def resident():
-    """Largest memory of this process until now, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    for title, function, extra in (("forward", attention, ()), ("with backward", attention_backward, (d_output,))):
+        function(*(array[:, :, :128] for array in (query, key, value, *extra)), kind="linear", causal=True)
+        tracemalloc.start()
+        results = function(query, key, value, *extra, kind="linear", causal=True)
+        results = results if extra else [results]
+        taken = tracemalloc.get_traced_memory()[1] - sum(array.nbytes for array in results)
+        tracemalloc.stop()
+        print(f"linear, causal, {n_steps} steps, {title}: {taken / 2**20:.1f} MB beside input and output")
+    print()
 
 
 if __name__ == "__main__":
@@ -125,5 +126,5 @@ if __name__ == "__main__":
     options = parser.parse_args()
     bench.describe()
     bench.use_threads(2)
-    compare(options.most)
     memory_of_linear()
+    compare(options.most)
