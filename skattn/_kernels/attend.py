@@ -180,16 +180,10 @@ def attend_backward(head: Head):
 def recall_queries(head: Head, strand: Strand, block: Block):
     """Turn the gradients of what the queries of a block fetched, and recall what softmax needs of each."""
     first, n_queries, width, d_value = block.first, block.n_queries, block.width, head.d_value
-    target_row, kept_row = strand.target_row, strand.kept_row
+    target_row, expected = strand.target_row, reals(block.expected)
     target, d_rows = at(reals(strand.target), first * target_row), at(reals(strand.d_target), first * target_row)
-    top, inverse = at(reals(strand.top), first * kept_row), at(reals(strand.inverse), first * kept_row)
-    highest, inverses, expected = reals(block.highest), reals(block.total), reals(block.expected)
     transpose(d_rows, target_row, n_queries, d_value, reals(block.mixed), width, width, real(1))
-    for q in range(width):
-        live = q < n_queries
-        highest[q] = top[q * kept_row] if live else real(0)
-        inverses[q] = inverse[q * kept_row] if live else real(0)
-        expected[q] = real(0)
+    recall_sums(strand, block)
     for q in range(n_queries):
         mixed_row, d_row = at(target, q * target_row), at(d_rows, q * target_row)
         # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
@@ -197,6 +191,23 @@ def recall_queries(head: Head, strand: Strand, block: Block):
         for j in range(d_value):
             along += mixed_row[j] * d_row[j]
         expected[q] = along
+
+
+@kernel
+def recall_sums(strand: Strand, block: Block):
+    """Recall the largest score of each query of a block, and one over the sum of powers."""
+    kept_row, highest, inverses, expected = (
+        strand.kept_row,
+        reals(block.highest),
+        reals(block.total),
+        reals(block.expected),
+    )
+    top, inverse = at(reals(strand.top), block.first * kept_row), at(reals(strand.inverse), block.first * kept_row)
+    for q in range(block.width):
+        live = q < block.n_queries
+        highest[q] = top[q * kept_row] if live else real(0)
+        inverses[q] = inverse[q * kept_row] if live else real(0)
+        expected[q] = real(0)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """What is asked of all pairs of a head: the weights, to look at, and the gradient of an array added to scores."""
 
-from .attend import recall_keys, recall_queries, score_keys, turn_queries
+from .attend import recall_keys, recall_queries, recall_sums, score_keys, turn_queries
 from .bias import corner_of, is_hidden
 from .head import KEYS, QUERIES, Block, Head, Keys, Strand, lay_out, n_strands, tell_strand
 from .jit import Int, kernel, real, reals
@@ -17,26 +17,9 @@ def head_weights(head: Head):
         tell_strand(head, number, strand, near, shared)
         for first in range(strand.begin, strand.end, QUERIES):
             turn_queries(head, strand, block, first)
-            _recall_sums(strand, block)
+            recall_sums(strand, block)
             _show_keys(head, strand, shared, block)
             _show_keys(head, strand, near, block)
-
-
-@kernel
-def _recall_sums(strand: Strand, block: Block):
-    """Recall what softmax needs of each query."""
-    highest, inverses, expected, kept_row = (
-        reals(block.highest),
-        reals(block.total),
-        reals(block.expected),
-        strand.kept_row,
-    )
-    top, inverse = at(reals(strand.top), block.first * kept_row), at(reals(strand.inverse), block.first * kept_row)
-    for q in range(block.width):
-        live = q < block.n_queries
-        highest[q] = top[q * kept_row] if live else real(0)
-        inverses[q] = inverse[q * kept_row] if live else real(0)
-        expected[q] = real(0)
 
 
 @kernel
