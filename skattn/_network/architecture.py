@@ -29,7 +29,7 @@ class Architecture:
     rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
     `n_pooling_queries` says how many learned queries pool by attention, each by `n_pooling_heads` heads; `frozen` are
     names of parameters that do not learn; `adapter_rank` is the rank of what is added to the projections of
-    attention, 0 for nothing; `attention` is a one of `attending.FORMS`; of its window a step sees one place in
+    attention, 0 for nothing; `attention` is one of `attending.FORMS`; of its window a step sees one place in
     `dilation`, and the first `n_global_steps` see and are seen by all; `top_k` says how many of what it sees a step
     reads, 0 for all; `augmentations` are words of `AUGMENTATIONS`, ways in which two views of a sequence differ
     that are told from those of others, at a `temperature`.
