@@ -199,5 +199,5 @@ def test_stems_and_patches_do_not_go_together_in_a_file():
         state = model.__getstate__()
         architecture = state["_model"]["network"]["architecture"] | change
         state["_model"]["network"] = state["_model"]["network"] | {"architecture": architecture}
-        with pytest.raises(ValueError, match="hidden steps are told by steps"):
+        with pytest.raises(ValueError, match="single steps are told"):
             SelfAttentionClassifier().__setstate__(state)
