@@ -184,6 +184,20 @@ def test_a_damaged_unit_of_time_is_refused():
         SelfAttentionClassifier().__setstate__(state)
 
 
+def test_forms_of_attention_that_do_not_fit_are_refused_in_a_file():
+    model = SelfAttentionTransformer(**SMALL).fit(make_ragged())
+    for change in (
+        {"attention": "linear", "position": "rotary"},
+        {"attention": "linear", "position": "alibi"},
+        {"n_pooling_heads": 3},
+    ):
+        state = model.__getstate__()
+        architecture = state["_model"]["network"]["architecture"] | change
+        state["_model"]["network"] = state["_model"]["network"] | {"architecture": architecture}
+        with pytest.raises(ValueError, match="the file is damaged"):
+            SelfAttentionTransformer().__setstate__(state)
+
+
 def test_stems_and_patches_do_not_go_together_in_a_file():
     model = fitted(
         SelfAttentionClassifier(**SMALL | {"embedding": "random_convolution", "n_kernels": 16}), make_ragged()

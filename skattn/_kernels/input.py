@@ -61,7 +61,7 @@ def hide_backward(row: _HideRow, call: Call):
     """Give no gradient: nothing before this learns."""
 
 
-HIDE = Kind("hide", hide_forward, hide_backward, _HideRow, reads=())
+HIDE = Kind("hide", hide_forward, hide_backward, _HideRow, reads=(), step=hide_forward)
 
 
 @kernel

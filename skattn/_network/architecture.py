@@ -123,7 +123,7 @@ def write_tape(architecture):
         deviation = layers.head_deviation(features, a)
         outputs = layers.linear(tape, features, "head", a.n_outputs, deviation=deviation, slot="outputs")
     else:
-        features = layers.pooling(tape, steps, a)
+        features = layers.pooling(tape, steps, a.pooling or "mean", a.n_pooling_queries, a.n_pooling_heads)
         features = layers.dropout(tape, features, a.dropout)
         if LOSSES[a.loss].contrasts:
             features = layers.projection(tape, features, a)
@@ -132,7 +132,7 @@ def write_tape(architecture):
     layers.loss(tape, a, outputs, source)
     if (reconstructs or a.is_stepwise) and a.pooling is not None:
         # Features are not learned from: what comes after the loss has no gradient.
-        layers.pooling(tape, steps, a)
+        layers.pooling(tape, steps, a.pooling, a.n_pooling_queries, a.n_pooling_heads)
     return tape
 
 

@@ -248,14 +248,14 @@ def branch_deviation(n_in, architecture):
 
 
 def _pool(kind, **fields):
-    def write(tape, source, target, column, architecture):
+    def write(tape, source, target, column):
         tape.operation(kind, source=source, target=target, column=column, width=source.width, **fields)
 
     return write
 
 
-def _pool_attention(tape, source, target, column, architecture):
-    number, n_heads = column // source.width, architecture.n_pooling_heads
+def _pool_attention(tape, source, target, column, n_heads):
+    number = column // source.width
     # One alone begins with the mean; of several that began alike all would stay alike.
     rule = Normal(float(target.width > source.width))
     query = tape.parameter(f"{name_of_pooling(number)}.query", (source.width,), rule)
@@ -295,13 +295,13 @@ def pooling_parts(kind, n_queries):
     return POOLINGS[kind] * (n_queries if kind == "attention" else 1)
 
 
-def pooling(tape, source, architecture):
+def pooling(tape, source, kind, n_queries=1, n_heads=1):
     """Pool the rows of `source` into one vector."""
-    parts = pooling_parts(architecture.pooling or "mean", architecture.n_pooling_queries)
+    parts, options = pooling_parts(kind, n_queries), {"n_heads": n_heads} if kind == "attention" else {}
     target = tape.slot(len(parts) * source.width, axis=tape.once, name="features")
     tape.want_scratch(source.width)
     for i, part in enumerate(parts):
-        part(tape, source, target, i * source.width, architecture)
+        part(tape, source, target, i * source.width, **options)
     return target
 
 
