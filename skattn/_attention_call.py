@@ -122,6 +122,10 @@ class AttentionCall:
         self._run.set(attend=kernel.address(self.dtype))
         self._run.share_out(function, n_items)
 
+    def begin_at(self, place):
+        """Let the first query stand at a place among the keys, which decides what each of them sees."""
+        self._run.set(offset=place)
+
     def add(self, times=None, slopes=None, table=None):
         """Say what distances count."""
         if times is not None:

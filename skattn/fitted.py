@@ -1,29 +1,17 @@
 """What a fitted estimator shows: learned arrays, how training went, and what attends to what."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from skattn._network.architecture import Architecture
 from skattn._network.layers import name_of_pooling
 from skattn._network.network import Network
-from skattn._overflow import refuse_overflow
-from skattn._wording import shortened
-from skattn.functional import biased_weights
+from skattn.attention_maps import Asked, ask, iterate, number_of, refuse_too_large
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
 from skattn.stream import Stream, resolve_output
-
-
-def _seen(architecture: Architecture) -> dict[str, Any]:
-    """Give what each step sees, as `functional.attention_weights` takes it."""
-    a = architecture
-    return {
-        **{"window": a.window, "dilation": a.dilation, "n_global_steps": a.n_global_steps},
-        **{"top_k": a.top_k or None, "kind": a.attention},
-    }
 
 
 class FittedAttributes:
@@ -35,14 +23,30 @@ class FittedAttributes:
     _streams: ClassVar[str] = "transform"
     """The method whose results a stream gives where nobody says."""
 
-    def attention_weights(self, X: Any, layer: int = -1, network: int = 0, over: str = "tokens") -> list[NDArray[Any]]:
+    def attention_weights(
+        self,
+        X: Any,
+        layer: int | None = -1,
+        head: int | None = None,
+        average: bool = False,
+        steps: Any = None,
+        *,
+        network: int = 0,
+        over: str = "tokens",
+    ) -> list[Any]:
         """Show what each step attends to, or each token where there is a stem.
 
         Parameters
         ----------
         X : sequences, as in `fit`
-        layer : int, default=-1
-            Which layer, counted from 0; negative numbers count from the last.
+        layer : int or None, default=-1
+            Which layer, counted from 0; negative numbers count from the last. None: all of them.
+        head : int, default=None
+            Which head, counted likewise; by default all.
+        average : bool, default=False
+            Give the mean of all heads of a layer.
+        steps : int, slice, or array of ints, default=None
+            Rows to give, counted likewise: what these steps attend to. By default all. Others are not computed.
         network : int, default=0
             Which of the `n_estimators` networks, counted likewise: each looks in its own way.
         over : {"tokens", "steps"}, default="tokens"
@@ -56,31 +60,57 @@ class FittedAttributes:
         weights : list of ndarray of shape (n_heads, n_steps_i, n_steps_i)
             For each sequence, how much every step (row) attends to every step (column); rows sum to 1. Behind a
             stem or patches rows and columns are tokens, whose steps `token_spans` says, unless they are spread `over`
-            steps.
+            steps. There is no axis of heads with `head` or `average`, and none of rows where `steps` is one number.
+            With ``layer=None``, for each sequence a list with such an array for every layer.
 
         Raises
         ------
         ValueError
-            If there is no such layer or network, or `over` is something else.
+            If there is no such layer, head, step or network, `over` is something else, or the maps are larger than
+            this machine's memory; see `iter_attention_weights`.
         """
-        members, data = self._fitted.members, self._read_fitted(X)
-        n_layers = members[0].network.architecture.n_layers
-        _number("layer", layer, n_layers)
-        _number("network", network, len(members))
-        if over not in ("tokens", "steps"):
-            raise ValueError(f"over={shortened(repr(over), 60)}; maps are over 'tokens' or 'steps'.")
-        chosen = members[network].network
-        queries, keys = (self._carry_by(chosen, data, f"layers.{layer % n_layers}.{name}") for name in ("query", "key"))
-        bounds = np.cumsum(chosen.count_rows(data.lengths))[:-1]
-        maps = []
-        for number, (query, key) in enumerate(zip(np.split(queries, bounds), np.split(keys, bounds), strict=True)):
-            bias = chosen.bias(data.take([number]), layer % n_layers, self.n_jobs)
-            heads = self._split_heads(query), self._split_heads(key)
-            weights = biased_weights(*heads, bias, self.n_jobs, **_seen(chosen.architecture))
-            weights = refuse_overflow(weights[0], chosen)
-            length = int(data.lengths[number])
-            maps.append(weights if over == "tokens" else _over_steps(weights, self._spans(length), length))
-        return maps
+        asked, data = self._ask(X, layer, head, average, steps, network, over)
+        refuse_too_large(asked, data.lengths, is_one_by_one=False)
+        return list(iterate(asked, data, self._spans, self._carry_by, self.n_jobs))
+
+    def iter_attention_weights(
+        self,
+        X: Any,
+        layer: int | None = -1,
+        head: int | None = None,
+        average: bool = False,
+        steps: Any = None,
+        *,
+        network: int = 0,
+        over: str = "tokens",
+    ) -> Iterator[Any]:
+        """Show what each step attends to, one sequence after another, for maps that do not fit in memory together.
+
+        Parameters
+        ----------
+        X, layer, head, average, steps, network, over : as in `attention_weights`
+
+        Returns
+        -------
+        weights : iterator
+            Of what `attention_weights` gives in a list. What is asked for is checked at once.
+
+        Raises
+        ------
+        ValueError
+            As `attention_weights`; if memory cannot hold the maps of one sequence.
+        """
+        asked, data = self._ask(X, layer, head, average, steps, network, over)
+        refuse_too_large(asked, data.lengths, is_one_by_one=True)
+        return iterate(asked, data, self._spans, self._carry_by, self.n_jobs)
+
+    def _ask(
+        self, X: Any, layer: int | None, head: int | None, average: bool, steps: Any, network: int, over: str
+    ) -> tuple[Asked, Sequences]:
+        members = self._fitted.members
+        chosen = members[number_of("network", network, len(members))].network
+        asked = ask(chosen, layer, head, average, steps, over)
+        return asked, self._read_fitted(X)
 
     def pooling_weights(self, X: Any, network: int = 0) -> list[NDArray[Any]]:
         """Show what each learned query reads, with ``pooling="attention"``.
@@ -108,7 +138,7 @@ class FittedAttributes:
             raise ValueError(
                 f'pooling={architecture.pooling!r} has no queries; fit with pooling="attention" to see what they read.'
             )
-        chosen = members[_number("network", network, len(members))].network
+        chosen = members[number_of("network", network, len(members))].network
         names = [f"{name_of_pooling(number)}.weights" for number in range(architecture.n_pooling_queries)]
         queries = np.stack([self._carry_by(chosen, data, name) for name in names])
         n_heads, ends = architecture.n_pooling_heads, np.cumsum(chosen.count_rows(data.lengths))
@@ -214,39 +244,6 @@ class FittedAttributes:
         firsts = np.arange(0, length, architecture.stride)
         ends = np.minimum(firsts + (architecture.patch_size or architecture.stride), length)
         return np.stack([firsts, ends], axis=1)
-
-    def _split_heads(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
-        d_head = self._fitted.network.architecture.d_head
-        return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
-
-
-def _over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) -> NDArray[Any]:
-    """Spread a map of tokens, (n_heads, n_tokens, n_tokens), over the steps that these stand for."""
-    sizes = spans[:, 1] - spans[:, 0]
-    tokens = np.repeat(np.arange(len(spans)), sizes)
-    steps = np.arange(len(tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + spans[tokens, 0]
-    shape = (n_steps, len(spans))
-    shares = csr_array((weights.dtype.type(1) / sizes[tokens].astype(weights.dtype), (steps, tokens)), shape)
-    unread = np.setdiff1d(np.arange(n_steps), steps)
-    steps, tokens = np.append(steps, unread), np.append(tokens, _nearest(unread, spans))
-    counts = np.bincount(steps).astype(weights.dtype)
-    means = csr_array((weights.dtype.type(1) / counts[steps], (steps, tokens)), shape)
-    return np.stack([means @ (shares @ of_head.T).T for of_head in weights])
-
-
-def _nearest(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Tokens nearest to steps that none stands for; of two the earlier."""
-    before = np.searchsorted(spans[:, 1], steps, side="right") - 1
-    after = np.minimum(before + 1, len(spans) - 1)
-    return np.where(spans[after, 0] - steps < steps - spans[before, 1] + 1, after, before)
-
-
-def _number(name: str, number: int, count: int) -> int:
-    """The number of one of several, which negative ones count from the last."""
-    if not -count <= number < count:
-        raise ValueError(f"{name}={number} is none of the {count} {name}s; try {name}=-1, the last.")
-    return number
 
 
 def _mean_curve(curves: list[list[float]]) -> list[float]:

@@ -151,7 +151,7 @@ def attention_weights(
     return call.weights()
 
 
-def biased_weights(query, key, bias, n_jobs=None, **options):
+def biased_weights(query, key, bias, n_jobs=None, *, first=0, **options):
     """Give attention weights where distances count too.
 
     Parameters
@@ -160,8 +160,11 @@ def biased_weights(query, key, bias, n_jobs=None, **options):
         As in :func:`attention_weights`.
     bias : dict
         ``times`` (n_steps,) and ``slopes`` (n_heads,), or ``table`` (n_heads, 2 * reach + 1).
+    first : int
+        The place of the first query among the keys.
     """
     call = AttentionCall(query, key, key, n_jobs=n_jobs, **options)
+    call.begin_at(first)
     call.add(**bias)
     call.forward()
     return call.weights()

@@ -27,7 +27,7 @@ def _add_times(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: 
     """Take off what each unit of time between a query and a key counts."""
     times, slope, scores, width = reals(head.times), real(head.slope) * real(LOG2_E), reals(block.scores), block.width
     step, n_queries = strand.step, block.n_queries
-    of_queries = at(times, strand.row + block.first * step)
+    of_queries = at(times, strand.origin + block.first * step)
     for key in range(n):
         row, time = at(scores, key * width), times[keys.origin + (k + key) * keys.step]
         if step == 1:

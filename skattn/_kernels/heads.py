@@ -22,8 +22,8 @@ Heads = Record(
     # An `Array` of each; lengths of each sample; what is kept of the softmax of each query.
     *("arrays", "query_lengths", "key_lengths", "top", "inverse", "best"),
     *("n_samples", "n_heads", "n_kv_heads", "n_queries", "n_keys", "d_head", "width"),
-    # What a query sees: see `Head`; whether the last query stands where the last key does, or the first at the first.
-    *("left", "right", "dilation", "n_global", "top_k", "at_end"),
+    # What a query sees: see `Head`; the place of the first query, unless the last one stands where the last key does.
+    *("left", "right", "dilation", "n_global", "top_k", "offset", "at_end"),
     # Heads of an item, and how many parts they are cut into; numbers of a gradient of all queries.
     *("run", "n_parts", "part_size"),
     # Each worker's room, and its list of what to fetch ahead, so many lines at a time.
@@ -141,7 +141,7 @@ def _choose_head(heads: Heads, head: Head, sample: Int, number: Int):
     head.query, head.target = _begin(heads, QUERY, sample, number), _begin(heads, OUTPUT, sample, number)
     head.key, head.value = _begin(heads, KEY, sample, shared), _begin(heads, VALUE, sample, shared)
     head.n_queries, head.first_key, head.end_key = n_queries, 0, n_keys
-    head.offset = n_keys - n_queries if heads.at_end else 0
+    head.offset = n_keys - n_queries if heads.at_end else heads.offset
     kept = (sample * heads.n_heads + number) * heads.n_queries
     head.top, head.inverse = address_of(at(reals(heads.top), kept)), address_of(at(reals(heads.inverse), kept))
     if heads.best:
