@@ -14,7 +14,7 @@ NEGLIGIBLE = 1e-6
 """Changes of mean and scale, in deviations, that change nothing: the same data measured again."""
 
 
-def copy_network(network, architecture):
+def copy_network(network, architecture, kind=Network):
     """Give a copy of a network, with a table of positions as long as `architecture` says and dropout as it says.
 
     Parameters
@@ -22,12 +22,14 @@ def copy_network(network, architecture):
     network : Network
     architecture : Architecture
         Of the same sizes, but for as many or more positions. New ones are as at the first fit.
+    kind : type
+        Network, or a kind of it.
 
     Returns
     -------
     network : Network
     """
-    grown = Network(architecture, network.dtype)
+    grown = kind(architecture, network.dtype)
     grown.mean[:], grown.scale[:], grown.stem = network.mean, network.scale, network.stem
     grown.codes, grown.time_unit = network.codes, network.time_unit
     grown.initialise()

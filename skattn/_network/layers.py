@@ -10,7 +10,7 @@ from .._kernels.activation import GELU
 from .._kernels.contrast import AUGMENT
 from .._kernels.convolve import CONVOLVE
 from .._kernels.dropout import DROPOUT
-from .._kernels.input import HIDE, STANDARDISE, TAKE
+from .._kernels.input import HIDE, MARK, STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
 from .._kernels.lookup import LOOKUP, MISSING
 from .._kernels.norm import NORM
@@ -65,7 +65,7 @@ def _numbers(tape, columns):
     return tape.constant(lambda network, _: table)
 
 
-def steps(tape, architecture):
+def steps(tape, architecture, marks_input=False):
     """Begin with the sequence's steps, embedded: the numbers as they are told, if any, and what is embedded of them.
 
     Each feature that is a category adds a vector of its own, and so does each number that is missing.
@@ -88,7 +88,10 @@ def steps(tape, architecture):
                 n_numbers=len(a.numbers), table=table, **hiding,
             )  # fmt: skip
     for number, (column, n_codes) in enumerate(a.categories):
-        stream = _lookup(tape, stream, number, column, n_codes, a)
+        rate = 0.0 if marks_input else MASK if "mask" in a.augmentations else UNKNOWN
+        stream = _lookup(tape, stream, number, column, n_codes, a, rate)
+    if marks_input:
+        tape.operation(MARK, target=stream, width=a.d_model)
     if a.n_taps:
         left = a.n_taps - 1 if a.is_causal else a.n_taps // 2
         deviation = 1 / math.sqrt(a.n_taps * a.d_model)
@@ -117,15 +120,14 @@ def _hiding(architecture):
     return {"fraction": probability(architecture.hidden_fraction), "share": probability(HIDDEN_VALUES)}
 
 
-def _lookup(tape, stream, number, column, n_codes, architecture):
-    """Give, or add, the vectors of a category."""
+def _lookup(tape, stream, number, column, n_codes, architecture, rate):
+    """Give, or add, the vectors of a category; a share of the codes is taken for unknown while learning."""
     a, target = architecture, stream or tape.slot(architecture.d_model)
     rule = Normal(_TABLE / math.sqrt(a.n_features))
-    rate = probability(MASK if "mask" in a.augmentations else UNKNOWN)
     table = tape.parameter(f"categories.{number}.weight", (n_codes + 1, a.d_model), rule, group=APART)
     tape.operation(
         LOOKUP, target=target, width=a.d_model, column=column, n_columns=a.n_features, codes=_codes(tape, number),
-        n_codes=n_codes, table=table, onto=int(stream is not None), rate=rate, site=_site(tape),
+        n_codes=n_codes, table=table, onto=int(stream is not None), rate=probability(rate), site=_site(tape),
         number=number, n_tables=len(a.categories), **_hiding(a),
     )  # fmt: skip
     return target

@@ -40,7 +40,7 @@ class Learner:
         self._n_workers = parallel.n_workers(n_jobs)
         self.gradient = self._runner.room("gradient", self._runner.n_learned)
 
-    def plan(self, order, counts, weight, n_update, descent, ids=None):
+    def plan(self, order, counts, weight, n_update, descent, ids=None, d_source=None):
         """Write down some updates.
 
         Parameters
@@ -57,6 +57,8 @@ class Learner:
             What is done after each gradient; it leaves 0 where the gradient is 0.
         ids : int array of shape (n_sequences,), optional
             What random numbers count from; by default the number of the sample.
+        d_source : ndarray of shape (n_rows, d_model), optional
+            Where the gradient of embedded steps or tokens goes, if somebody wants to see that and learns nothing.
 
         Returns
         -------
@@ -69,7 +71,8 @@ class Learner:
         if self._projector is not None:
             before, lengths, embedding = self._embed(starts, lengths, firsts, counts, n_update)
             source, starts = embedding.out, embedding.starts
-            after = [embedding.backward] if self._projector.weight.stop <= self._network.n_learned else []
+            learns = d_source is None and self._projector.weight.stop <= self._network.n_learned
+            after = [embedding.backward] if learns else []
         walking = Walking(self._runner, self._network, self._n_workers, firsts, counts, lengths)
         losses, stop = np.empty(len(order), self._network.dtype), np.zeros(1, np.int64)
         walking.point(
@@ -78,7 +81,9 @@ class Learner:
         )  # fmt: skip
         walking.set(seed=self._seed, update=n_update + np.arange(len(counts)), is_double=source.dtype.char == "d")
         self._want(walking, order)
-        if embedding is not None:
+        if d_source is not None:
+            walking.point(d_source=d_source)
+        elif embedding is not None:
             walking.point(d_source=embedding.d_out)
         before = [walking.turns(), *before, walking.shares()]
         after = [walking.sums(self.gradient), *walking.tables(self.gradient), *after]
