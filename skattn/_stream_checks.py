@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from skattn._containers import as_array
 from skattn._network.architecture import Architecture
+from skattn._network.network import Network
 from skattn._network.stepper import Program
 from skattn._step_checks import refuse_masked, wrong_dtype
 from skattn._training.objectives import Target
@@ -51,6 +52,20 @@ def refuse_model(architecture: Architecture, target: Target, output: str) -> Non
         raise ValueError(
             'A stream knows no later steps, and with normalise_target="sequence" values are counted from the level of '
             'the whole sequence; fit with normalise_target="global", or ask for output="transform".'
+        )
+
+
+def refuse_unlike(networks: list[Network]) -> None:
+    """Refuse networks of which one has other heads than another: a step is computed in all of them together.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len({network.architecture.heads for network in networks}) > 1:
+        raise ValueError(
+            "Streams carry all networks on together, and heads were taken out of some that others have; take the same "
+            "ones out of every network, or stream the model as it was before."
         )
 
 

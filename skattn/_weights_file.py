@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skattn._network.checks import check_fields, damaged
+from skattn._network.checks import check_fields, check_heads, damaged
 from skattn._storage import refuse_newer, replace_file
 from skattn._wording import shortened
 
@@ -25,8 +25,9 @@ FIELDS = (
     *("version", "estimator", "parameters", "architecture", "dtype", "objective", "target", "classes"),
     *("steps_in", "n_features_in", "feature_names_in", "training", "sha256"),
 )
-# What codes stand for, where X said so; what is left out because a pretrained network has it.
-OPTIONAL = ("categories", "pretrained")
+# What codes stand for, where X said so; what is left out because a pretrained network has it; the heads that are left
+# of each network, where these differ.
+OPTIONAL = ("categories", "pretrained", "heads")
 # Bytes that labels may take; a file could ask for words of any width.
 _MOST_LABELS = 1 << 24
 
@@ -122,3 +123,12 @@ def read_labels(name: str, plain: Any) -> NDArray[Any]:
     except (TypeError, ValueError, OverflowError, SyntaxError) as error:
         raise damaged(name, plain, "labels of one type") from error
     return labels
+
+
+def heads_of(description: dict[str, Any], n_members: int) -> list[Any]:
+    """The heads that are left of each network, checked; () for all."""
+    architecture = description["architecture"]
+    written = description.get("heads", [architecture.get("heads", ())] * n_members)
+    if not isinstance(written, list) or len(written) != n_members:
+        raise damaged("heads", written, f"a list for each of {n_members} networks")
+    return [check_heads(heads, architecture) for heads in written]

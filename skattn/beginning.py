@@ -62,6 +62,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     architecture = resolve_architecture(estimator, loss=objective.loss, **sizes)
     if before is not None:
         refuse_others(architecture, given, estimator, data)
+        architecture = replace(architecture, heads=before.network.architecture.heads)
     architecture = with_frozen(architecture, estimator)
     dtype = data.values.dtype if before is None else before.network.dtype
     dtype = dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
@@ -71,12 +72,15 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     inputs = mean, scale, codes, 1.0 if data.roles.time is None else usual_interval(data)
     members = []
     for number, each in enumerate(_seeds(seed, estimator.n_estimators)):
-        network = Network(architecture, dtype)
+        known = None if before is None else before.members[number % len(before.members)].network
+        network = Network(
+            architecture if known is None else replace(architecture, heads=known.architecture.heads), dtype
+        )
         network.initialise(np.random.default_rng(each))
-        if before is None:
+        if known is None:
             _measure_input(network, samples, inputs, each, estimator.n_jobs)
         else:
-            take_over(network, before.members[number % len(before.members)].network)
+            take_over(network, known)
         members.append(Member(network, TrainingState(each)))
     return Model(members, samples.objective, target, samples.classes, seen)
 

@@ -289,7 +289,7 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
         n_outputs=before.architecture.n_outputs,
         choice=chosen(estimator, before.architecture),
     )
-    architecture = with_frozen(architecture, estimator)
+    architecture = with_frozen(replace(architecture, heads=before.architecture.heads), estimator)
     _refuse_change(asdict(before.architecture), asdict(architecture))
     if estimator.dtype != "auto":
         _refuse_change({"dtype": before.dtype}, {"dtype": estimator.dtype})
@@ -305,7 +305,8 @@ def _continue(estimator: Any, samples: Samples, model: Model) -> Model:
 
 def _continue_member(member: Member, architecture: Architecture) -> Member:
     """A copy of a network and of what its training goes on from."""
-    network, state = copy_network(member.network, architecture), copy(member.state)
+    own = replace(architecture, heads=member.network.architecture.heads)
+    network, state = copy_network(member.network, own), copy(member.state)
     state.loss_curve, state.validation_scores = state.loss_curve[:], state.validation_scores[:]
     if state.optimizer is not None:
         state.optimizer = copy_optimizer(state.optimizer, member.network, network)

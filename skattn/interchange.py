@@ -22,6 +22,7 @@ from skattn._training.objectives import OBJECTIVES, Target
 from skattn._training.settings import TrainingState
 from skattn._weights_file import (
     digest_of_tensors,
+    heads_of,
     read_file,
     read_labels,
     safetensors_library,
@@ -44,7 +45,7 @@ _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
-_FREE = {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing", "frozen"}
+_FREE = {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing", "frozen", "heads"}
 
 
 def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], before: Model | None = None) -> None:
@@ -96,6 +97,9 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], bef
         "training": training if len(training) > 1 else training[0],
         **_write_held(estimator),
     }
+    heads = [member.network.architecture.heads for member in model.members]
+    if any(each != heads[0] for each in heads):
+        description["heads"] = heads
     if same:
         description["pretrained"] = {"names": sorted(same), "sha256": digest_of_tensors(same)}
     write_file(path, tensors, description)
@@ -257,7 +261,8 @@ def _read_state(
     objective = check_choice("objective", description["objective"], tuple(OBJECTIVES))
     training = _training_of(description)
     with_target = _TARGET if OBJECTIVES[objective].target_type == "values" else ()
-    members = _read_members(tensors, architecture, dtype, training, (*_INPUT, *with_target))
+    architectures = [replace(architecture, heads=heads) for heads in heads_of(description, len(training))]
+    members = _read_members(tensors, architectures, dtype, training, (*_INPUT, *with_target))
     classes, names = description["classes"], description["feature_names_in"]
     state = {
         VERSION: description["version"],
@@ -294,13 +299,14 @@ def _stem_part(tensor: NDArray[Any]) -> Any:
 
 def _read_members(
     tensors: dict[str, NDArray[Any]],
-    architecture: Architecture,
+    architectures: list[Architecture],
     dtype: Any,
     training: list[Any],
     others: tuple[str, ...],
 ) -> list[dict[str, Any]]:
     """Each network, as `read_state` takes it; no tensor may be missing or left over."""
-    members = [Member(Network(architecture, dtype), TrainingState(0)) for _ in training]
+    architecture = architectures[0]
+    members = [Member(Network(each, dtype), TrainingState(0)) for each in architectures]
     weights = named_weights(Model(members, "", Target(architecture.n_outputs), None))
     stems = [
         {name: prefix_of(i) + f"stem.{name}" for name in STEM_PARTS} if architecture.n_kernels else {}

@@ -4,7 +4,7 @@ Every way to save an estimator whole (pickle, joblib, skops) goes through here, 
 package but the estimator itself, and what comes out of a file is checked before a kernel sees it.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -226,7 +226,7 @@ def _read_model(state: Any) -> Model:
 
 
 def _read_members(states: Any) -> list[Member]:
-    """Networks of one architecture and precision, one at least."""
+    """Networks of one architecture, but for heads that were taken out, and precision; one at least."""
     if not isinstance(states, list) or not states:
         raise damaged("members", states, "a list of networks")
     members = []
@@ -237,7 +237,8 @@ def _read_members(states: Any) -> list[Member]:
         members.append(Member(network, read_training(state["training"], network)))
     first = members[0].network
     for member in members[1:]:
-        if (member.network.architecture, member.network.dtype) != (first.architecture, first.dtype):
+        alike = replace(member.network.architecture, heads=first.architecture.heads)
+        if (alike, member.network.dtype) != (first.architecture, first.dtype):
             raise damaged("members", member.network.architecture, "networks that are alike")
     return members
 

@@ -34,7 +34,7 @@ _OWN = (
         "quantiles",
     ),
     *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen", "adapter_rank"),
-    *("augmentations", "temperature"),
+    *("augmentations", "temperature", "heads"),
 )
 """Fields of an architecture in which a network may differ from the one that it begins with."""
 

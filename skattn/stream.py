@@ -15,6 +15,7 @@ from skattn._stream_checks import (
     refuse_late,
     refuse_model,
     refuse_times,
+    refuse_unlike,
     refuse_values,
 )
 from skattn._training.objectives import OBJECTIVES, Target
@@ -82,6 +83,7 @@ class Stream:
     def __init__(self, model: Model, n_streams: int, output: str, n_jobs: int | None = None) -> None:
         networks = [member.network for member in model.members]
         refuse_model(networks[0].architecture, model.target, output)
+        refuse_unlike(networks)
         self._prepare(networks, model.objective, model.target, model.classes, output, n_jobs)
         self._stepper = Stepper(self._program, check_count(n_streams, self._program), n_jobs)
         self._begin(np.full(self._stepper.n_streams, -np.inf))

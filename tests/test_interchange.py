@@ -328,7 +328,7 @@ FINE = {
         "adapter_rank": [0],
         **{"n_global_steps": [0, 2**31], "dilation": [2**31], "top_k": [0]},
         "patch_size": [0],
-        **dict.fromkeys(["categories", "quantiles", "frozen", "augmentations"], [[]]),
+        **dict.fromkeys(["categories", "quantiles", "frozen", "augmentations", "heads"], [[]]),
         "time_feature": [None],
         "temperature": [0],
         "is_column": [True],

@@ -19,14 +19,16 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 DOTTED = {".".join(["skattn", *Path(name).with_suffix("").parts]): name for name in NAMES}
 
 # What each floor may import of the floors, and of the outside besides NumPy and the standard library.
-TOP, NETWORK, TRAINING, KERNELS = "top", "_network", "_training", "_kernels"
+INSPECTION, TOP, NETWORK, TRAINING, KERNELS = "inspection", "top", "_network", "_training", "_kernels"
 MAY_IMPORT = {
+    INSPECTION: {INSPECTION, TOP, NETWORK},
     TOP: {TOP, NETWORK, TRAINING, KERNELS},
     NETWORK: {NETWORK, KERNELS},
     TRAINING: {TRAINING, KERNELS},
     KERNELS: {KERNELS},
 }
 OUTSIDE = {
+    INSPECTION: {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "pandas"},
     TOP: {"numpy", "scipy", "sklearn", "joblib", "safetensors"},
     NETWORK: {"numpy"},
     TRAINING: {"numpy"},
@@ -47,6 +49,10 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
     **dict.fromkeys(["shares", "tables", "walking"], "learner"),
     "contrast": "contrasting",
+    "explaining": "gradients",
+    "head_removal": "pruning",
+    "subject": "gradients",
+    **dict.fromkeys(["findings", "head_frame", "head_statistics"], "head_report"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
     "record": "jit",
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),

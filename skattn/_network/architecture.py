@@ -32,7 +32,9 @@ class Architecture:
     attention, 0 for nothing; `attention` is one of `attending.FORMS`; of its window a step sees one place in
     `dilation`, and the first `n_global_steps` see and are seen by all; `top_k` says how many of what it sees a step
     reads, 0 for all; `augmentations` are words of `AUGMENTATIONS`, ways in which two views of a sequence differ
-    that are told from those of others, at a `temperature`.
+    that are told from those of others, at a `temperature`; `heads` says which heads are left where some were taken
+    out: of every layer the numbers of those that share keys and values, a group for each of these, all groups alike in
+    size.
     """
 
     n_features: int
@@ -72,6 +74,17 @@ class Architecture:
     top_k: int = 0
     augmentations: tuple = ()
     temperature: float = 0.0
+    heads: tuple = ()
+
+    def groups_of(self, layer):
+        """Give the heads of a layer: the numbers of those that share keys and values, a group for each of these."""
+        size = self.n_heads // self.n_kv_heads
+        all_of_them = tuple(tuple(range(size * i, size * (i + 1))) for i in range(self.n_kv_heads))
+        return self.heads[layer] if self.heads else all_of_them
+
+    def heads_of(self, layer):
+        """Give the numbers of the heads of a layer."""
+        return sum(self.groups_of(layer), ())
 
     @property
     def is_causal(self):
@@ -101,19 +114,22 @@ class Architecture:
         return stem_width(self.n_features, self.n_kernels, self.is_causal) if self.n_kernels else self.n_features
 
 
-def write_tape(architecture):
-    """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss."""
+def write_tape(architecture, *, marks_input=False):
+    """Write the operations of a network in order: input, embedding, layers, pooling, outputs, loss.
+
+    With `marks_input` the gradient of embedded steps is given to who wants it, as that of embedded tokens always is.
+    """
     a, tape = architecture, Tape(architecture.frozen)
     reconstructs = LOSSES[a.loss].reconstructs
     if a.n_kernels:
         source = stream = layers.embedded(tape, a.d_input, a.d_model)
     else:
-        source, stream = layers.steps(tape, a)
+        source, stream = layers.steps(tape, a, marks_input)
     if LOSSES[a.loss].hides and not a.hides_values:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
     places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):
-        attention(tape, stream, f"layers.{i}", a, places)
+        attention(tape, stream, i, a, places)
         layers.feedforward(tape, stream, f"layers.{i}", a)
     steps = layers.norm(tape, stream, "norm", slot="steps")
     if reconstructs:
@@ -147,6 +163,11 @@ def count_workspace(architecture, n_steps):
 
 
 def _for_all_layers(architecture, measure):
-    """Measure the tape. Layers are alike, so a second one tells what each more would add, however many there are."""
+    """Measure the tape. Layers are alike, so a second one tells what each more would add, however many there are.
+
+    Not where heads were taken out; but then there is a list of them, which has been there before.
+    """
+    if architecture.heads:
+        return measure(write_tape(architecture))
     one, two = (measure(write_tape(replace(architecture, n_layers=n))) for n in (1, 2))
     return one + (architecture.n_layers - 1) * (two - one)

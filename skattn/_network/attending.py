@@ -4,7 +4,7 @@ from .._kernels import head, linear_attention
 from .._kernels.attention import ATTENTION, BEST_ATTENTION, LINEAR_ATTENTION
 from .._kernels.position import ROTATE
 from .layers import branch_deviation, dropout, inner_deviation, linear, norm
-from .positions import Places
+from .positions import Places, slopes_of
 from .rules import Normal
 
 FORMS = ("softmax", "linear")
@@ -17,7 +17,7 @@ ADAPTED = ("query", "key", "value", "output")
 """Projections of a layer that adapters are beside."""
 
 
-def attention(tape, stream, name, architecture, places=None):
+def attention(tape, stream, layer, architecture, places=None):
     """Add to each step what it fetches from those that it sees, by several heads.
 
     Queries and keys are drawn apart, with unit variance for normalised steps, so that ``query @ key / sqrt(d_head)``
@@ -25,41 +25,45 @@ def attention(tape, stream, name, architecture, places=None):
     saturated. Keys have no bias: softmax does not see it. What a branch adds at first is scaled by
     ``1 / sqrt(2 n_layers)`` (Radford et al. 2019, section 2.3).
     """
-    a, places = architecture, places or Places()
+    a, places, name = architecture, places or Places(), f"layers.{layer}"
+    n_heads, n_kv_heads = len(a.heads_of(layer)), len(a.groups_of(layer))
     z = norm(tape, stream, f"{name}.attention_norm")
     wide = inner_deviation(a)
-    query = linear(tape, z, f"{name}.query", a.n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
-    key = linear(tape, z, f"{name}.key", a.n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
-    value = linear(tape, z, f"{name}.value", a.n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
+    query = linear(tape, z, f"{name}.query", n_heads * a.d_head, deviation=wide, slot=f"{name}.query")
+    key = linear(tape, z, f"{name}.key", n_kv_heads * a.d_head, deviation=wide, bias=False, slot=f"{name}.key")
+    value = linear(tape, z, f"{name}.value", n_kv_heads * a.d_value, deviation=wide, bias=False, slot=f"{name}.value")
     for projection, target in (("query", query), ("key", key), ("value", value)):
         _adapter(tape, z, f"{name}.{projection}", target, a.adapter_rank)
     if places.angles is not None:
-        for rows, n_heads in ((query, a.n_heads), (key, a.n_kv_heads)):
-            tape.operation(ROTATE, target=rows, angles=places.angles, n_heads=n_heads, d_head=a.d_head)
-    mixed = dropout(tape, _attend(tape, name, a, places, query=query, key=key, value=value), a.dropout)
+        for rows, n in ((query, n_heads), (key, n_kv_heads)):
+            tape.operation(ROTATE, target=rows, angles=places.angles, n_heads=n, d_head=a.d_head)
+    mixed = dropout(tape, _attend(tape, layer, a, places, query=query, key=key, value=value), a.dropout)
     linear(tape, mixed, f"{name}.output", a.d_model, onto=stream, deviation=branch_deviation(mixed.width, a))
     _adapter(tape, mixed, f"{name}.output", stream, a.adapter_rank)
 
 
-def _attend(tape, name, architecture, places, **projections):
+def _attend(tape, layer, architecture, places, **projections):
     """Mix the values of what each step sees into a new slot."""
-    a, axis, table = architecture, projections["query"].axis, -1
-    target, kept = (tape.slot(width, axis=axis) for width in (a.n_heads * a.d_value, 2 * a.n_heads))
+    a, axis, table, slopes = architecture, projections["query"].axis, -1, -1
+    n_heads = len(a.heads_of(layer))
+    target, kept = (tape.slot(width, axis=axis) for width in (n_heads * a.d_value, 2 * n_heads))
     if places.reach:
-        table = tape.parameter(f"{name}.distance", (a.n_heads, 2 * places.reach + 1), Normal(0))
+        table = tape.parameter(f"layers.{layer}.distance", (n_heads, 2 * places.reach + 1), Normal(0))
+    if places.times != -1:
+        slopes = tape.constant(lambda network, _: slopes_of(network.architecture, layer))
     left, right = (head.bound(steps) for steps in a.window)
     kind, fields = ATTENTION, {}
     if a.attention == "linear":
         kind = LINEAR_ATTENTION
         tape.want_scratch(linear_attention.scratch_size(a.d_head, a.d_value))
     elif a.top_k:
-        best = tape.slot(2 * a.top_k * a.n_heads, axis=axis)
+        best = tape.slot(2 * a.top_k * n_heads, axis=axis)
         kind, fields = BEST_ATTENTION, {"top_k": a.top_k, "best": best}
     tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k))
     tape.operation(
-        kind, **projections, target=target, kept=kept, n_heads=a.n_heads, n_kv_heads=a.n_kv_heads, d_head=a.d_head,
-        d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps, times=places.times,
-        slopes=places.slopes, table=table, reach=places.reach, **fields,
+        kind, **projections, target=target, kept=kept, n_heads=n_heads, n_kv_heads=len(a.groups_of(layer)),
+        d_head=a.d_head, d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps,
+        times=places.times, slopes=slopes, table=table, reach=places.reach, **fields,
     )  # fmt: skip
     return target
 

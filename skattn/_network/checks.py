@@ -34,7 +34,7 @@ _OPTIONAL = (
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
     *("is_stepwise", "quantiles", "n_pooling_queries", "n_pooling_heads", "frozen", "adapter_rank"),
     *("attention", "dilation", "n_global_steps", "top_k"),
-    *("augmentations", "temperature"),
+    *("augmentations", "temperature", "heads"),
 )
 # Room for the reach of the widest kernel is taken before and behind each piece of a sequence.
 _MOST_DILATIONS = 20
@@ -219,6 +219,7 @@ def check_architecture(values, n_parameters):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
     _check_attention(values)
+    values["heads"] = check_heads(values.get("heads", ()), values)
     values["categories"] = _check_categories(values.get("categories", ()), values["n_features"])
     if values.setdefault("time_feature", None) is not None:
         values["time_feature"] = check_whole("time_feature", values["time_feature"], 0, values["n_features"] - 1)
@@ -282,6 +283,25 @@ def _check_attention(values):
         values[name] = check_whole(name, values.get(name, usual), least, most)
     if values["attention"] == "linear" and values["position"] not in OF_STEPS:
         raise damaged("position", values["position"], f"one of {OF_STEPS}, for linear attention has no scores")
+
+
+def check_heads(heads, values):
+    """Groups of the heads that are left, of each layer; () where all are."""
+    if not isinstance(heads, tuple | list) or len(heads) not in (0, values["n_layers"]):
+        raise damaged("heads", heads, f"a list for each of {values['n_layers']} layers")
+    for layer in heads:
+        is_list = isinstance(layer, tuple | list) and all(isinstance(group, tuple | list) for group in layer)
+        if not is_list or len({len(group) for group in layer}) != 1:
+            raise damaged("heads", layer, "groups of heads, one at least and all alike in size")
+    layers = tuple(
+        tuple(tuple(check_whole("heads", head, 0, values["n_heads"] - 1) for head in group) for group in layer)
+        for layer in heads
+    )
+    for layer in layers:
+        left = sum(layer, ())
+        if not left or list(left) != sorted(set(left)):
+            raise damaged("heads", left, "different heads in rising order, one at least")
+    return layers
 
 
 def _check_categories(categories, n_features):

@@ -11,7 +11,7 @@ from .contrasting import ContrastiveLearner
 from .learner import Learner
 from .losses import LOSSES
 from .missing import filled
-from .positions import slopes
+from .positions import slopes_of
 from .projector import Projector
 from .runner import Runner
 from .stem import Stem, Tokens
@@ -38,6 +38,8 @@ class Network:
         What times are counted in.
     """
 
+    marks_input = False
+
     def __init__(self, architecture, dtype):
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
@@ -50,7 +52,7 @@ class Network:
         self.parameters = np.zeros(self._layout.size, self.dtype)
 
     def _write(self):
-        self._tape = write_tape(self.architecture)
+        self._tape = write_tape(self.architecture, marks_input=self.marks_input)
         self._layout = self._tape.layout()
         a, sizes, offsets = self.architecture, {p.name: p.size for p in self._tape.parameters}, self._layout.offsets
         self.projector = None
@@ -142,7 +144,7 @@ class Network:
     def bias(self, data, layer, n_jobs=None):
         """Give what distances between steps count in a layer, for one sequence: see `functional.biased_weights`."""
         if self.architecture.position == "alibi":
-            return {"times": self.forward(data, "times", n_jobs)[:, 0], "slopes": slopes(self.architecture.n_heads)}
+            return {"times": self.forward(data, "times", n_jobs)[:, 0], "slopes": slopes_of(self.architecture, layer)}
         if self.architecture.position == "relative":
             return {"table": self.weights[f"layers.{layer}.distance"]}
         return {}

@@ -20,16 +20,13 @@ class Places:
     angles : Slot or None
         What queries and keys are turned by.
     times : Slot or -1
-        Between which distances are taken off scores.
-    slopes : Constant or -1
-        How much of them, in each head.
+        Between which distances are taken off scores, in each head at a rate of its own: see `slopes_of`.
     reach : int
         Steps that a learned bias tells apart; 0 without one.
     """
 
     angles: object = None
     times: object = -1
-    slopes: object = -1
     reach: int = 0
 
 
@@ -92,7 +89,7 @@ def position_alibi(tape, stream, architecture):
     """
     times = tape.slot(1, axis=stream.axis, name="times")
     tape.operation(position.TIMES, target=times, **_when(tape, stream, architecture))
-    return Places(times=times, slopes=_slopes(tape, architecture.n_heads))
+    return Places(times=times)
 
 
 def position_relative(tape, stream, architecture):
@@ -116,15 +113,9 @@ def _frequencies(tape, n_pairs, width):
     return tape.constant(lambda network, _: table)
 
 
-def _slopes(tape, n_heads):
-    """Name the slopes of heads."""
-    table = slopes(n_heads)
-    return tape.constant(lambda network, _: table)
-
-
-def slopes(n_heads):
-    """Give what each head takes off for a unit of distance: powers of two, from steep to flat."""
-    return 2.0 ** (-8.0 * np.arange(1, n_heads + 1) / n_heads)
+def slopes_of(architecture, layer):
+    """Give what each head of a layer takes off for a unit of distance: powers of two, from steep to flat."""
+    return 2.0 ** (-8.0 * (np.array(architecture.heads_of(layer)) + 1.0) / architecture.n_heads)
 
 
 POSITIONS = {
