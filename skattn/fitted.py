@@ -1,17 +1,21 @@
 """What a fitted estimator shows: learned arrays, how training went, and what attends to what."""
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import estimator_html_repr
 
 from skattn._network.layers import name_of_pooling
 from skattn._network.network import Network
+from skattn._wording import shortened
 from skattn.attention_maps import Asked, ask, iterate, number_of, refuse_too_large
 from skattn.model import Model, named_weights
 from skattn.sequences import Sequences
 from skattn.stream import Stream, resolve_output
+from skattn.summary import Summary, html_of, summarise
 
 
 class FittedAttributes:
@@ -187,6 +191,35 @@ class FittedAttributes:
         """
         model = self._fitted
         return Stream(model, n_streams, resolve_output(output, self._streams, self), self.n_jobs)
+
+    def summary(self, n_steps: int | None = None) -> Summary:
+        """List the operations of the networks, what they give, and how many parameters and multiplications they take.
+
+        Parameters
+        ----------
+        n_steps : int, default=None
+            Steps of the sequence that this is told for; by default of the longest ones that `fit` has seen.
+
+        Returns
+        -------
+        summary : Summary
+            Printed as a table; see its attributes for the numbers. The HTML representation of a fitted estimator
+            shows it as well.
+
+        Raises
+        ------
+        ValueError
+            If `n_steps` is no number from 1 on.
+        """
+        a = self._fitted.network.architecture
+        if n_steps is None:
+            n_steps = a.max_steps * a.stride
+        elif isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1:
+            raise ValueError(f"n_steps={shortened(repr(n_steps), 60)}; give a whole number from 1 on.")
+        return summarise(self._fitted, int(n_steps))
+
+    def _html_repr(self) -> str:
+        return html_of(self, estimator_html_repr(self))
 
     @property
     def weights_(self) -> dict[str, NDArray[Any]]:

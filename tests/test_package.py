@@ -50,6 +50,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["shares", "tables", "walking"], "learner"),
     "contrast": "contrasting",
     "explaining": "gradients",
+    "counting": "summary",
     "head_removal": "pruning",
     "subject": "gradients",
     **dict.fromkeys(["findings", "head_frame", "head_statistics"], "head_report"),
