@@ -17,6 +17,7 @@ MODULES = [
     *["base", "classifier", "frames", "_array_layouts", "functional", "regressor", "scaler", "text", "transformer"],
     *["soft_lookup", "stream"],
     "datasets._loaders",
+    "inspection.attention_page",
 ]
 
 pytestmark = pytest.mark.skipif(not README.exists() or not PAGES, reason="the documentation is not here")
