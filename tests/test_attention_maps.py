@@ -107,3 +107,25 @@ def test_what_there_is_not_is_refused_before_any_work(model, options, message, m
     monkeypatch.setattr(model, "_carry_by", None)
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(X, **options)
+
+
+def test_maps_are_those_of_torch():
+    """`need_weights` of its multi-head attention, with the weights copied, on the same normalised steps."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    model = SelfAttentionTransformer(**SMALL).fit(X, np.array([steps.mean() for steps in X]))
+    w, network = model.weights_, model._model.network
+    theirs = torch.nn.MultiheadAttention(14, 2, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        names = ("query", "key", "value")
+        theirs.in_proj_weight[:] = torch.tensor(
+            np.concatenate([w[f"layers.0.{name}.weight"].T for name in names]), dtype=torch.float64
+        )
+        theirs.in_proj_bias[:] = 0
+        theirs.in_proj_bias[:14] = torch.tensor(w["layers.0.query.bias"])
+    for steps, ours in zip(X, model.attention_weights(X), strict=True):
+        stream = (steps - network.mean) / network.scale @ w["embedding.weight"] + w["embedding.bias"]
+        stream = stream + w["position.weight"][: len(steps)]
+        scale, bias = (torch.tensor(w[f"layers.0.attention_norm.{name}"]) for name in ("scale", "bias"))
+        normal = torch.nn.functional.layer_norm(torch.tensor(stream), (14,), scale, bias)[None]
+        _, maps = theirs(normal, normal, normal, need_weights=True, average_attn_weights=False)
+        np.testing.assert_allclose(ours, maps[0].detach().numpy(), atol=1e-6)
