@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import toys
 from cases import ARCHITECTURES, Batch, make_batch_for, make_network
+from problems import SMALL
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer, sizes
 from skattn._network import positions
@@ -527,3 +528,14 @@ def test_damage_in_a_pickle_is_found(part):
     }
     with pytest.raises(ValueError, match="damaged"):
         object.__new__(type(stream)).__setstate__(state | changes[part])
+
+
+def test_what_was_told_from_others_streams_as_well():
+    """Views are changed while learning only."""
+    X = np.random.default_rng(0).normal(size=(11, 17, 3))
+    settings = SMALL | {"objective": "contrastive", "causal": True, "position": "rotary", "embedding": "linear"}
+    model = SelfAttentionTransformer(**settings).fit(X)
+    stream = model.stream()
+    for step in X[0]:
+        features = stream.step(step)
+    np.testing.assert_allclose(features, model.transform(X[:1])[0], rtol=1e-9, atol=1e-11)

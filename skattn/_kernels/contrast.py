@@ -64,7 +64,7 @@ def augment_backward(row: _AugmentRow, call: Call):
     """Give no gradient: nothing before this learns."""
 
 
-AUGMENT = Kind("augment", augment_forward, augment_backward, _AugmentRow, reads=())
+AUGMENT = Kind("augment", augment_forward, augment_backward, _AugmentRow, reads=(), step=augment_forward)
 
 
 @kernel
