@@ -49,7 +49,7 @@ def resolve_categorical(
     if all(isinstance(entry, (bool, np.bool_)) for entry in entries) and entries:
         if len(entries) != n_features:
             raise ValueError(
-                f"categorical_features is a mask of {len(entries)} entries, and a step has {n_features} features; give "
+                f"{parameter} is a mask of {len(entries)} entries, and a step has {n_features} features; give "
                 "one for each."
             )
         return tuple(np.flatnonzero(entries).tolist())

@@ -4,10 +4,17 @@ from skattn.inspection.attention_page import AttentionPage
 from skattn.inspection.gradients import gradient_times_input
 from skattn.inspection.head_removal import prune_heads
 from skattn.inspection.head_report import head_report
+from skattn.inspection.importance import feature_importance, step_importance
+from skattn.inspection.neighbours import nearest_examples
+from skattn.inspection.rollout import attention_rollout
 
 __all__ = [
     "AttentionPage",
+    "attention_rollout",
+    "feature_importance",
     "gradient_times_input",
     "head_report",
+    "nearest_examples",
     "prune_heads",
+    "step_importance",
 ]
