@@ -58,7 +58,7 @@ def test_readme_links_lead_somewhere():
     assert [] == [link for link in links if not (ROOT / link).exists()]
 
 
-@pytest.mark.parametrize("name", ["user_guide", "architecture"])
+@pytest.mark.parametrize("name", ["user_guide", "architecture", "inspection"])
 def test_pages_run(name):
     result = doctest.testfile(str(DOCS / f"{name}.rst"), module_relative=False, encoding="utf-8")
     assert result.attempted > 0 and result.failed == 0

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,28 @@ def test_few_labels_stand_beside_what_was_learned_without(more, beside, monkeypa
     assert [row[0] for row in rows] == [*pretraining.WAYS, "the defaults"]
     assert [row[2] for row in rows][:2] == ["100.0%", "100.0%"]
     assert all(float(row[2].rstrip("%")) < 15 for row in rows[2:4])
+
+
+def test_what_ranks_steps_stands_beside_occlusion(beside, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["table_importance.py", "--sets", "1", "--samples", "7"])
+    importance = script("table_importance")
+    generator = np.random.default_rng(0)
+    sequences = [generator.normal(size=(n_steps, 2)).astype(np.float32) for n_steps in (5, 7, 4) * 5]
+    splits = [(sequences, np.arange(15) % 3)] * 2
+    monkeypatch.setattr(importance, "load", lambda name, folder: splits)
+    monkeypatch.setattr(importance, "make_marked", lambda: splits)
+    monkeypatch.setattr(importance, "make_planted", lambda seed: planted(importance.N_STEPS))
+    quick = partial(importance.SelfAttentionClassifier, max_iter=10, n_kernels=64, d_model=16, n_estimators=1)
+    monkeypatch.setattr(importance, "SelfAttentionClassifier", quick)
+    importance.main()
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert 4 == sum(row[2:] == ["1 of 1", "1 of 1"] for row in rows)
+    agreed = [row[1:] for row in rows if row[0] == "occlusion by the mean" and "first" in row[1]]
+    assert [["1.00, first 100%"] * 3] * 2 == agreed
+
+
+def planted(n_steps):
+    """What any model finds: a step of a feature that lies high or low."""
+    X, y = np.random.default_rng(0).normal(size=(400, n_steps, 3)).astype(np.float32), np.arange(400) % 2
+    X[:, 4, 1] = 20 * y - 10
+    return X, y, 4, 1
