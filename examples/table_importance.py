@@ -21,9 +21,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from table_accuracy import load
 
-import skattn.inspection as inspection
 from skattn import SelfAttentionClassifier
-from skattn.inspection import attention_rollout, feature_importance, step_importance
+from skattn.inspection import attention_rollout, feature_importance, gradient_times_input, step_importance
 
 N_STEPS, N_FEATURES = 17, 3
 METHODS = ("permutation", "occlusion")
@@ -102,12 +101,11 @@ def occluded(replacement):
 WAYS = {
     "attention received, last layer": (attention_received, False),
     "attention rollout": (rolled_out, False),
+    "gradient times input": (gradient_times_input, True),
     "permutation (one ranking for all)": (permuted, False),
     "occlusion by interpolation": (occluded("interpolation"), True),
     "occlusion by the mean": (occluded("mean"), True),
 }
-if hasattr(inspection, "gradient_times_input"):
-    WAYS["gradient times input"] = (inspection.gradient_times_input, True)
 
 
 def rank_agreement(found, falls):
@@ -137,19 +135,25 @@ def measure(train, test, settings, n_samples):
     return model.score(*test), agreements, sums
 
 
+def print_found(n_sets):
+    """Print in how many made data sets what was planted comes out first."""
+    bench.head("X", "method", "step found", "feature found")
+    for is_ragged in (False, True):
+        found, form = [find(seed, is_ragged) for seed in range(n_sets)], "ragged" if is_ragged else "three axes"
+        for method in METHODS:
+            counts = np.sum([of_set[method] for of_set in found], axis=0)
+            bench.row(form, method, *(f"{count} of {n_sets}" for count in counts))
+    print()
+
+
 def main():
     parser = argparse.ArgumentParser(description="What tells which steps matter, as Markdown tables.")
-    parser.add_argument("--sets", type=int, default=20, help="made data sets (default: 20)")
+    parser.add_argument("--sets", type=int, default=20, help="made data sets, or 0 for none (default: 20)")
     parser.add_argument("--samples", type=int, default=300, help="test sequences to rank steps of (default: 300)")
     given = parser.parse_args()
     bench.describe()
-    bench.head("X", "method", "step found", "feature found")
-    for is_ragged in (False, True) if given.sets else ():
-        found, form = [find(seed, is_ragged) for seed in range(given.sets)], "ragged" if is_ragged else "three axes"
-        for method in METHODS:
-            counts = np.sum([of_set[method] for of_set in found], axis=0)
-            bench.row(form, method, *(f"{count} of {given.sets}" for count in counts))
-    print()
+    if given.sets:
+        print_found(given.sets)
     tasks = {name: load(name, None) for name in ("PenDigits", "JapaneseVowels")} | {"a marked step": make_marked()}
     for form, settings in SETTINGS.items():
         found = [measure(*splits, settings, given.samples) for splits in tasks.values()]

@@ -163,6 +163,34 @@ def iterate(
             yield maps[0] if asked.is_one_layer else maps
 
 
+def over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) -> NDArray[Any]:
+    """Spread maps of tokens over the steps that these stand for.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_heads, n_tokens, n_tokens)
+    spans : int array of shape (n_tokens, 2)
+        The first step of each token, and the one after its last.
+    n_steps : int
+        Of the sequence.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_heads, n_steps, n_steps)
+        Rows sum to 1.
+    """
+    sizes = spans[:, 1] - spans[:, 0]
+    tokens = np.repeat(np.arange(len(spans)), sizes)
+    steps = np.arange(len(tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + spans[tokens, 0]
+    shape = (n_steps, len(spans))
+    shares = csr_array((weights.dtype.type(1) / sizes[tokens].astype(weights.dtype), (steps, tokens)), shape)
+    unread = np.setdiff1d(np.arange(n_steps), steps)
+    steps, tokens = np.append(steps, unread), np.append(tokens, _nearest(unread, spans))
+    counts = np.bincount(steps).astype(weights.dtype)
+    means = csr_array((weights.dtype.type(1) / counts[steps], (steps, tokens)), shape)
+    return np.stack([means @ (shares @ of_head.T).T for of_head in weights])
+
+
 def _blocks(lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Cut sequences into runs of so many steps, or one that is longer."""
     ends = np.cumsum(lengths)
@@ -173,7 +201,7 @@ def _maps_of(asked: Asked, attending: "_Attending", rows: Any, length: int, span
     """What is asked for of one layer and one sequence."""
     heads, wanted = asked.heads(attending.layer), np.atleast_1d(rows)
     if asked.spreads:
-        maps = _over_steps(attending.weights(heads), spans(length), length)[:, wanted]
+        maps = over_steps(attending.weights(heads), spans(length), length)[:, wanted]
     else:
         maps = attending.weights(heads, wanted if len(wanted) < attending.n_rows else None)
         maps = maps if len(wanted) == maps.shape[1] else maps[:, wanted]
@@ -226,20 +254,6 @@ def _seen(architecture: Architecture) -> dict[str, Any]:
 def _split_heads(rows: NDArray[Any], d_head: int) -> NDArray[Any]:
     """Steps with their heads side by side to (1, n_heads, n_steps, d_head)."""
     return rows.reshape(1, len(rows), -1, d_head).swapaxes(1, 2)
-
-
-def _over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) -> NDArray[Any]:
-    """Spread a map of tokens, (n_heads, n_tokens, n_tokens), over the steps that these stand for."""
-    sizes = spans[:, 1] - spans[:, 0]
-    tokens = np.repeat(np.arange(len(spans)), sizes)
-    steps = np.arange(len(tokens)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + spans[tokens, 0]
-    shape = (n_steps, len(spans))
-    shares = csr_array((weights.dtype.type(1) / sizes[tokens].astype(weights.dtype), (steps, tokens)), shape)
-    unread = np.setdiff1d(np.arange(n_steps), steps)
-    steps, tokens = np.append(steps, unread), np.append(tokens, _nearest(unread, spans))
-    counts = np.bincount(steps).astype(weights.dtype)
-    means = csr_array((weights.dtype.type(1) / counts[steps], (steps, tokens)), shape)
-    return np.stack([means @ (shares @ of_head.T).T for of_head in weights])
 
 
 def _nearest(steps: NDArray[np.int64], spans: NDArray[np.int64]) -> NDArray[np.int64]:

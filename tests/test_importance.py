@@ -187,6 +187,8 @@ def test_ridge_on_rows_has_a_step_a_column():
         options = {"method": method, "random_state": 0}
         assert 4 == np.argmax(step_importance(model, X, **options).importances_mean)
         assert 4 == np.argmax(step_importance(named, frame, **options).importances_mean)
+        # The names of columns are those of steps.
+        assert ["x0"] == feature_importance(named, frame, **options).feature_names.tolist()
 
 
 def test_categories_times_and_what_is_missing_are_replaced_as_such():
@@ -200,15 +202,29 @@ def test_categories_times_and_what_is_missing_are_replaced_as_such():
             assert np.isfinite(found.importances).all()
 
 
+def test_what_takes_the_place_can_be_told(linear):
+    model, X, y = linear
+    options = {"method": "occlusion", "scoring": lambda model, X, y: model.decision_function(X).sum()}
+    expected = model.decision_function(X).sum()
+    for replacement, value in ((-7.0, -7), ([1, 0, 2], [1, 0, 2])):
+        changed = X.copy()
+        changed[:, 4] = value
+        found = step_importance(model, X, y, replacement=replacement, **options)
+        np.testing.assert_allclose(found.importances_mean[4], expected - model.decision_function(changed).sum())
+        changed = X.copy()
+        changed[:, :, 2] = np.broadcast_to(value, 3)[2]
+        found = feature_importance(model, X, y, replacement=replacement, **options)
+        np.testing.assert_allclose(found.importances_mean[2], expected - model.decision_function(changed).sum())
+
+
 def test_features_are_chosen_by_number_name_or_mask():
     X, y = [pd.DataFrame(steps, columns=["pulse", "heat", "flow"]) for steps in make_ragged()], direction(make_ragged())
     model = SelfAttentionClassifier(**SMALL).fit(X, y)
     for features in ([2, 0], ["flow", "pulse"], [True, False, True]):
         found = feature_importance(model, X, y, features=features, random_state=0)
         assert ([0, 2], ["pulse", "flow"]) == (found.features.tolist(), found.feature_names.tolist())
-    assert ["x0", "x1", "x2"] == feature_importance(
-        make_linear().fit(make_ragged(), y), make_ragged(), y
-    ).feature_names.tolist()
+    unnamed = feature_importance(make_linear().fit(make_ragged(), y), make_ragged(), y)
+    assert ["x0", "x1", "x2"] == unnamed.feature_names.tolist()
 
 
 def test_neither_x_nor_the_model_is_altered(attentive):

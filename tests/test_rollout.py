@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from test_maps import TOKENS, spread
 
 from skattn import SelfAttentionClassifier, SelfAttentionTransformer
-from skattn.inspection import attention_rollout
+from skattn.inspection import attention_rollout, rollout
 
 X = make_ragged()
 THREE = SMALL | {"n_layers": 3, "n_estimators": 2}
@@ -34,17 +34,17 @@ def test_maps_are_mixed_with_the_identity_and_multiplied_upwards(model, network,
 
 
 def test_where_all_goes_past_attention_each_step_is_its_own(model):
-    for rollout in attention_rollout(model, X, residual=1):
-        np.testing.assert_allclose(rollout, np.eye(len(rollout)), atol=1e-7)
+    for found in attention_rollout(model, X, residual=1):
+        np.testing.assert_allclose(found, np.eye(len(found)), atol=1e-7)
 
 
-@pytest.mark.parametrize("tokens", [name for name in TOKENS if "between" not in name and "of a step" not in name])
-def test_tokens_are_spread_over_their_steps_in_the_end(tokens):
-    model = fitted(SelfAttentionTransformer(**SMALL | {"n_layers": 2} | TOKENS[tokens]), X)
+@pytest.mark.parametrize("form", [name for name in TOKENS if "between" not in name and "of a step" not in name])
+def test_tokens_are_spread_over_their_steps_in_the_end(form):
+    model = fitted(SelfAttentionTransformer(**SMALL | {"n_layers": 2} | TOKENS[form]), X)
     of_tokens, of_steps = attention_rollout(model, X), attention_rollout(model, X, over="steps")
-    for steps, rollout, found, spans in zip(X, of_tokens, of_steps, model.token_spans(X), strict=True):
-        assert (len(spans), len(spans)) == rollout.shape
-        expected = spread(rollout.astype(np.float64), spans.tolist(), len(steps))
+    for steps, tokens, found, spans in zip(X, of_tokens, of_steps, model.token_spans(X), strict=True):
+        assert (len(spans), len(spans)) == tokens.shape
+        expected = spread(tokens.astype(np.float64), spans.tolist(), len(steps))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 
@@ -68,7 +68,13 @@ def test_other_networks_and_axes_are_refused(model):
 
 
 def test_models_without_attention_are_refused():
-    with pytest.raises(TypeError, match="Ridge has no attention to follow; pass an estimator of skattn, of a pipeline"):
+    with pytest.raises(TypeError, match="model is Ridge.., and a fitted SelfAttentionTransformer"):
         attention_rollout(Ridge(), X)
     with pytest.raises(NotFittedError):
         attention_rollout(SelfAttentionClassifier(), X)
+
+
+def test_what_memory_cannot_hold_is_refused_with_its_size(model, monkeypatch):
+    monkeypatch.setattr(rollout, "memory", lambda: 1000)
+    with pytest.raises(ValueError, match="rollouts of 23 sequences of up to 11 steps need .* GiB, .* pass fewer"):
+        attention_rollout(model, X)

@@ -1,14 +1,16 @@
 """Attention of all layers multiplied up: how far each step's outputs go back to each step."""
 
+from functools import reduce
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from skattn._wording import shortened
-from skattn.fitted import FittedAttributes, _over_steps
+from skattn.attention_maps import over_steps
+from skattn.inspection.subject import check_model
+from skattn.sizes import memory
 
 
 def attention_rollout(
@@ -41,9 +43,9 @@ def attention_rollout(
     NotFittedError
         If the model is not fitted.
     TypeError
-        If the model has no attention to look at; of a pipeline pass ``model[-1]`` and ``model[:-1].transform(X)``.
+        If the model is no estimator of this package; of a pipeline pass ``model[-1]`` and ``model[:-1].transform(X)``.
     ValueError
-        If there is no such network, or `over` or `residual` is something else.
+        If there is no such network, `over` or `residual` is something else, or all maps together do not fit in memory.
 
     Notes
     -----
@@ -55,29 +57,36 @@ def attention_rollout(
     true share differs between layers and steps. Feed-forward parts and pooling are left out. Weights are never
     negative, so that what speaks against a class looks like what speaks for it.
     """
-    if not isinstance(model, FittedAttributes):
-        raise TypeError(
-            f"{type(model).__name__} has no attention to follow; pass an estimator of skattn, of a pipeline "
-            "model[-1] and model[:-1].transform(X)."
-        )
-    check_is_fitted(model)
+    check_model(model)
     if not isinstance(residual, Real) or isinstance(residual, bool) or not 0 <= residual <= 1:
         raise ValueError(f"residual={shortened(repr(residual), 60)}; give a share from 0 to 1.")
     if over not in ("tokens", "steps"):
         raise ValueError(f"over={shortened(repr(over), 60)}; rollouts are over 'tokens' or 'steps'.")
-    rolled: list[NDArray[Any]] = []
-    for layer in range(model._fitted.network.architecture.n_layers):
-        maps = [_mixed(weights, residual) for weights in model.attention_weights(X, layer=layer, network=network)]
-        rolled = [step @ before for step, before in zip(maps, rolled, strict=True)] if rolled else maps
-    if over == "tokens":
-        return rolled
-    lengths = model._read_fitted(X).lengths.tolist()
-    spread = (_over_steps(rollout[np.newaxis], model._spans(n), n) for rollout, n in zip(rolled, lengths, strict=True))
-    return [of_steps[0] for of_steps in spread]
+    # Spread once, in the end: what is spread in each layer would be smoothed in each.
+    maps = model.iter_attention_weights(X, layer=None, average=True, network=network)
+    lengths = model._read_fitted(X).lengths
+    _refuse_too_large(model, lengths, over)
+    rolled = []
+    for of_sequence, length in zip(maps, lengths.tolist(), strict=True):
+        rollout = reduce(lambda before, layer: layer @ before, [_mixed(layer, residual) for layer in of_sequence])
+        rolled.append(rollout if over == "tokens" else over_steps(rollout[np.newaxis], model._spans(length), length)[0])
+    return rolled
+
+
+def _refuse_too_large(model: Any, lengths: NDArray[np.int64], over: str) -> None:
+    """Refuse rollouts that this machine cannot hold all at once."""
+    network = model._fitted.network
+    n_rows = (lengths if over == "steps" else network.count_rows(lengths)).astype(np.float64)
+    needed = float((n_rows**2).sum()) * network.dtype.itemsize
+    if needed > memory():
+        raise ValueError(
+            f"The rollouts of {len(lengths)} sequences of up to {lengths.max()} steps need {needed / 2**30:.3g} GiB, "
+            f"and this machine has {memory() / 2**30:.3g}; pass fewer sequences at a time."
+        )
 
 
 def _mixed(weights: NDArray[Any], residual: Any) -> NDArray[Any]:
     """The mean over heads, with the identity for what goes past attention; rows sum to 1."""
-    mixed = (1 - float(residual)) * weights.mean(axis=0)
+    mixed = (1 - float(residual)) * weights
     mixed[np.diag_indices(len(mixed))] += float(residual)
     return mixed / mixed.sum(axis=1, keepdims=True)
