@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import SMALL, direction, fitted, make_array, make_ragged
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import pairwise_distances
@@ -59,10 +60,10 @@ def test_labels_may_be_several(model):
 
 
 def test_a_vector_for_each_step_is_none_for_a_sequence():
-    for model in (SelfAttentionTransformer(**SMALL | {"pooling": None}).fit(X),):
-        for wrapped in (model, make_pipeline(model)):
-            with pytest.raises(ValueError, match="SelfAttentionTransformer has pooling=None, and so a vector for each"):
-                nearest_examples(wrapped, X, NEW)
+    stepwise = SelfAttentionTransformer(**SMALL | {"pooling": None}).fit(X)
+    for model in (stepwise, make_pipeline(stepwise)):
+        with pytest.raises(ValueError, match="SelfAttentionTransformer has pooling=None, and so a vector for each"):
+            nearest_examples(model, X, NEW)
     with pytest.raises(ValueError, match="SequenceScaler makes sequences of sequences, and no vector of each"):
         nearest_examples(SequenceScaler().fit(X), X, NEW)
 
@@ -86,5 +87,9 @@ def test_models_without_features_are_refused():
     rows = make_array(n_features=1)[:, :, 0]
     with pytest.raises(TypeError, match="Ridge has no transform, and no step before its last that has"):
         nearest_examples(Ridge().fit(rows, rows[:, 0]), rows, rows)
+    # It has fitted copies of the classifier, each with features of its own.
+    calibrated = CalibratedClassifierCV(SelfAttentionClassifier(**SMALL | {"max_iter": 1}), cv=2).fit(X, Y)
+    with pytest.raises(TypeError, match="CalibratedClassifierCV has no transform"):
+        nearest_examples(calibrated, X, NEW)
     with pytest.raises(NotFittedError):
         nearest_examples(SelfAttentionClassifier(), X, NEW)

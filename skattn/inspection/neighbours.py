@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -86,7 +87,7 @@ def _reader_of(model: Any) -> Any:
                 "with a pooling, for example 'mean'."
             )
     for part in parts_of(model):
-        if hasattr(part, "transform"):
+        if hasattr(part, "transform") and _is_fitted(part):
             return part
         if len(getattr(part, "steps", ())) > 1 and hasattr(part[:-1], "transform"):
             return part[:-1]
@@ -94,6 +95,15 @@ def _reader_of(model: Any) -> Any:
         f"{type(model).__name__} has no transform, and no step before its last that has: it shows no features. Pass an "
         "estimator of skattn, or a pipeline."
     )
+
+
+def _is_fitted(part: Any) -> bool:
+    """Whether a part is what was fitted, and not what copies were made of."""
+    try:
+        check_is_fitted(part)
+    except NotFittedError:
+        return False
+    return True
 
 
 def _features(reader: Any, X: Any) -> NDArray[Any]:
