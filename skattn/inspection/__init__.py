@@ -1,5 +1,6 @@
-"""Look inside of fitted models: what heads do, and what results depend on."""
+"""Look inside of fitted models: what heads do, what results depend on, and pictures of both."""
 
+from skattn.inspection.attention_display import AttentionDisplay
 from skattn.inspection.attention_page import AttentionPage
 from skattn.inspection.gradients import gradient_times_input
 from skattn.inspection.head_removal import prune_heads
@@ -7,9 +8,12 @@ from skattn.inspection.head_report import head_report
 from skattn.inspection.importance import feature_importance, step_importance
 from skattn.inspection.neighbours import nearest_examples
 from skattn.inspection.rollout import attention_rollout
+from skattn.inspection.token_attention_display import TokenAttentionDisplay
 
 __all__ = [
+    "AttentionDisplay",
     "AttentionPage",
+    "TokenAttentionDisplay",
     "attention_rollout",
     "feature_importance",
     "gradient_times_input",

@@ -1,0 +1,163 @@
+"""Labels of steps and tokens on an axis: as many as stand beside each other without touching, at any size."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skattn.inspection.picture_style import small
+
+MOST_CHARACTERS = 16
+"""Longer labels lose their middle."""
+
+_MEASURED = 50
+"""Labels that are measured, those of most characters."""
+
+_SIZE = 0.85
+"""Font size of labels, as a share of the user's own."""
+
+
+def read_labels(labels: ArrayLike, count: int, name: str = "labels", of_what: str = "steps") -> list[str]:
+    """Turn words, numbers or dates into labels, one for each step.
+
+    Parameters
+    ----------
+    labels : array-like of shape (count,)
+    count : int
+    name, of_what : str
+        What they are called, and what they stand for, in messages.
+
+    Returns
+    -------
+    labels : list of str
+
+    Raises
+    ------
+    ValueError
+        If they are not one for each.
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind in "US":
+        # NumPy would cut words to bytes, and drop ends of zero.
+        values = np.array(list(labels) if not isinstance(labels, str | bytes) else labels, dtype=object)
+    if values.ndim != 1 or len(values) != count:
+        found = f"{len(values)} {name}" if values.ndim == 1 else f"{name} of shape {values.shape}"
+        raise ValueError(f"There are {found} for {count} {of_what}; pass one for each of the {count}.")
+    if values.dtype.kind == "M":
+        return np.datetime_as_string(values, unit="auto").tolist()
+    if values.dtype.kind == "f":
+        return [np.format_float_positional(value, precision=6, trim="-") for value in values]
+    return [_as_word(value) for value in values.tolist()]
+
+
+def shorten_label(label: str, most: int = MOST_CHARACTERS) -> str:
+    """Leave out the middle of what is long; the end of a word often tells more than its middle."""
+    if len(label) <= most:
+        return label
+    n_end = (most - 1) // 3
+    return label[: most - 1 - n_end] + "…" + label[len(label) - n_end :]
+
+
+def label_steps(axis: Any, labels: list[str], *, turned: bool | None = None) -> None:
+    """Label the places 0, 1, 2, ... of an axis, thinned anew whenever it is drawn.
+
+    Parameters
+    ----------
+    axis : matplotlib Axis
+    labels : list of str
+    turned : bool, default=None
+        Whether labels of a horizontal axis are read from below. None: words that do not all fit.
+    """
+    from matplotlib.ticker import FuncFormatter
+
+    labels = [shorten_label(label) for label in labels]
+    size, is_horizontal = small(_SIZE), axis.axis_name == "x"
+    widest = widest_label(labels, size)
+    if turned is None:
+        fits = widest + 0.5 * size < _points(axis) / max(1, len(labels))
+        turned = is_horizontal and not fits and not all(_is_number(label) for label in labels[:_MEASURED])
+    along = widest + 0.6 * size if is_horizontal and not turned else 1.25 * size
+    axis.set_major_locator(_locator_class()(len(labels), along, _first_number(labels)))
+    axis.set_major_formatter(FuncFormatter(lambda place, _: _label_at(labels, place)))
+    axis.set_tick_params(labelsize=size, labelrotation=90 if turned else 0, length=2)
+
+
+def widest_label(labels: list[str], size: float) -> float:
+    """Measure the widest of some labels, in points."""
+    return max((text_width(label, size) for label in sorted(set(labels), key=len)[-_MEASURED:]), default=0.0)
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Measure a text in points, in the user's font, whatever it will be drawn on."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), ismath=False)[0]
+
+
+def _as_word(value: Any) -> str:
+    """A value as one line; a space alone is shown as a sign, for else nothing would be seen."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return " ".join(text.split()) or "␣"
+
+
+def _is_number(label: str) -> bool:
+    return label.replace(".", "", 1).lstrip("-−").isdigit()
+
+
+def _first_number(labels: list[str]) -> int | None:
+    """The number that labels begin with where they count on from it, so that round ones are shown."""
+    first = labels[0] if labels else ""
+    counts = first.isdecimal() and labels == [str(int(first) + i) for i in range(len(labels))]
+    return int(first) if counts else None
+
+
+def _label_at(labels: list[str], place: float) -> str:
+    number = round(place)
+    # A single sign is no mathematics, and neither are two of them.
+    return labels[number].replace("$", r"\$") if 0 <= number < len(labels) and number == place else ""
+
+
+def _points(axis: Any) -> float:
+    """Length of an axis in points."""
+    box = axis.axes.bbox
+    return (box.width if axis.axis_name == "x" else box.height) * 72 / axis.get_figure(root=True).dpi
+
+
+@cache
+def _locator_class() -> type:
+    """Where ticks are; made late, as matplotlib is optional."""
+    from matplotlib.ticker import Locator
+
+    class SpacedLocator(Locator):
+        """Places of labels that leave each other room, evenly spaced."""
+
+        def __init__(self, count: int, along: float, first: int | None):
+            self.count, self.along, self.first = count, along, first
+
+        def __call__(self) -> NDArray[Any]:
+            return self.tick_values(*self.axis.get_view_interval())
+
+        def tick_values(self, vmin: float, vmax: float) -> NDArray[Any]:
+            low, high = sorted((vmin, vmax))
+            spacing = self.along * (high - low) / max(_points(self.axis), 1e-9)
+            every = max(1, int(np.ceil(min(spacing, 1e9))))
+            start = 0
+            if self.first is not None:
+                every = _round_number(every)
+                start = -self.first % every
+            places = np.arange(start, self.count, every)
+            return places[(places >= low) & (places <= high)]
+
+    return SpacedLocator
+
+
+def _round_number(least: int) -> int:
+    """The least of 1, 2, 5, 10, 20, 50, ... that is as large."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power >= least:
+                return factor * power
+        power *= 10
