@@ -76,7 +76,9 @@ class AttentionDisplay:
     ):
         self.maps = read_maps(weights)
         n_rows, n_columns = self.maps[0].shape[1:]
-        self.labels = None if labels is None else read_labels(labels, n_columns, of_what=f"{unit}s that are attended to")
+        self.labels = (
+            None if labels is None else read_labels(labels, n_columns, of_what=f"{unit}s that are attended to")
+        )
         if query_labels is None and n_rows == n_columns:
             query_labels = self.labels
         if query_labels is not None:
@@ -243,7 +245,9 @@ class AttentionDisplay:
         self.figure_, self.axes_ = grid_axes(type(self).__name__, ax, shape, self._inches(shape))
         top = max(float(block.max()) for block in blocks) or 1.0
         scale = {"cmap": shades(), "vmin": 0.0, "vmax": top, **(im_kw or {})}
-        self.images_ = [self._draw(self.axes_[place], *block, scale) for place, *block in zip(places, blocks, strict=True)]
+        self.images_ = [
+            self._draw(self.axes_[place], *block, scale) for place, *block in zip(places, blocks, strict=True)
+        ]
         self.ax_, self.im_ = self.axes_[places[0]], self.images_[0]
         self._name(places)
         if values or (values is None and len(blocks) == 1 and max(blocks[0].shape) <= _MOST_VALUES):
@@ -280,7 +284,9 @@ class AttentionDisplay:
             ax = self.axes_[place]
             whole = title if is_grid else f"What each {self.unit} attends to" + (f": {title}" if title else "")
             room = ax.bbox.width * 72 / self.figure_.dpi
-            title_of(ax, whole, min(small(1.0 if is_grid else 1.1), small() * room / max(1.0, text_width(whole, small()))))
+            title_of(
+                ax, whole, min(small(1.0 if is_grid else 1.1), small() * room / max(1.0, text_width(whole, small())))
+            )
             label_steps(ax.xaxis, self.labels or [str(number) for number in range(n_columns)])
             label_steps(ax.yaxis, self.query_labels or [str(number) for number in range(n_rows)])
             is_lowest = (place[0] + 1, place[1]) not in places
@@ -295,7 +301,11 @@ class AttentionDisplay:
 
     def _add_colorbar(self, places: list[tuple[int, int]]) -> Any:
         """A bar beside the maps, which says what a shade is a share of."""
-        label = "Share of attention" if self.block_size_ == 1 else f"Share of attention, blocks of {self.block_size_} {self.unit}s"
+        label = (
+            "Share of attention"
+            if self.block_size_ == 1
+            else f"Share of attention, blocks of {self.block_size_} {self.unit}s"
+        )
         if len(places) == 1:
             # Exactly as high as the map, whose cells are squares.
             bar = self.figure_.colorbar(self.im_, cax=self.ax_.inset_axes((1.03, 0, 0.04, 1)), label=label)
@@ -331,7 +341,10 @@ def _write_shares(ax: Any, block: NDArray[Any], image: Any, text_kw: dict[str, A
     inks = ink_on(image.cmap(image.norm(block)))
     left, right, bottom, top = image.get_extent()
     for (row, column), share in np.ndenumerate(block):
-        place = left + (column + 0.5) * (right - left) / block.shape[1], top + (row + 0.5) * (bottom - top) / block.shape[0]
+        place = (
+            left + (column + 0.5) * (right - left) / block.shape[1],
+            top + (row + 0.5) * (bottom - top) / block.shape[0],
+        )
         style = {"color": inks[row, column], "fontsize": small(), "ha": "center", "va": "center", **text_kw}
         if share >= 0.005:
             ax.text(*place, f"{share:.2f}".removeprefix("0"), **style)

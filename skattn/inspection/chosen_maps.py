@@ -95,7 +95,9 @@ def read_maps(weights: Any) -> list[NDArray[Any]]:
     maps = [_read_layer(layer) for layer in layers]
     if len({layer.shape[1:] for layer in maps}) != 1:
         shapes = ", ".join(str(layer.shape) for layer in maps)
-        raise ValueError(f"weights of the layers have shapes {shapes}; maps of one sequence differ in their heads only.")
+        raise ValueError(
+            f"weights of the layers have shapes {shapes}; maps of one sequence differ in their heads only."
+        )
     return maps
 
 

@@ -280,7 +280,9 @@ class TokenAttentionDisplay:
         from matplotlib.patches import PathPatch
 
         start = places[self.query]
-        most = [int(number) for number in np.argsort(-shares, kind="stable")[:n_arcs] if shares[number] >= shares.mean()]
+        most = [
+            int(number) for number in np.argsort(-shares, kind="stable")[:n_arcs] if shares[number] >= shares.mean()
+        ]
         others = [number for number in most if number != self.query]
         longest = max((abs(places[number].centre - start.centre) for number in others), default=0.0)
         arcs = []
