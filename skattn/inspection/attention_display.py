@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skattn.inspection.attention_blocks import average_blocks, block_size
 from skattn.inspection.chosen_maps import choose_maps, read_maps
-from skattn.inspection.picture_style import GREY, grid_axes, import_pyplot, ink_on, shades, small, title_of
+from skattn.inspection.picture_style import GREY, check_plot, grid_axes, import_pyplot, ink_on, shades, small, title_of
 from skattn.inspection.spaced_labels import label_steps, read_labels, text_width, widest_label
 
 _MOST_VALUES = 12
@@ -151,7 +151,7 @@ class AttentionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         where = {"sequence": sequence, "layer": layer, "head": head, "average": average, "network": network}
         chosen = choose_maps(estimator, X, over=over, steps=steps, labels=labels, **where)
         columns = chosen.labels or [str(number) for number in range(chosen.weights[0].shape[2])]

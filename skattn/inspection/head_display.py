@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._wording import shortened
-from skattn.inspection.picture_style import GREY, grid_axes, import_pyplot, ink_on, shades, small, title_of
+from skattn.inspection.picture_style import GREY, check_plot, grid_axes, import_pyplot, ink_on, shades, small, title_of
 from skattn.inspection.spaced_labels import label_steps, widest_label
 
 MEASURES = {
@@ -33,16 +33,17 @@ _MOST_ROWS = 48
 class HeadDisplay:
     """What the heads of a model do, in numbers and shades.
 
-    Make one with `from_report` or `from_estimator`; both draw it. Few heads are the rows of a table; many are the cells of
-    grids, one a measure, with a row a layer. Shares are shaded from 0 to 1; distances and importance by the largest there
-    is.
+    Make one with `from_report` or `from_estimator`; both draw it. Few heads are the rows of a table; many are the cells
+    of grids, one a measure, with a row a layer. Shares are shaded from 0 to 1; distances and importance by the largest
+    there is.
 
     Parameters
     ----------
     report : data frame, record array, or dict of columns
-        What `head_report` gives: columns "layer" and "head", and some of "entropy", "distance", "on_self", "on_previous",
-        "on_next", "on_first", "on_sinks", "similarity", "query_key_similarity" and "importance", or others of your own
-        that `measures` names. A column "network" tells several networks apart, and "similar_to" says which head is alike.
+        What `head_report` gives: columns "layer" and "head", and some of "entropy", "distance", "on_self",
+        "on_previous", "on_next", "on_first", "on_sinks", "similarity", "query_key_similarity" and "importance", or
+        others of your own that `measures` names. A column "network" tells several networks apart, and "similar_to" says
+        which head is alike.
     measures : list of str, default=None
         Columns to show. None: those above that the report has.
 
@@ -156,7 +157,7 @@ class HeadDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         from skattn.inspection import head_report
 
         return cls(head_report(estimator, X, y, **(report_kw or {})), measures=measures).plot(ax, **plot_kw)
@@ -177,8 +178,8 @@ class HeadDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; several grids take its place. None: a new figure.
         kind : {"auto", "table", "grid"}, default="auto"
-            "table": a row a head, a column a measure. "grid": for each measure a row a layer, a column a head. "auto": a
-            table of up to 48 heads, where more than one measure is shown.
+            "table": a row a head, a column a measure. "grid": for each measure a row a layer, a column a head. "auto":
+            a table of up to 48 heads, where more than one measure is shown.
         values : bool, default=True
             Whether numbers are written where they find room.
         im_kw : dict, default=None
@@ -319,7 +320,7 @@ def _read_column(report: Any, name: str, *, may_miss: bool = False) -> NDArray[n
 def _write(panel: Any, image: Any, words: Any, text_kw: dict[str, Any]) -> None:
     """Write numbers into cells, as large as finds room, or not at all."""
     cells = image.get_array()
-    box, dots = panel.get_window_extent(), panel.figure.get_figure(root=True).dpi / 72
+    box, dots = panel.get_window_extent(), panel.figure.dpi / 72
     wide, high = box.width / dots / cells.shape[1], box.height / dots / cells.shape[0]
     texts = [words[row][column] for row, column in np.ndindex(cells.shape)]
     needs = widest_label([text for text in texts if text], 1.0) or 1.0

@@ -5,9 +5,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skattn.inspection.given_importance import entry, read_blocks, read_importances, read_places, read_signal
 from skattn.inspection.picture_style import (
     GREY,
     INK,
+    check_plot,
     grid_axes,
     import_pyplot,
     line_of,
@@ -29,16 +31,16 @@ class ImportanceDisplay:
     """How much the steps of a sequence matter, its features, or both.
 
     Make one with `from_importances` or `from_estimator`; both draw it. Steps lie along the signal, whose ground is the
-    darker the more a step matters; features are bars, the most important one on top; steps and features together are the
-    cells of a map.
+    darker the more a step matters; features are bars, the most important one on top; steps and features together are
+    the cells of a map.
 
     Parameters
     ----------
     importances : Bunch, dict, or array-like
         What `step_importance`, `feature_importance` or scikit-learn's `permutation_importance` give:
-        ``importances_mean`` of shape (n_steps,), (n_features,) or (n_steps, n_features), and ``importances_std`` of that
-        shape where known. ``steps`` of shape (n_blocks, 2), the first step of each block and the one after its last, says
-        that importance is that of blocks. An array alone is the mean.
+        ``importances_mean`` of shape (n_steps,), (n_features,) or (n_steps, n_features), and ``importances_std`` of
+        that shape where known. ``steps`` of shape (n_blocks, 2), the first step of each block and the one after its
+        last, says that importance is that of blocks. An array alone is the mean.
     along : {"auto", "steps", "features"}, default="auto"
         What importance with one axis is of. "auto": of features where they have names, else of steps.
     signal : array-like of shape (n_steps,) or (n_steps, n_channels), default=None
@@ -84,24 +86,27 @@ class ImportanceDisplay:
         times: ArrayLike | None = None,
         feature_names: ArrayLike | None = None,
     ):
-        self.mean, self.spread = _read_importances(importances)
+        self.mean, self.spread = read_importances(importances)
         if feature_names is None:
-            feature_names = _entry(importances, "feature_names")
+            feature_names = entry(importances, "feature_names")
         if along not in ("auto", "steps", "features"):
             raise ValueError(f"along={along!r}; importance is along 'steps' or 'features', or 'auto'.")
         if along == "auto":
             along = "features" if self.mean.ndim == 1 and feature_names is not None else "steps"
         self.along = "both" if self.mean.ndim == 2 else along
         self.feature_names = self._read_names(feature_names)
-        self.signal = None if signal is None else _read_signal(signal)
+        self.signal = None if signal is None else read_signal(signal)
         if self.along == "features":
             if signal is not None or times is not None:
                 raise ValueError(
                     "Importance of features has no steps; leave signal and times out, or set along='steps'."
                 )
             return
-        self.blocks = _read_blocks(_entry(importances, "steps"), len(self.mean))
-        self.edges, self.times, self.is_dates = self._read_places(times)
+        self.blocks = read_blocks(entry(importances, "steps"), len(self.mean))
+        n_steps = int(self.blocks[-1, 1])
+        if self.signal is not None and len(self.signal) > n_steps:
+            raise ValueError(f"The signal has {len(self.signal)} steps and importance {n_steps}; cut the signal.")
+        self.edges, self.times, self.is_dates = read_places(times, self.blocks)
 
     @classmethod
     def from_importances(
@@ -178,7 +183,7 @@ class ImportanceDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         if along not in ("steps", "features"):
             raise ValueError(f"along={along!r}; importance is measured along 'steps' or 'features'.")
         from skattn.inspection import feature_importance, step_importance
@@ -246,7 +251,7 @@ class ImportanceDisplay:
         what = "Where it matters" if self.along == "steps" else "Where, and in which feature, it matters"
         spread = ", ± standard deviation" if self.along == "steps" and self.spread is not None else ""
         title_of(self.axes_[0], what + spread)
-        self.figure_.get_figure(root=True).align_ylabels(axes[:, 0])
+        self.figure_.align_ylabels(axes[:, 0])
         return self
 
     def _draw_steps(self, name: str, bar_kw: dict[str, Any]) -> None:
@@ -340,70 +345,5 @@ class ImportanceDisplay:
         count = self.mean.shape[-1]
         return read_labels(np.arange(count) if names is None else names, count, "feature_names", "features")
 
-    def _read_places(self, times: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any] | None, bool]:
-        """Edges of the blocks in the units of the axis, the times of the steps, and whether these are dates."""
-        n_steps = int(self.blocks[-1, 1])
-        if self.signal is not None and len(self.signal) > n_steps:
-            raise ValueError(f"The signal has {len(self.signal)} steps and importance {n_steps}; cut the signal.")
-        bounds = np.append(self.blocks[:, 0], n_steps)
-        if times is None:
-            return bounds - 0.5, None, False
-        moments = np.asarray(times)
-        is_dates = moments.dtype.kind in "MO"
-        if is_dates:
-            from matplotlib.dates import date2num
-
-            moments = date2num(moments)
-        moments = np.asarray(moments, dtype=np.float64)
-        if moments.shape != (n_steps,):
-            raise ValueError(f"There are times of shape {moments.shape} for {n_steps} steps; pass one for each step.")
-        if not (np.diff(moments) > 0).all():
-            raise ValueError("times do not rise from step to step; sort the steps, or leave times out to count them.")
-        halves = (moments[1:] + moments[:-1]) / 2
-        first, last = (halves[0] - moments[0], moments[-1] - halves[-1]) if n_steps > 1 else (0.5, 0.5)
-        between = np.concatenate([[moments[0] - first], halves, [moments[-1] + last]])
-        return between[bounds], moments, is_dates
-
     def _centres(self, count: int) -> NDArray[Any]:
         return np.arange(count) if self.times is None else self.times[:count]
-
-
-def _entry(importances: Any, name: str) -> Any:
-    """An entry of a Bunch or a dict, or None."""
-    return importances.get(name) if hasattr(importances, "get") else getattr(importances, name, None)
-
-
-def _read_importances(importances: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Mean and spread of importance."""
-    mean = _entry(importances, "importances_mean")
-    if mean is None and hasattr(importances, "keys"):
-        raise ValueError(
-            f"importances have {list(importances)} and no importances_mean; pass what step_importance gives."
-        )
-    mean = np.asarray(importances if mean is None else mean, dtype=np.float64)
-    if mean.ndim not in (1, 2) or not mean.size:
-        raise ValueError(
-            f"importances have shape {mean.shape}; pass (n_steps,), (n_features,) or (n_steps, n_features), a mean of "
-            "repeats."
-        )
-    spread = _entry(importances, "importances_std")
-    if spread is not None and np.shape(spread) != mean.shape:
-        raise ValueError(f"importances_mean has shape {mean.shape} and importances_std {np.shape(spread)}; they agree.")
-    return mean, None if spread is None else np.asarray(spread, dtype=np.float64)
-
-
-def _read_signal(signal: ArrayLike) -> NDArray[np.float64]:
-    values = np.asarray(signal, dtype=np.float64)
-    if values.ndim not in (1, 2) or not values.size:
-        raise ValueError(f"signal has shape {values.shape}; pass one sequence, (n_steps,) or (n_steps, n_channels).")
-    return values.reshape(len(values), -1)
-
-
-def _read_blocks(steps: Any, count: int) -> NDArray[np.int64]:
-    """First step of each block and the one after its last; a step each where nobody says."""
-    if steps is None:
-        return np.arange(count)[:, np.newaxis] + [0, 1]
-    blocks = np.asarray(steps)
-    if blocks.shape != (count, 2) or (blocks[1:, 0] != blocks[:-1, 1]).any():
-        raise ValueError(f"steps have shape {blocks.shape} for {count} importances; pass (n_blocks, 2), end to end.")
-    return blocks

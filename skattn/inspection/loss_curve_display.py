@@ -11,7 +11,17 @@ from sklearn.utils.validation import check_is_fitted
 from skattn._training.schedules import SCHEDULES
 from skattn._wording import shortened
 from skattn.defaults import resolve_learning_rate
-from skattn.inspection.picture_style import GREY, grid_axes, import_pyplot, line_of, open_frame, small, title_of
+from skattn.inspection.picture_style import (
+    GREY,
+    check_plot,
+    grid_axes,
+    import_pyplot,
+    line_of,
+    open_frame,
+    small,
+    title_of,
+)
+from skattn.inspection.spaced_labels import label_powers
 
 _PANELS = {"loss": "Training loss", "validation_score": "Validation score", "learning_rate": "Learning rate"}
 """Curves that a model may have, and what their axes are called."""
@@ -97,7 +107,7 @@ class LossCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         model = _learner(estimator)
         return cls({name or type(model).__name__: _curves_of(model)}, labels=_labels_of([model])).plot(ax, **plot_kw)
 
@@ -124,7 +134,7 @@ class LossCurveDisplay:
         ValueError
             If there are none.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         if not isinstance(estimators, Mapping):
             estimators = {f"{type(_learner(one)).__name__} {number}": one for number, one in enumerate(estimators)}
         models = {name: _learner(estimator) for name, estimator in estimators.items()}
@@ -217,7 +227,9 @@ class LossCurveDisplay:
         self._scale_loss(log)
         if guessing:
             self._draw_guessing()
-        self.figure_.get_figure(root=True).align_ylabels(axes[:, 0])
+        for panel in axes[:-1, 0]:
+            panel.tick_params(labelbottom=False)
+        self.figure_.align_ylabels(axes[:, 0])
         axes[-1, 0].set_xlabel("Epoch (passes over the training data)")
         title_of(self.ax_, title or (self.names[0] if len(self.names) == 1 else None))
         if len(self.names) > 1:
@@ -238,7 +250,6 @@ class LossCurveDisplay:
         open_frame(panel)
         panel.tick_params(labelsize=small())
         panel.xaxis.get_major_locator().set_params(integer=True)
-        panel.label_outer()
         return lines
 
     def _scale_loss(self, log: bool | None) -> None:
@@ -247,13 +258,8 @@ class LossCurveDisplay:
         losses = losses[np.isfinite(losses)]
         is_wide = len(losses) > 0 and losses.min() > 0 and losses.max() >= _WIDE * losses.min()
         if log if log is not None else is_wide:
-            from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
             self.ax_.set_yscale("log")
-            # Plain numbers: a loss is read as one.
-            self.ax_.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-            self.ax_.yaxis.set_major_formatter(FuncFormatter(lambda level, _: f"{level:g}"))
-            self.ax_.yaxis.set_minor_formatter(NullFormatter())
+            label_powers(self.ax_.yaxis)
 
     def _draw_guessing(self) -> None:
         """A dotted line for each loss of guessing; the highest is named, for others may be close."""

@@ -1,6 +1,7 @@
 """Colours, fonts and frames that all pictures share: told apart in print, in grey and by every kind of eye."""
 
 from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,29 @@ LINES = (
     *(("#b8860b", (0, (5, 1, 1, 1, 1, 1))), ("#4d4d4d", (0, (8, 2)))),
 )
 """Colour and dashes of one line after another: those of no pair are told apart by colour alone."""
+
+
+def check_plot(display: type, plot_kw: dict[str, Any]) -> None:
+    """Refuse what `plot` would refuse, before anything is computed for it.
+
+    Parameters
+    ----------
+    display : type
+    plot_kw : dict
+        What `plot` will be passed.
+
+    Raises
+    ------
+    TypeError
+        If `plot` has no such argument.
+    ImportError
+        If matplotlib is not installed.
+    """
+    known = list(signature(display.plot).parameters)[2:]
+    unknown = sorted(set(plot_kw) - set(known))
+    if unknown:
+        raise TypeError(f"{display.__name__}.plot has no argument {unknown[0]!r}; it has {', '.join(known)}.")
+    import_pyplot(display.__name__)
 
 
 def import_pyplot(display: str) -> Any:

@@ -83,6 +83,21 @@ def label_steps(axis: Any, labels: list[str], *, turned: bool | None = None) -> 
     axis.set_tick_params(labelsize=size, labelrotation=90 if turned else 0, length=2)
 
 
+def label_powers(axis: Any) -> None:
+    """Label a logarithmic axis with plain numbers, 1, 2 and 5 of each power of ten where there is room for them.
+
+    Parameters
+    ----------
+    axis : matplotlib Axis
+        Vertical.
+    """
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    axis.set_major_locator(_powers_class()(1.6 * small(_SIZE)))
+    axis.set_major_formatter(FuncFormatter(lambda level, _: f"{level:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def widest_label(labels: list[str], size: float) -> float:
     """Measure the widest of some labels, in points."""
     return max((text_width(label, size) for label in sorted(set(labels), key=len)[-_MEASURED:]), default=0.0)
@@ -122,7 +137,7 @@ def _label_at(labels: list[str], place: float) -> str:
 def _points(axis: Any) -> float:
     """Length of an axis in points."""
     box = axis.axes.bbox
-    return (box.width if axis.axis_name == "x" else box.height) * 72 / axis.get_figure(root=True).dpi
+    return (box.width if axis.axis_name == "x" else box.height) * 72 / axis.axes.figure.dpi
 
 
 @cache
@@ -151,6 +166,34 @@ def _locator_class() -> type:
             return places[(places >= low) & (places <= high)]
 
     return SpacedLocator
+
+
+@cache
+def _powers_class() -> type:
+    """Where ticks of a logarithmic axis are; made late, as matplotlib is optional."""
+    from matplotlib.ticker import Locator
+
+    class PowersLocator(Locator):
+        """As many round numbers as leave each other room."""
+
+        def __init__(self, along: float):
+            self.along = along
+
+        def __call__(self) -> NDArray[Any]:
+            return self.tick_values(*self.axis.get_view_interval())
+
+        def tick_values(self, vmin: float, vmax: float) -> NDArray[Any]:
+            low, high = np.log10(sorted((vmin, vmax)))
+            a_power = _points(self.axis) / max(high - low, 1e-9)
+            powers = np.arange(np.floor(low), np.ceil(high) + 1)
+            # From 1 to 2, and from 5 to 10, are three tenths of the way to the next power.
+            if 0.3 * a_power >= self.along:
+                places = np.add.outer(powers, np.log10([1, 2, 5])).ravel()
+            else:
+                places = powers[:: max(1, int(np.ceil(self.along / a_power)))]
+            return 10 ** places[(places >= low) & (places <= high)]
+
+    return PowersLocator
 
 
 def _round_number(least: int) -> int:

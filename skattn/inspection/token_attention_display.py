@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skattn.inspection.chosen_maps import choose_maps, find_query, read_maps
-from skattn.inspection.picture_style import INK, LINES, grid_axes, import_pyplot, ink_on, shades, small
+from skattn.inspection.picture_style import INK, LINES, check_plot, grid_axes, import_pyplot, ink_on, shades, small
 from skattn.inspection.spaced_labels import read_labels, shorten_label, text_width
 from skattn.inspection.text_lines import Measures, Place, arc_between, place_words
 
@@ -23,8 +23,8 @@ _EDGE = 6.0
 class TokenAttentionDisplay:
     """What one word of a text attends to, in the text itself.
 
-    Make one with `from_estimator` or `from_weights`; both draw it. The darker the ground of a word, the more attention it
-    gets; arcs lead to the words that get most, whose shares stand under them. The word that attends has a frame. Of
+    Make one with `from_estimator` or `from_weights`; both draw it. The darker the ground of a word, the more attention
+    it gets; arcs lead to the words that get most, whose shares stand under them. The word that attends has a frame. Of
     several heads each has a text of its own, one below the other, all on one scale.
 
     Parameters
@@ -65,8 +65,8 @@ class TokenAttentionDisplay:
     def __init__(self, weights: Any, tokens: ArrayLike, *, query: int | str, titles: list[str] | None = None):
         if np.ndim(weights) not in (1, 2):
             raise ValueError(
-                f"weights have shape {np.shape(weights)}; pass those of one query, (n_tokens,) or (n_heads, n_tokens), or "
-                "whole maps to TokenAttentionDisplay.from_weights."
+                f"weights have shape {np.shape(weights)}; pass those of one query, (n_tokens,) or (n_heads, n_tokens), "
+                "or whole maps to TokenAttentionDisplay.from_weights."
             )
         self.weights = read_maps(np.atleast_2d(np.asarray(weights, dtype=np.float64)))[0][0]
         self.tokens = read_labels(tokens, self.weights.shape[1], "tokens", "weights")
@@ -123,7 +123,7 @@ class TokenAttentionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        import_pyplot(cls.__name__)
+        check_plot(cls, plot_kw)
         where = {"sequence": sequence, "layer": layer, "head": head, "average": average, "network": network}
         chosen = choose_maps(estimator, X, over=over, query=query, labels=tokens, name="tokens", **where)
         rows = np.concatenate([of_layer[:, 0] for of_layer in chosen.weights])
@@ -166,8 +166,8 @@ class TokenAttentionDisplay:
         maps = np.concatenate(read_maps(weights))
         if maps.shape[1] != maps.shape[2]:
             raise ValueError(
-                f"Maps have {maps.shape[1]} rows and {maps.shape[2]} columns; pass square ones, or the row of the query "
-                "to TokenAttentionDisplay itself."
+                f"Maps have {maps.shape[1]} rows and {maps.shape[2]} columns; pass square ones, or the row of the "
+                "query to TokenAttentionDisplay itself."
             )
         words = read_labels(tokens, maps.shape[2], "tokens", "columns")
         return cls(maps[:, find_query(query, words)], words, query=query, titles=titles).plot(ax, **plot_kw)
@@ -215,7 +215,7 @@ class TokenAttentionDisplay:
         if not width > 0:
             raise ValueError(f"width={width} has no room for a line; the default is 7 inches.")
         measures = Measures(small(1.05))
-        length = width * 72 if ax is None else max(ax.bbox.width * 72 / ax.figure.get_figure(root=True).dpi, 72.0)
+        length = width * 72 if ax is None else max(ax.bbox.width * 72 / ax.figure.dpi, 72.0)
         words = [shorten_label(token, _MOST_CHARACTERS) for token in self.tokens]
         places = place_words(words, measures, length - 2 * _EDGE)
         if ax is None:
