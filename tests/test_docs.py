@@ -18,6 +18,7 @@ MODULES = [
     *["soft_lookup", "stream"],
     "datasets._loaders",
     "inspection.attention_page",
+    *[f"inspection.{name}_display" for name in ("attention", "head", "importance", "loss_curve", "token_attention")],
 ]
 
 pytestmark = pytest.mark.skipif(not README.exists() or not PAGES, reason="the documentation is not here")

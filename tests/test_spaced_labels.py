@@ -74,7 +74,9 @@ def test_words_numbers_and_dates_are_labels():
     assert ["é", "日本"] == read_labels(["é".encode(), "日本".encode()], 2)
 
 
-@pytest.mark.parametrize("labels, found", [(list("abc"), "3 labels"), ("ab", r"labels of shape \(\)"), ([], "0 labels")])
+@pytest.mark.parametrize(
+    "labels, found", [(list("abc"), "3 labels"), ("ab", r"labels of shape \(\)"), ([], "0 labels")]
+)
 def test_there_is_a_label_for_each_step(labels, found):
     with pytest.raises(ValueError, match=f"There are {found} for 2 steps; pass one for each of the 2"):
         read_labels(labels, 2)
