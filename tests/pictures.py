@@ -22,9 +22,9 @@ def labels_of(figure):
     return [label.get_text() for ax in _axes_of(figure) for label in _ticks(ax)]
 
 
-def touching(figure):
-    """Pairs of labels of ticks, titles and names of axes that touch each other, anywhere in the figure."""
-    texts = [text for ax in _axes_of(figure) for text in [*_ticks(ax), *_names(ax)]]
+def touching(figure, *, names=True):
+    """Pairs of labels of ticks, and of titles and names of axes, that touch each other, anywhere in the figure."""
+    texts = [text for ax in _axes_of(figure) for text in [*_ticks(ax), *(_names(ax) if names else ())]]
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
     return [(one, other) for (one, a), (other, b) in itertools.combinations(boxes, 2) if a.overlaps(b)]
 

@@ -72,13 +72,19 @@ def test_long_maps_are_blocks_and_the_bar_says_so():
 
 @pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout not applied")
 @pytest.mark.parametrize("n_steps, n_heads", [(1, 1), (3, 1), (31, 1), (500, 1), (3, 4), (31, 4)])
-@pytest.mark.parametrize("size", [None, (2.5, 2)])
-def test_labels_never_touch(n_steps, n_heads, size):
+@pytest.mark.parametrize("share", [1, 0.75])
+def test_labels_never_touch(n_steps, n_heads, share):
     words = [["the", "Donaudampfschifffahrtsgesellschaft", "日本語"][number % 3] for number in range(n_steps)]
     display = AttentionDisplay.from_weights(make_maps(n_heads, n_steps, n_steps), labels=words, unit="word")
-    if size is not None:
-        display.figure_.set_size_inches(size)
+    display.figure_.set_size_inches(display.figure_.get_size_inches() * share)
     assert labels_of(display.figure_) and touching(display.figure_) == []
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 31, 500])
+def test_labels_of_steps_do_not_touch_in_stamps_either(n_steps):
+    figure, ax = plt.subplots(figsize=(1.5, 1.5))
+    AttentionDisplay.from_weights(make_maps(n_steps, n_steps), ax=ax)
+    assert touching(figure, names=False) == []
 
 
 def test_shares_are_written_into_few_cells_only():

@@ -7,8 +7,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from skattn.inspection.attention_blocks import average_blocks, block_size
 from skattn.inspection.chosen_maps import choose_maps, read_maps
-from skattn.inspection.picture_style import GREY, check_plot, grid_axes, import_pyplot, ink_on, shades, small, title_of
-from skattn.inspection.spaced_labels import label_steps, read_labels, text_width, widest_label
+from skattn.inspection.picture_style import (
+    GREY,
+    add_colorbar,
+    check_plot,
+    grid_axes,
+    import_pyplot,
+    ink_on,
+    shades,
+    small,
+    title_of,
+)
+from skattn.inspection.spaced_labels import label_numbers, label_steps, read_labels, text_width, widest_label
 
 _MOST_VALUES = 12
 """Rows and columns of a map up to which its shares are written into the cells."""
@@ -306,14 +316,9 @@ class AttentionDisplay:
             if self.block_size_ == 1
             else f"Share of attention, blocks of {self.block_size_} {self.unit}s"
         )
-        if len(places) == 1:
-            # Exactly as high as the map, whose cells are squares.
-            bar = self.figure_.colorbar(self.im_, cax=self.ax_.inset_axes((1.03, 0, 0.04, 1)), label=label)
-        else:
-            axes = [self.axes_[place] for place in places]
-            bar = self.figure_.colorbar(self.im_, ax=axes, label=label, aspect=40, pad=0.02)
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(labelsize=small(), color=GREY)
+        beside = {} if len(places) == 1 else {"axes": [self.axes_[place] for place in places], "aspect": 40}
+        bar = add_colorbar(self.ax_, self.im_, label, **beside)
+        label_numbers(bar.ax.yaxis)
         return bar
 
 

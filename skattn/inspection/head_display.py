@@ -6,8 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._wording import shortened
-from skattn.inspection.picture_style import GREY, check_plot, grid_axes, import_pyplot, ink_on, shades, small, title_of
-from skattn.inspection.spaced_labels import label_steps, widest_label
+from skattn.inspection.picture_style import (
+    GREY,
+    add_colorbar,
+    check_plot,
+    grid_axes,
+    import_pyplot,
+    ink_on,
+    shades,
+    small,
+    title_of,
+)
+from skattn.inspection.spaced_labels import label_numbers, label_steps, widest_label
 
 MEASURES = {
     "entropy": "entropy",
@@ -253,10 +263,7 @@ class HeadDisplay:
             scale = {"cmap": shades(), "vmin": 0, "vmax": self._top(number), "aspect": "equal", **im_kw}
             images.append(panel.imshow(cells, **scale))
             self._name_grid(panel, number, [f"{network}.{layer}" if several else str(layer) for network, layer in rows])
-            bar = self.figure_.colorbar(images[-1], cax=panel.inset_axes((1.04, 0, 0.05, 1)))
-            bar.outline.set_visible(False)
-            bar.ax.tick_params(labelsize=small(0.75))
-            bar.ax.locator_params(nbins=4)
+            label_numbers(add_colorbar(panel, images[-1], None).ax.yaxis)
             if values:
                 _write(panel, images[-1], texts, text_kw)
         return images

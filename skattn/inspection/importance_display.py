@@ -9,6 +9,7 @@ from skattn.inspection.given_importance import entry, read_blocks, read_importan
 from skattn.inspection.picture_style import (
     GREY,
     INK,
+    add_colorbar,
     check_plot,
     grid_axes,
     import_pyplot,
@@ -18,7 +19,7 @@ from skattn.inspection.picture_style import (
     small,
     title_of,
 )
-from skattn.inspection.spaced_labels import label_steps, read_labels
+from skattn.inspection.spaced_labels import label_numbers, label_steps, read_labels
 
 _FEW = 40
 """Blocks of steps up to which the spread of each is a whisker; that of more is a band."""
@@ -251,7 +252,8 @@ class ImportanceDisplay:
         what = "Where it matters" if self.along == "steps" else "Where, and in which feature, it matters"
         spread = ", ± standard deviation" if self.along == "steps" and self.spread is not None else ""
         title_of(self.axes_[0], what + spread)
-        self.figure_.align_ylabels(axes[:, 0])
+        if self.along == "steps":
+            self.figure_.align_ylabels(axes[:, 0])
         return self
 
     def _draw_steps(self, name: str, bar_kw: dict[str, Any]) -> None:
@@ -297,9 +299,8 @@ class ImportanceDisplay:
         label_steps(self.ax_.yaxis, self.feature_names)
         self.ax_.spines[:].set(color=GREY, linewidth=0.6)
         extend = "min" if (self.mean < 0).any() else "neither"
-        bar = self.figure_.colorbar(self.im_, cax=self.ax_.inset_axes((1.02, 0, 0.025, 1)), label=name, extend=extend)
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(labelsize=small())
+        bar = add_colorbar(self.ax_, self.im_, name, bounds=(1.02, 0, 0.025, 1), extend=extend)
+        label_numbers(bar.ax.yaxis)
 
     def _draw_features(self, ax: Any, name: str, most_bars: int, bar_kw: dict[str, Any]) -> Self:
         """A bar a feature, the longest on top."""

@@ -124,6 +124,34 @@ def title_of(ax: Any, title: str | None, size: float | None = None) -> None:
         ax.set_title(title, loc="left", fontsize=size or small(1.1), color=INK, parse_math=False)
 
 
+def add_colorbar(ax: Any, image: Any, label: str | None, *, axes: Any = None, bounds: Any = None, **bar_kw: Any) -> Any:
+    """Say what shades stand for.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Whose picture it is.
+    image : matplotlib ScalarMappable
+    label : str or None
+    axes : list of matplotlib Axes, default=None
+        The bar stands beside these. None: it stands in `ax`.
+    bounds : tuple of float, default=None
+        Where in `ax`; None: at its right, exactly as high, for the cells of a map may be squares.
+    **bar_kw : passed on to `colorbar`
+
+    Returns
+    -------
+    colorbar : matplotlib Colorbar
+    """
+    place = {"cax": ax.inset_axes(bounds or (1.03, 0, 0.04, 1))} if axes is None else {"ax": axes, "pad": 0.02}
+    bar = ax.figure.colorbar(image, **place, **bar_kw)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(color=GREY)
+    if label is not None:
+        bar.set_label(label)
+    return bar
+
+
 def grid_axes(display: str, ax: Any, shape: tuple[int, int], size: tuple[float, float], **grid_kw: Any) -> Any:
     """Make a grid of axes: in a figure of its own, or where axes stand that are given.
 

@@ -98,6 +98,18 @@ def label_powers(axis: Any) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def label_numbers(axis: Any) -> None:
+    """Label an axis of numbers, a bar of colours for one, with as many round ones as find room.
+
+    Parameters
+    ----------
+    axis : matplotlib Axis
+    """
+    size = small(_SIZE)
+    axis.set_major_locator(_numbers_class()((2.0 if axis.axis_name == "y" else 4.0) * size))
+    axis.set_tick_params(labelsize=size)
+
+
 def widest_label(labels: list[str], size: float) -> float:
     """Measure the widest of some labels, in points."""
     return max((text_width(label, size) for label in sorted(set(labels), key=len)[-_MEASURED:]), default=0.0)
@@ -166,6 +178,27 @@ def _locator_class() -> type:
             return places[(places >= low) & (places <= high)]
 
     return SpacedLocator
+
+
+@cache
+def _numbers_class() -> type:
+    """Where ticks of numbers are; made late, as matplotlib is optional."""
+    from matplotlib.ticker import MaxNLocator
+
+    class NumbersLocator(MaxNLocator):
+        """As many round numbers as leave each other room."""
+
+        def __init__(self, along: float):
+            super().__init__(steps=[1, 2, 2.5, 5, 10])
+            self.along = along
+
+        def tick_values(self, vmin: float, vmax: float) -> NDArray[Any]:
+            n_rooms = int(_points(self.axis) / self.along)
+            self.set_params(nbins=min(max(n_rooms, 1), 8))
+            places = np.asarray(super().tick_values(vmin, vmax))
+            return places if n_rooms > 1 else places[:1]
+
+    return NumbersLocator
 
 
 @cache

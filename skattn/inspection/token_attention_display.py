@@ -6,8 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skattn.inspection.chosen_maps import choose_maps, find_query, read_maps
-from skattn.inspection.picture_style import INK, LINES, check_plot, grid_axes, import_pyplot, ink_on, shades, small
-from skattn.inspection.spaced_labels import read_labels, shorten_label, text_width
+from skattn.inspection.picture_style import (
+    INK,
+    LINES,
+    add_colorbar,
+    check_plot,
+    grid_axes,
+    import_pyplot,
+    ink_on,
+    shades,
+    small,
+)
+from skattn.inspection.spaced_labels import label_numbers, read_labels, shorten_label, text_width
 from skattn.inspection.text_lines import Measures, Place, arc_between, place_words
 
 _MOST_CHARACTERS = 28
@@ -303,9 +313,7 @@ class TokenAttentionDisplay:
 
         bounds = (_EDGE / length, 2.4 * measures.font / height, min(0.9, 180 / length), 0.6 * measures.font / height)
         colours = ScalarMappable(Normalize(0, scale), shades())
-        bar = self.figure_.colorbar(colours, cax=self.ax_.inset_axes(bounds), orientation="horizontal")
-        bar.outline.set_visible(False)
+        bar = add_colorbar(self.ax_, colours, None, bounds=bounds, orientation="horizontal")
         bar.set_label("Share of attention", fontsize=small())
-        bar.ax.tick_params(labelsize=small(0.75))
-        bar.ax.locator_params(nbins=4)
+        label_numbers(bar.ax.xaxis)
         return bar
