@@ -48,7 +48,7 @@ def test_all_layers_one_head_and_the_mean_of_heads(model):
     one, mean = choose_maps(model, X, head=-1), choose_maps(model, X, average=True)
     np.testing.assert_array_equal(one.weights[0], both.weights[1][1:])
     np.testing.assert_allclose(mean.weights[0][0], both.weights[1].mean(axis=0))
-    assert (["layer 1, head 1"], ["layer 1, mean of 2 heads"]) == (one.titles, mean.titles)
+    assert (["layer 1, head -1"], ["layer 1, mean of its heads"]) == (one.titles, mean.titles)
 
 
 def test_some_rows_are_those_of_their_steps(model):
@@ -86,7 +86,7 @@ def test_padding_is_left_out(model):
     [
         ({"sequence": 23}, "sequence=23 is none of the 23 sequences of X; they are numbered from 0 to 22"),
         ({"layer": 2}, "layer=2 is none of the 2 layers"),
-        ({"head": -3}, "head=-3 is none of the 2 heads of a layer"),
+        ({"head": -3}, "head=-3 is none of the 2 heads of layer 1"),
         ({"network": 2}, "network=2 is none of the 2 networks"),
         ({"steps": [0, 11]}, "steps=11 is none of the 11 steps"),
         ({"steps": []}, r"steps have shape \(0,\)"),
@@ -94,7 +94,7 @@ def test_padding_is_left_out(model):
         ({"query": "it"}, "query='it' is none of the 11 steps; pass the number of one"),
         ({"labels": list("abc")}, "There are 3 labels for 11 steps"),
         ({"over": "words"}, "over='words'"),
-        ({"head": 0, "average": True}, "head=0 and average=True are asked for at once"),
+        ({"head": 0, "average": True}, "head=0 asks for one head, and average=True"),
     ],
 )
 def test_what_is_not_there_is_refused(model, wrong, message):

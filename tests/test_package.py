@@ -21,7 +21,7 @@ DOTTED = {".".join(["skattn", *Path(name).with_suffix("").parts]): name for name
 # What each floor may import of the floors, and of the outside besides NumPy and the standard library.
 INSPECTION, TOP, NETWORK, TRAINING, KERNELS = "inspection", "top", "_network", "_training", "_kernels"
 MAY_IMPORT = {
-    INSPECTION: {INSPECTION, TOP, NETWORK},
+    INSPECTION: {INSPECTION, TOP, NETWORK, TRAINING},
     TOP: {TOP, NETWORK, TRAINING, KERNELS},
     NETWORK: {NETWORK, KERNELS},
     TRAINING: {TRAINING, KERNELS},

@@ -168,14 +168,6 @@ def choose_maps(
         If a number is out of range or none, there are not as many labels as steps, or the estimator has no attention.
     """
     model, one, words = _take(estimator, X, sequence)
-    if average and head is not None:
-        raise ValueError(f"head={head} and average=True are asked for at once; leave one of them out.")
-    architecture = model._fitted.network.architecture
-    n_layers = architecture.n_layers
-    layers = list(range(n_layers)) if layer is None else [check_number("layer", layer, n_layers, "layers")]
-    if head is not None:
-        head = check_number("head", head, architecture.n_heads, "heads of a layer")
-    check_number("network", network, len(model._fitted.members), "networks")
     spans = model.token_spans(one)[0]
     if over == "steps":
         spans = np.arange(spans[:, 1].max())[:, np.newaxis] + [0, 1]
@@ -183,8 +175,13 @@ def choose_maps(
     rows = np.arange(len(spans)) if steps is None else read_rows(steps, len(spans), unit)
     if query is not None:
         rows = np.array([find_query(query, named or [str(number) for number in rows], f"{unit}s")])
-    maps = [model.attention_weights(one, layer=number, network=network, over=over)[0][:, rows] for number in layers]
-    return ChosenMaps(*_choose_heads(layers, maps, head, average), named, unit, rows)
+    where = {"layer": layer, "head": head, "average": average, "network": network, "over": over}
+    maps = model.attention_weights(one, steps=None if steps is None and query is None else rows, **where)[0]
+    maps = maps if layer is None else [maps]
+    maps = [of_layer if of_layer.ndim == 3 else of_layer[np.newaxis] for of_layer in maps]
+    n_layers = model._fitted.network.architecture.n_layers
+    layers = list(range(n_layers)) if layer is None else [layer % n_layers]
+    return ChosenMaps(maps, _titles(layers, maps, head, average), named, unit, rows)
 
 
 def read_rows(steps: ArrayLike, count: int, unit: str) -> NDArray[np.int64]:
@@ -258,20 +255,15 @@ def _take(estimator: Any, X: Any, sequence: int) -> tuple[Any, Any, list[str] | 
     return model, one, words
 
 
-def _choose_heads(
-    layers: list[int], maps: list[NDArray[Any]], head: int | None, average: bool
-) -> tuple[list[NDArray[Any]], list[str]]:
-    """The heads that are wanted of each layer, and what they are called."""
+def _titles(layers: list[int], maps: list[NDArray[Any]], head: int | None, average: bool) -> list[str]:
+    """What each map is called."""
     if average:
-        titles = [f"layer {number}, mean of {len(of)} heads" for number, of in zip(layers, maps, strict=True)]
-        return [of.mean(axis=0, keepdims=True) for of in maps], titles
+        return [f"layer {number}, mean of its heads" for number in layers]
     if head is not None:
-        # Layers whose heads were pruned have fewer.
-        maps = [of[check_number("head", head, len(of), "heads of a layer")][np.newaxis] for of in maps]
-        return maps, [f"layer {number}, head {head}" for number in layers]
+        return [f"layer {number}, head {head}" for number in layers]
     if len(layers) == 1 and len(maps[0]) > 1:
-        return maps, [f"head {i}" + (f" of layer {layers[0]}" if i == 0 else "") for i in range(len(maps[0]))]
-    return maps, [f"layer {number}, head {i}" for number, of in zip(layers, maps, strict=True) for i in range(len(of))]
+        return [f"head {i}" + (f" of layer {layers[0]}" if i == 0 else "") for i in range(len(maps[0]))]
+    return [f"layer {number}, head {i}" for number, of in zip(layers, maps, strict=True) for i in range(len(of))]
 
 
 def _label_columns(
