@@ -34,6 +34,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skattn import SelfAttentionClassifier, SelfAttentionTransformer
 from skattn.datasets import load_japanese_vowels, load_pen_digits
+from skattn.inspection import AttentionDisplay, LossCurveDisplay
 
 parser = argparse.ArgumentParser(description="skattn on two real data sets, in under two minutes.")
 parser.add_argument("--output", type=Path, default=Path(), help="folder for pictures and model (default: here)")
@@ -156,24 +157,10 @@ say(f"classifier: test accuracy {digits_classifier:.3f}")
 # -----------------
 # The dotted line is the loss of guessing, every class being as likely as any other.
 
-blue, orange, grey = "#2f6690", "#d1603d", "#6b7280"
-plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left"})
-
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-for axis, name, fitted, colour in (
-    (axes[0], "Japanese vowels", classifier, blue),
-    (axes[1], "Pen digits", digits, orange),
-):
-    epochs = np.arange(1, fitted.n_iter_ + 1)
-    guessing = np.log(len(fitted.classes_))
-    axis.semilogy(epochs, fitted.loss_curve_, color=colour, linewidth=2, marker="o" if len(epochs) < 20 else None)
-    axis.axhline(guessing, color=grey, linestyle=":")
-    axis.annotate("guessing", (1, guessing), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                  textcoords="offset points", ha="right", color=grey)  # fmt: skip
-    axis.set(title=f"{name}, {len(fitted.classes_)} classes", xlabel="Epoch (passes over the training data)")
-    axis.grid(axis="y", alpha=0.25)
-    axis.xaxis.get_major_locator().set_params(integer=True)
-axes[0].set_ylabel("Training loss\n(cross-entropy, nats a sequence)")
+for axis, name, fitted in ((axes[0], "Japanese vowels", classifier), (axes[1], "Pen digits", digits)):
+    LossCurveDisplay.from_estimator(fitted, name=f"{name}, {len(fitted.classes_)} classes", log=True, ax=axis)
+axes[1].set_ylabel("")
 path = output / "quickstart_loss.png"
 figure.savefig(path, dpi=150)
 say(f"loss curves drawn to {path}")
@@ -182,15 +169,16 @@ say(f"loss curves drawn to {path}")
 # What it attends to
 # ------------------
 # `attention_weights` gives a map for every sequence and head: how much each step (row) takes from each
-# step (column). On the left the digit itself, every point as large as the attention it gets.
+# step (column), and `AttentionDisplay` draws it. On the left the digit itself, every point as large as the
+# attention it gets.
 
 sample = int(np.flatnonzero(y_test == "8")[0])
 maps = digits.attention_weights(X_test[[sample]])[0]
 # The head whose rows differ most from each other says most.
 head = int(maps.std(axis=1).mean(axis=1).argmax())
-weights, pen = maps[head], X_test[sample]
-received = weights.mean(axis=0)
-points = np.arange(1, len(weights) + 1)
+received, pen = maps[head].mean(axis=0), X_test[sample]
+points = np.arange(1, len(pen) + 1)
+blue, grey = "#1f5a8c", "#5f6b7a"
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", width_ratios=(0.85, 1))
 areas = 200 + 2500 * received
@@ -200,19 +188,11 @@ for start, end, area in zip(pen[:-1], pen[1:], areas[1:], strict=True):
 left.scatter(*pen.T, s=areas, color=blue, edgecolor="white", linewidth=1.5, zorder=3)
 for point, place in zip(points, pen, strict=True):
     left.annotate(point, place, ha="center", va="center", color="white", weight="bold", zorder=4)
-left.set(title=f"An {y_test[sample]} as the pen went; larger: more attention")
+left.set_title(f"An {y_test[sample]} as the pen went; larger: more attention", loc="left", fontsize=11)
+left.spines[["top", "right"]].set_visible(False)
 left.set(xlabel="x (tablet units)", ylabel="y (tablet units)", aspect="equal", xlim=(-14, 114), ylim=(-14, 114))
 
-image = right.imshow(weights, cmap="Blues", vmin=0, vmax=1)
-for (row, column), weight in np.ndenumerate(weights):
-    colour = "white" if weight > 0.5 else "black" if weight >= 0.095 else "#8b93a0"
-    right.annotate(f"{weight:.2f}", (column, row), ha="center", va="center", color=colour, size=8)
-right.set(title=f"What each point attends to, head {head + 1} of {len(maps)}")
-right.set(xlabel="To point", ylabel="From point")
-right.set(xticks=points - 1, yticks=points - 1, xticklabels=points, yticklabels=points)
-right.tick_params(length=0)
-right.spines[:].set_visible(False)
-figure.colorbar(image, ax=right, label="Share of attention (each row sums to 1)", shrink=0.9).outline.set_visible(False)
+AttentionDisplay.from_estimator(digits, X_test, sequence=sample, head=head, labels=points, unit="point", ax=right)
 path = output / "quickstart_attention.png"
 figure.savefig(path, dpi=150)
 say(f"attention map drawn to {path}")
