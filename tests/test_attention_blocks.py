@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skattn.inspection.attention_blocks import average_blocks, block_size
+from skattn.inspection.attention_blocks import block_size, in_blocks
 
 
 def test_so_many_cells_at_most():
@@ -12,9 +12,9 @@ def test_so_many_cells_at_most():
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_a_cell_is_the_sum_over_columns_and_the_mean_over_rows(size):
-    weights = np.random.default_rng(0).dirichlet(np.ones(17), size=11)
-    found = average_blocks(weights, size, size)
-    for (row, column), share in np.ndenumerate(found):
-        part = weights[row * size : (row + 1) * size, column * size : (column + 1) * size]
+    weights = np.random.default_rng(0).dirichlet(np.ones(17), size=(2, 11))
+    found = in_blocks(weights, size)
+    for (head, row, column), share in np.ndenumerate(found):
+        part = weights[head, row * size : (row + 1) * size, column * size : (column + 1) * size]
         assert share == pytest.approx(part.sum(axis=1).mean())
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found.sum(axis=2), 1)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from skattn._wording import shortened
 from skattn.attention_maps import iterate
 from skattn.base import SelfAttentionEstimator
-from skattn.inspection._page_maps import bits_of, in_blocks, n_bytes
+from skattn.inspection._page_maps import bits_of, n_bytes
 from skattn.inspection._page_sequences import PageSequence, read_labels
+from skattn.inspection.attention_blocks import in_blocks
 
 TITLE = "What attends to what"
 TEXT, SIGNAL, TIME = "category", "number", "time"

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn.inspection.attention_blocks import block_size
+
 FINE = 2**21
 """Weights of a page up to which each has 16 bits; those of larger pages have 8."""
 
@@ -13,32 +15,6 @@ FINE = 2**21
 def bits_of(n_weights: int) -> int:
     """Bits of each of so many weights."""
     return 16 if n_weights <= FINE else 8
-
-
-def block_size(n_tokens: int, most: int) -> int:
-    """Tokens that share a row, so that there are no more than `most` rows."""
-    return -(-n_tokens // most)
-
-
-def in_blocks(weights: NDArray[Any], size: int) -> NDArray[Any]:
-    """Average neighbouring rows of maps, and add up neighbouring columns, so that rows still sum to 1.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_heads, n_rows, n_columns)
-    size : int
-        Tokens of a block; the last may have fewer.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_heads, n_blocks_of_rows, n_blocks_of_columns)
-    """
-    if size == 1:
-        return weights
-    rows, columns = (np.arange(0, n, size) for n in weights.shape[1:])
-    counts = np.diff(rows, append=weights.shape[1]).astype(weights.dtype)
-    means = np.add.reduceat(weights, rows, axis=1) / counts[:, np.newaxis]
-    return np.add.reduceat(means, columns, axis=2)
 
 
 def blocks_of_spans(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:

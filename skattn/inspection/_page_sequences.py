@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._wording import shortened
-from skattn.inspection._page_maps import block_size, blocks_of_spans, encoded
+from skattn.inspection._page_maps import blocks_of_spans, encoded
+from skattn.inspection.attention_blocks import block_size
 
 
 @dataclass(frozen=True, eq=False)

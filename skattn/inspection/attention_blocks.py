@@ -6,28 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def block_size(count: int, most: int) -> int:
-    """Give how many steps a block must have so that there are no more than `most` of them."""
-    return -(-count // most)
+def block_size(n_tokens: int, most: int) -> int:
+    """Tokens that share a row, so that there are no more than `most` rows."""
+    return -(-n_tokens // most)
 
 
-def average_blocks(weights: NDArray[Any], n_rows: int, n_columns: int) -> NDArray[Any]:
-    """Sum what blocks of columns get, and take the mean over blocks of rows.
+def in_blocks(weights: NDArray[Any], size: int) -> NDArray[Any]:
+    """Average neighbouring rows of maps, and add up neighbouring columns, so that rows still sum to 1.
 
-    A cell is then the share of attention that steps of a block of rows, on average, give to a block of columns: rows
-    still sum to 1, and nothing is lost between the cells, as it would be where single steps are picked.
+    A cell is the share of attention that tokens of a block of rows, on average, give to a block of columns. Nothing is
+    lost between the cells, as it would be where single tokens are picked.
 
     Parameters
     ----------
-    weights : ndarray of shape (n_queries, n_keys)
-    n_rows, n_columns : int
-        Steps of a block; the last one has those that are left.
+    weights : ndarray of shape (n_heads, n_rows, n_columns)
+    size : int
+        Tokens of a block; the last may have fewer.
 
     Returns
     -------
-    blocks : ndarray of shape (ceil(n_queries / n_rows), ceil(n_keys / n_columns))
+    weights : ndarray of shape (n_heads, n_blocks_of_rows, n_blocks_of_columns)
     """
-    rows, columns = (np.arange(0, count, size) for count, size in zip(weights.shape, (n_rows, n_columns), strict=True))
-    sums = np.add.reduceat(np.add.reduceat(weights, columns, axis=1), rows, axis=0)
-    counts = np.diff(np.append(rows, len(weights)))
-    return sums / counts[:, np.newaxis]
+    if size == 1:
+        return weights
+    rows, columns = (np.arange(0, n, size) for n in weights.shape[1:])
+    counts = np.diff(rows, append=weights.shape[1]).astype(weights.dtype)
+    means = np.add.reduceat(weights, rows, axis=1) / counts[:, np.newaxis]
+    return np.add.reduceat(means, columns, axis=2)

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skattn.inspection.attention_blocks import average_blocks, block_size
+from skattn.inspection.attention_blocks import block_size, in_blocks
 from skattn.inspection.chosen_maps import choose_maps, read_maps
 from skattn.inspection.picture_style import (
     GREY,
@@ -249,7 +249,7 @@ class AttentionDisplay:
             raise ValueError(f"most_cells={most_cells} leaves no cell; a map has 1 or more rows and columns.")
         n_rows, n_columns = self.maps[0].shape[1:]
         size = self.block_size_ = block_size(max(n_rows, n_columns), most_cells)
-        blocks = [average_blocks(weights, size, size) for of_layer in self.maps for weights in of_layer]
+        blocks = [block for of_layer in self.maps for block in in_blocks(of_layer, size)]
         places = _places([len(of_layer) for of_layer in self.maps], ax)
         shape = tuple(int(edge) + 1 for edge in np.max(places, axis=0))
         self.figure_, self.axes_ = grid_axes(type(self).__name__, ax, shape, self._inches(shape))

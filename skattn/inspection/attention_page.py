@@ -19,7 +19,7 @@ from skattn.inspection._page_content import (
     sequences_of,
     weights_of,
 )
-from skattn.inspection._page_maps import block_size, in_blocks, map_of
+from skattn.inspection._page_maps import map_of
 from skattn.inspection._page_sequences import (
     PageSequence,
     each_token_a_step,
@@ -28,6 +28,7 @@ from skattn.inspection._page_sequences import (
     read_signals,
     read_spans,
 )
+from skattn.inspection.attention_blocks import block_size, in_blocks
 from skattn.inspection.subject import check_model
 
 _HEIGHT = 900
