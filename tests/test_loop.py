@@ -388,7 +388,7 @@ def test_squared_error_fits_a_line():
     np.testing.assert_allclose(objective.predict(network.forward(data, "outputs"), target), y, atol=1e-2)
 
 
-@pytest.mark.parametrize(("verbose", "fewest", "most"), [(0, 0, 0), (1, 15, 22), (2, 100, 100)])
+@pytest.mark.parametrize(("verbose", "fewest", "most"), [(0, 0, 0), (1, 15, 22), (2, 0, 0), (3, 100, 100)])
 def test_verbose_says_how_training_goes(capsys, verbose, fewest, most):
     settings = Settings(max_iter=100, tol=0, verbose=verbose)
     fit(settings=settings, validation=validation())

@@ -8,6 +8,7 @@ import numpy as np
 
 from skattn._training.descent import Descent
 from skattn._training.optimizers import OPTIMIZERS
+from skattn._training.progress import WITH_BAR, Progress
 from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings, TrainingState, resolve_batch_size, resolve_max_iter
 from skattn._training.stopping import Watch
@@ -36,8 +37,10 @@ def train(
     n_epochs=None,
     plan="new",
     validation=None,
+    before_epoch=None,
     on_epoch=None,
     is_cancelled=None,
+    progress=None,
 ):
     """Move ``network.parameters`` for some epochs; `state` is updated in place.
 
@@ -60,11 +63,15 @@ def train(
     validation : tuple (samples, score), optional
         And a callable ``(network) -> float``, higher being better, or None for minus the mean loss.
         Scored after every epoch; only with ``settings.early_stopping`` does it decide anything.
+    before_epoch : callable (n_left), optional
+        Called before every epoch with how many are to come, this one among them. Only with `on_epoch`.
     on_epoch : callable (epoch, loss, score) -> bool, optional
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
         `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.
     is_cancelled : callable () -> bool, optional
         Asked every `MOST_SECONDS` or so; True is as good as Ctrl-C.
+    progress : Progress, optional
+        Told every `MOST_SECONDS` or so how far it is; that of all networks that are trained for one fit.
 
     Raises
     ------
@@ -91,19 +98,25 @@ def train(
     _prepare_optimizer(network, settings, state)
     watch = Watch(network, settings, state, validation, n_batches)
     report = _Report(settings, state.n_epochs, n_epochs)
+    progress = Progress() if progress is None else progress
+    n_before = state.n_plan_updates if plan == "resume" else 0
+    part = progress.begin(n_before, n_before + n_epochs * n_batches, n_batches)
     n_more_scores = len(state.validation_scores) - state.n_epochs
-    updates = _Updates(network, samples, settings, state, n_batches, is_cancelled)
+    updates = _Updates(network, samples, settings, state, n_batches, is_cancelled, part)
     try:
         while n_epochs > 0:
             # Epochs after which nobody looks up run in a row.
             n_ahead = min(n_epochs, watch.n_epochs_before_the_end, -(-updates.n_planned // n_batches))
             n_ahead = 1 if validation or on_epoch else n_ahead
+            if before_epoch:
+                before_epoch(n_epochs)
             n_epochs -= n_ahead
             for loss, n_updates in updates.run(n_ahead):
-                is_over = _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch)
+                is_over = _finish_epoch(loss, n_updates, watch, report, part, settings, state, on_epoch)
             if is_over:
                 break
         watch.restore_best()
+        part.end(state.is_finished)
         _refuse_overflow(network, samples, settings, state)
     except _Diverged as found:
         raise _diverged(settings, state, found) from None
@@ -149,8 +162,9 @@ def _prepare_optimizer(network, settings, state):
 class _Updates:
     """Takes updates: planned many at a time, and run in compiled code, for `MOST_SECONDS` or one at a time."""
 
-    def __init__(self, network, samples, settings, state, n_batches, is_cancelled):
+    def __init__(self, network, samples, settings, state, n_batches, is_cancelled, part):
         self.settings, self.state, self.n_batches, self.is_cancelled = settings, state, n_batches, is_cancelled
+        self.part = part
         self.weight, self.schedule = samples.weight, SCHEDULES[settings.learning_rate]
         self.learner = network.learner(samples.data, samples.target, state.seed, settings.n_jobs)
         parameters = network.parameters[: network.n_learned]
@@ -204,8 +218,9 @@ class _Updates:
         n, start, error = min(self.n_a_call, n_planned - done), time.perf_counter(), None
         try:
             plan.run(done, done + n)
+            self.part.updated(self.descent.n_done - done)
         except KeyboardInterrupt as interrupt:
-            # It is heard before compiled code is entered, or as soon as it is left.
+            # It is heard before compiled code is entered, as soon as it is left, or while a line is written.
             error = interrupt
         self.state.n_updates += self.descent.count()
         if self.descent.stop[0] and error is None:
@@ -229,7 +244,7 @@ def _cut_batches(n_samples, n_batches, shuffle, seed, epoch):
     return np.array_split(order, n_batches) if n_batches > 1 else [order]
 
 
-def _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch):
+def _finish_epoch(loss, n_updates, watch, report, part, settings, state, on_epoch):
     """Score, record and report an epoch; True when training should stop."""
     # Where updates of a later epoch are taken already, these have met the parameters of this one.
     is_now = n_updates == state.n_updates
@@ -246,6 +261,7 @@ def _finish_epoch(loss, n_updates, watch, report, settings, state, on_epoch):
     state.n_epochs += 1
     state.is_finished = watch.is_done(loss, score, n_updates - state.plan_start)
     report.epoch(state.n_epochs, loss, score, state.is_finished)
+    part.finished_epoch(loss, score)
     is_asked = on_epoch is not None and on_epoch(state.n_epochs, loss, score)
     return state.is_finished or bool(is_asked)
 
@@ -276,13 +292,13 @@ class _Report:
     def __init__(self, settings, n_before, n_epochs):
         self.verbose, self.label = settings.verbose, settings.label
         self.last = n_before + n_epochs
-        self.every = 1 if self.verbose > 1 else max(1, -(-n_epochs * settings.n_networks // N_LINES))
+        self.every = 1 if self.verbose > WITH_BAR else max(1, -(-n_epochs * settings.n_networks // N_LINES))
         self.next = n_before + 1
         self.start = time.perf_counter()
 
     def epoch(self, epoch, loss, score, is_done):
         """A line for the first, the last and evenly spaced epochs."""
-        if not self.verbose or not (epoch >= self.next or epoch == self.last or is_done):
+        if self.verbose in (0, WITH_BAR) or not (epoch >= self.next or epoch == self.last or is_done):
             return
         self.next = epoch + self.every
         score_text = "" if score is None else f"  validation score {score:.4f}"

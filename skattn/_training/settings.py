@@ -44,7 +44,7 @@ class Settings:
     clip_norm : float
         Largest Euclidean norm of a gradient; longer ones are shortened. ``inf`` for none.
     verbose : int
-        0: silent. 1: at most about 20 lines a fit. 2: a line each epoch.
+        0: silent. 1: at most about 20 lines a fit. 2: none, for `Progress` shows a bar. 3: a line each epoch.
     label : str
         What such lines begin with.
     n_networks : int
