@@ -34,6 +34,7 @@ from ._kernels import (
     update,
     walk,
 )
+from ._training.bar import Bar
 
 _DTYPES = ("float32", "float64")
 _PAIRS = (
@@ -80,7 +81,7 @@ class WarmUp:
     cache: str | None
 
 
-def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
+def warm_up(dtypes: tuple[str, ...] = ("float32", "float64"), *, verbose: int = 0) -> WarmUp:
     """Compile everything now instead of at first use, and keep it on disk.
 
     Run it once when a container image is built, as the user that the service will run as. The folder is numba's: the
@@ -90,6 +91,8 @@ def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
     ----------
     dtypes : tuple of {"float32", "float64"}, default=("float32", "float64")
         Precisions to compile for; each takes some seconds the first time, and a blink after that.
+    verbose : int, default=0
+        1 shows how far it is, on standard output.
 
     Returns
     -------
@@ -119,11 +122,24 @@ def warm_up(dtypes: tuple[str, ...] = ("float32", "float64")) -> WarmUp:
     # Lengths are measured in double precision, whatever the precision of values.
     wanted |= {(kernel, "float64") for kernel in _kernels_of(columns)}
     n_ready = sum(kernel.is_ready(dtype) for kernel, dtype in wanted)
-    for kernel, dtype in wanted:
-        kernel.address(dtype)
-    parallel.compile_regions()
+    _compile(wanted, Bar("warm_up") if verbose else None)
     n_compiled, n_loaded = (after - then for after, then in zip(jit.counts(), before, strict=True))
     return WarmUp(n_compiled, n_loaded, n_ready, time.perf_counter() - start, jit.cache_folder())
+
+
+def _compile(wanted: set[tuple[jit.Kernel, str]], bar: Bar | None) -> None:
+    """Compile functions, or load them, one after another."""
+    try:
+        for number, (kernel, dtype) in enumerate(wanted):
+            if bar is not None:
+                bar.show(number / len(wanted), f"{number}/{len(wanted)} functions")
+            kernel.address(dtype)
+        parallel.compile_regions()
+        if bar is not None:
+            bar.show(1.0, f"{len(wanted)} functions")
+    finally:
+        if bar is not None:
+            bar.end()
 
 
 def _kernels_of(module: Any) -> list[jit.Kernel]:

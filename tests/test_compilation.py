@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import skattn.compilation
 from skattn import warm_up
 
 
@@ -14,6 +15,24 @@ def test_nothing_is_left_to_compile_after_warming_up():
     again = warm_up(("float32",))
     assert (again.n_compiled, again.n_loaded) == (0, 0)
     assert again.n_ready > 30
+
+
+def test_warming_up_says_how_far_it_is_where_asked(capsys):
+    warm_up(("float32",))
+    assert "" == capsys.readouterr().out
+    warm_up(("float32",), verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("warm_up    0%  0/") and lines[-1].startswith("warm_up  100%")
+
+
+def test_a_failing_compiler_ends_the_line(capsys, monkeypatch):
+    def fail():
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(skattn.compilation.parallel, "compile_regions", fail)
+    with pytest.raises(RuntimeError, match="no compiler"):
+        warm_up(("float32",), verbose=1)
+    assert capsys.readouterr().out.endswith("\n")
 
 
 def test_nothing_is_left_for_a_first_fit(tmp_path):
