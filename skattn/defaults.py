@@ -117,18 +117,23 @@ def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
     n_samples : int
     """
     a = architecture
-    steps = f"up to {a.max_steps} steps of {a.n_features} features"
+    steps = f"up to {a.max_steps} steps of {_count(a.n_features, 'feature')}"
     if a.patch_size:
-        steps = f"up to {a.max_steps} patches of {a.patch_size} steps of {a.n_features} features"
+        steps = f"up to {a.max_steps} patches of {a.patch_size} steps of {_count(a.n_features, 'feature')}"
     if a.n_kernels:
-        steps = f"up to {a.max_steps} tokens of {a.stride} steps, {a.d_input} features each ({a.n_kernels} kernels)"
+        steps = f"up to {a.max_steps} tokens of {_count(a.stride, 'step')}, "
+        steps += f"{a.d_input} features each ({a.n_kernels} kernels)"
     batch = resolve_batch_size(estimator.batch_size, a, n_samples)
     epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
     return (
-        f"{n_samples} sequences; embedding {name_of_embedding(a)}: {steps}\n"
-        f"{estimator.n_estimators} network(s) of width {a.d_model}, {a.n_layers} layer(s), {a.n_heads} heads; "
-        f"at most {epochs} epochs in batches of {batch}"
+        f"{_count(n_samples, 'sequence')}; embedding {name_of_embedding(a)}: {steps}\n"
+        f"{_count(estimator.n_estimators, 'network')} of width {a.d_model}, {_count(a.n_layers, 'layer')}, "
+        f"{_count(a.n_heads, 'head')}; at most {_count(epochs, 'epoch')} in batches of {batch}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def name_of_embedding(architecture: Architecture) -> str:

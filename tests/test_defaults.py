@@ -148,7 +148,7 @@ def test_what_was_decided_is_told(capsys):
     SelfAttentionClassifier(**TINY | {"verbose": 1, "n_estimators": 2}).fit(numbers(), np.arange(20) % 2)
     told = capsys.readouterr().out
     assert "embedding random_convolution" in told
-    assert "up to 30 tokens of 1 steps" in told
+    assert "up to 30 tokens of 1 step," in told
     assert "network 2 of 2" in told
 
 
