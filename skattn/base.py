@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from skattn._attempt import all_or_nothing
 from skattn._network.layers import pooling_parts
 from skattn._network.network import Network
-from skattn._overflow import refuse_overflow
 from skattn._training.objectives import OBJECTIVES
 from skattn.beginning import roles_of
+from skattn.callbacks import CallbackSupportMixin
+from skattn.carrying import carry, carry_all
 from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model
@@ -43,7 +44,7 @@ def _has_columns(estimator: "SelfAttentionEstimator") -> bool:
 
 
 class SelfAttentionEstimator(
-    FittedAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, SelfAttentionParameters
+    FittedAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, SelfAttentionParameters
 ):
     """What all estimators do with sequences; a subclass says what is learned and adds its outputs."""
 
@@ -361,12 +362,11 @@ class SelfAttentionEstimator(
 
     def _carry(self, data: Sequences, name: str) -> list[NDArray[Any]]:
         """What stands in a slot of each network."""
-        return [self._carry_by(member.network, data, name) for member in self._fitted.members]
+        return carry_all([member.network for member in self._fitted.members], data, name, self.n_jobs, self.verbose)
 
     def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
         """What stands in a slot of a network, all of it finite."""
-        with np.errstate(under="ignore"):
-            return refuse_overflow(network.forward(data, name, n_jobs=self.n_jobs), network)
+        return carry(network, data, name, self.n_jobs)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")

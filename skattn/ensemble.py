@@ -9,12 +9,15 @@ import numpy as np
 from sklearn import config_context, get_config
 
 from skattn._kernels.parallel import n_workers
+from skattn._long_fits import warn_of_hours
 from skattn._network.network import Network
 from skattn._training.calibrate import calibrate_quantiles, held_out
 from skattn._training.loop import train
 from skattn._training.objectives import OBJECTIVES
+from skattn._training.progress import Progress
 from skattn._training.readout import refit_outputs
 from skattn._training.together import train_together
+from skattn.callbacks import FitCallbacks
 from skattn.levels import relative
 from skattn.model import Model, Samples
 from skattn.parameters import resolve_settings
@@ -38,8 +41,9 @@ def train_all(
     checkpoint: "Checkpoint | None",
     resumes: bool,
     goes_on: bool,
+    callbacks: FitCallbacks | None = None,
 ) -> None:
-    """Train the networks side by side; one after another where there is one core, or a checkpoint.
+    """Train the networks side by side; one after another where there is one core, or a checkpoint or a callback.
 
     A file holds what all networks go on from, which is so between epochs only.
 
@@ -57,14 +61,19 @@ def train_all(
         Whether the model was restored from it.
     goes_on : bool
         Whether the networks have learned from other samples, which outputs of these alone would forget.
+    callbacks : FitCallbacks, optional
+        Called before and after every epoch, by one thread. Networks that they leave untrained are no part of the
+        model any more.
     """
     n_networks, n_threads = len(model.members), n_workers(estimator.n_jobs)
-    is_shared = n_networks > 1 and n_threads > 1 and checkpoint is None
+    is_shared = n_networks > 1 and n_threads > 1 and checkpoint is None and callbacks is None
     # Settled once: to ask joblib before every update would read files of the system each time.
     n_jobs = max(1, n_threads // n_networks) if is_shared else n_threads
     refits = plan == "new" and not goes_on and not estimator.early_stopping
     calibrates = plan == "new" and not goes_on and bool(model.target.quantiles)
     parts = [_part(learned, number, calibrates and validation is None) for number in range(n_networks)]
+    hours = partial(warn_of_hours, estimator, model, learned, plan == "open")
+    progress = Progress(estimator.verbose, n_networks, hours)
     config = get_config()  # a thread of its own would have scikit-learn's defaults
 
     def task(number: int, is_cancelled: Callable[[], bool] | None = None) -> None:
@@ -73,18 +82,33 @@ def train_all(
         with config_context(**config):
             how = "resume" if begun else plan
             given = parts[number][0], validation, n_epochs, how, checkpoint, n_jobs, is_cancelled
-            _train(estimator, model, number, *given, refits=refits)
+            _train(estimator, model, number, *given, progress, callbacks, refits=refits)
 
-    if is_shared:
-        train_together([partial(task, number) for number in range(n_networks)])
-    else:
-        for number in range(n_networks):
-            task(number)
+    try:
+        if is_shared:
+            train_together([partial(task, number) for number in range(n_networks)])
+        else:
+            _train_in_turn(task, model, plan, callbacks)
+    finally:
+        progress.end()
+    parts = parts[: len(model.members)]
     judged = [validation or part for _, part in parts]
     if calibrates and all(len(part.weight) for part in judged):
         networks = [member.network for member in model.members]
         judged = [_encode(part, model, network, n_threads) for part, network in zip(judged, networks, strict=True)]
         calibrate_quantiles(networks, judged, model.target.quantiles, n_threads)
+
+
+def _train_in_turn(task: Callable[[int], None], model: Model, plan: str, callbacks: FitCallbacks | None) -> None:
+    """Train the networks one after another, until callbacks ask for no more."""
+    if callbacks:
+        callbacks.begin(model)
+    for number in range(len(model.members)):
+        task(number)
+        # A pass of `partial_fit` is one epoch of each network, and the next one needs them all.
+        if callbacks and callbacks.end_network() and plan != "open":
+            model.members[:] = [member for member in model.members if member.state.n_updates]
+            break
 
 
 def _part(learned: Samples, number: int, holds_out: bool) -> tuple[Samples, Samples]:
@@ -106,6 +130,8 @@ def _train(
     checkpoint: "Checkpoint | None",
     n_jobs: int | None,
     is_cancelled: Callable[[], bool] | None,
+    progress: Progress,
+    callbacks: FitCallbacks | None,
     *,
     refits: bool,
 ) -> None:
@@ -115,6 +141,12 @@ def _train(
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
     settings = replace(settings, label=label, n_networks=n_networks, n_jobs=n_jobs)
     samples = _encode(learned, model, member.network, n_jobs)
+
+    def on_epoch(*news: Any) -> bool:
+        if checkpoint:
+            checkpoint.save(model)
+        return callbacks is not None and callbacks.after_epoch()
+
     try:
         train(
             member.network,
@@ -125,8 +157,10 @@ def _train(
             plan=plan,
             validation=validation
             and (_encode(validation, model, member.network, n_jobs), make_score(estimator, validation, model)),
-            on_epoch=checkpoint and (lambda *news: checkpoint.save(model)),
+            before_epoch=callbacks and callbacks.before_epoch,
+            on_epoch=on_epoch if checkpoint or callbacks else None,
             is_cancelled=is_cancelled,
+            progress=progress,
         )
         if refits and OBJECTIVES[model.objective].is_refitted:
             refit_outputs(member.network, samples, n_jobs)

@@ -16,6 +16,7 @@ from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import assume_seen, look, supported_length
 from skattn._wording import shortened
 from skattn.beginning import begin, roles_of, rows_of_tape
+from skattn.callbacks import FitCallbacks, with_callbacks
 from skattn.defaults import chosen
 from skattn.ensemble import train_all
 from skattn.levels import counted_from
@@ -90,17 +91,35 @@ def fit_model(
     _refuse_one_alone(estimator, learned)
     model = _continue(estimator, learned, model) if model else begin(estimator, learned, seed, is_open=plan == "open")
     resumes = checkpoint is not None and checkpoint.restore(model)
+    callbacks = FitCallbacks.of(estimator, X, y, sample_weight)
+    how = n_epochs, plan, checkpoint, resumes, goes_on, callbacks
+    _learn(estimator, model, learned, validation, how, keep)
+
+
+@with_callbacks
+def _learn(
+    estimator: Any,
+    model: Model,
+    learned: Samples,
+    validation: Samples | None,
+    how: tuple[Any, ...],
+    keep: Callable[[Model], None],
+) -> None:
+    """Train a model, and keep it; `how` is handed on to `train_all`, and ends with what is called."""
     n_updates = [member.state.n_updates for member in model.members]
     try:
-        train_all(estimator, model, learned, validation, n_epochs, plan, checkpoint, resumes, goes_on)
+        train_all(estimator, model, learned, validation, *how)
     except KeyboardInterrupt as interrupt:
         _keep_interrupted(model, n_updates, keep, interrupt)
         raise
-    if plan != "open" and not estimator.warm_start:
+    *_, callbacks = how
+    if how[1] != "open" and not estimator.warm_start:
         # Its averages are twice the weights; few fits are gone on with.
         for member in model.members:
             member.state.optimizer = None
     keep(model)
+    if callbacks:
+        callbacks.end()
 
 
 def _keep_interrupted(

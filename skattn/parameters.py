@@ -205,7 +205,9 @@ class SelfAttentionParameters(BaseEstimator):
         Threads. None: all cores that this process may use, or what joblib's context says; -1: all.
         The results have the same bits for any number.
     verbose : int, default=0
-        0: silent. 1: about 20 lines a fit. 2: a line each epoch.
+        0: silent. 1: about 20 lines a fit. 2: one bar for all networks, with the time that is left, and one for
+        predictions that take more than 2 seconds; where standard output is no terminal, lines now and then. 3: a line
+        each epoch.
 
     Attributes
     ----------

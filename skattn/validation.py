@@ -222,7 +222,8 @@ def make_score(estimator: Any, samples: Samples, model: Model) -> Callable[[Any]
     if np.ptp(samples.weight) and _takes_weights(scorer):
         options["sample_weight"] = samples.weight
     view = object.__new__(type(estimator))
-    vars(view).update(vars(estimator))
+    # Of its predictions nothing is told: the line is that of the fit.
+    vars(view).update(vars(estimator), verbose=0)
 
     def score(network: Any) -> float:
         view._model = replace(model, members=[Member(network, model.state)])

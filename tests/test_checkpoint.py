@@ -122,7 +122,7 @@ def test_a_checkpoint_changes_no_bit_and_neither_do_threads_or_words(path, capsy
     assert die_after(2, fitted, SelfAttentionRegressor(**LONG, checkpoint=path, n_jobs=1), X)
     moved = path.with_name("moved")
     path.rename(moved)
-    resumed = fitted(SelfAttentionRegressor(**LONG, checkpoint=str(moved), n_jobs=2, verbose=2), X)
+    resumed = fitted(SelfAttentionRegressor(**LONG, checkpoint=str(moved), n_jobs=2, verbose=3), X)
     assert_same_bits(all_of(resumed), all_of(expected))
     assert "epoch 3/12" in capsys.readouterr().out.splitlines()[2]
 

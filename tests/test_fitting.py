@@ -163,7 +163,7 @@ def test_another_network_cannot_be_gone_on_with(estimator):
 def test_progress_is_printed_only_when_asked_for(estimator, capsys):
     fitted(clone(estimator), X)
     assert "" == capsys.readouterr().out
-    fitted(estimator.set_params(verbose=2), X)
+    fitted(estimator.set_params(verbose=3), X)
     assert 3 == len([line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")])
 
 

@@ -70,6 +70,7 @@ TESTED_ELSEWHERE = {
     "_weights_file": "interchange",
     "checks": "persistence",
     "_overflow": "numbers",
+    "_long_fits": "long_fits",
     **dict.fromkeys(["columns", "convolution", "projection", "projector", "tokenising"], "stem"),
     "fitted": "maps",
     "model": "ensemble",
