@@ -65,8 +65,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "datasets":
-        return import_module("skattn.datasets")
+    if name in ("datasets", "inspection"):
+        return import_module(f"skattn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'skattn' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

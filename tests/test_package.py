@@ -197,3 +197,14 @@ def test_every_module_imports_without_an_extra():
     code += "; print(*{'torch', 'matplotlib', 'safetensors', 'skops'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "" == run.stdout.strip()
+
+
+@pytest.mark.parametrize("name", ["datasets", "inspection"])
+def test_parts_are_there_without_an_import_of_their_own(name):
+    result = subprocess.run(
+        [sys.executable, "-c", f"import skattn; print(skattn.{name}.__name__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == f"skattn.{name}"
