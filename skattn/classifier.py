@@ -84,10 +84,11 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight : as in `fit`
+        X, y : as in `fit`
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come. Needed at the first call; not needed where a sample has
             several labels.
+        sample_weight : as in `fit`
 
         Returns
         -------

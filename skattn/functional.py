@@ -57,7 +57,7 @@ def attention(
         Gradients go through these alone.
     bias : array that broadcasts to (n_samples, n_heads, n_steps, n_keys), optional
         Added to the scores, after they were scaled; minus infinity hides a key.
-    mask : boolean array that broadcasts to (n_samples, n_heads, n_steps, n_keys), optional
+    mask : bool array that broadcasts to (n_samples, n_heads, n_steps, n_keys), optional
         True where a query may see a key. Blocks of 64 queries and 128 keys of which none is seen are skipped.
     scale : float, optional
         By default ``1 / sqrt(d_head)``.
@@ -130,7 +130,7 @@ def attention_weights(
     query : array of shape (n_samples, n_heads, n_steps, d_head)
     key : array of shape (n_samples, n_kv_heads, n_keys, d_head)
     lengths, causal, window, dilation, n_global_steps, top_k, bias, mask, scale, kind, n_jobs :
-        As in :func:`attention`.
+        As in :func:`~skattn.attention`.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def attention_weights(
     Raises
     ------
     ValueError, TypeError
-        As :func:`attention`.
+        As :func:`~skattn.attention`.
     """
     call = AttentionCall(
         query, key, key, lengths=lengths, causal=causal, window=window, dilation=dilation,
@@ -157,7 +157,7 @@ def biased_weights(query, key, bias, n_jobs=None, *, first=0, **options):
     Parameters
     ----------
     query, key, n_jobs, **options :
-        As in :func:`attention_weights`.
+        As in :func:`~skattn.attention_weights`.
     bias : dict
         ``times`` (n_steps,) and ``slopes`` (n_heads,), or ``table`` (n_heads, 2 * reach + 1).
     first : int
@@ -188,16 +188,16 @@ def attention_backward(
     kind: str = "softmax",
     n_jobs: int | None = None,
 ) -> tuple[NDArray[Any], ...]:
-    """Give the gradients of :func:`attention` for layers of one's own.
+    """Give the gradients of :func:`~skattn.attention` for layers of one's own.
 
     Parameters
     ----------
     query, key, value :
-        As in :func:`attention`.
+        As in :func:`~skattn.attention`.
     d_output : array of shape (n_samples, n_heads, n_steps, d_value)
         Gradient of what follows with respect to the output.
     lengths, causal, window, dilation, n_global_steps, top_k, bias, mask, scale, kind, n_jobs :
-        As in :func:`attention`.
+        As in :func:`~skattn.attention`.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def attention_backward(
     Raises
     ------
     ValueError, TypeError
-        As :func:`attention`.
+        As :func:`~skattn.attention`.
     """
     call = AttentionCall(
         query, key, value, lengths=lengths, causal=causal, window=window, dilation=dilation,

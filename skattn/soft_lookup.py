@@ -84,9 +84,10 @@ class SoftLookupClassifier(ClassifierMixin, SoftLookup):
 
         Parameters
         ----------
-        X, y, sample_weight : as in `fit`
+        X, y : as in `fit`
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come. Needed at the first call.
+        sample_weight : as in `fit`
 
         Returns
         -------

@@ -155,7 +155,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        tokens : list of ndarray of shape (n_tokens_i, n_features_out_)
+        tokens : list of ndarray of shape (n_tokens_i, `n_features_out_`)
             A ragged list, as every estimator of this package takes it. Token i stands for the steps from
             ``i * stride_`` on.
 

@@ -105,9 +105,10 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
 
         Parameters
         ----------
-        X, y, sample_weight : as in `fit`
+        X, y : as in `fit`
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever come, if y holds labels. By default those of the first call.
+        sample_weight : as in `fit`
 
         Returns
         -------
