@@ -11,7 +11,8 @@ from skattn import parameters
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.rst"))
+BUILT = {"_build", "auto_examples", "gen_modules", "templates"}
+PAGES = sorted(path for path in DOCS.rglob("*.rst") if not BUILT & set(path.relative_to(DOCS).parts))
 README = ROOT / "README.md"
 MODULES = [
     *["base", "classifier", "frames", "_array_layouts", "functional", "regressor", "scaler", "text", "transformer"],
@@ -22,6 +23,11 @@ MODULES = [
 ]
 
 pytestmark = pytest.mark.skipif(not README.exists() or not PAGES, reason="the documentation is not here")
+
+
+def name_of(page):
+    """Give the name by which pages refer to a page."""
+    return page.relative_to(DOCS).with_suffix("").as_posix()
 
 
 def code_blocks(language):
@@ -37,7 +43,7 @@ def inclusions():
             yield pytest.param(
                 (page.parent / target).resolve(),
                 dict(re.findall(r":([\w-]+): *(.*)", options)),
-                id=f"{page.stem}-{Path(target).stem}",
+                id=f"{name_of(page)}-{Path(target).stem}",
             )
 
 
@@ -59,10 +65,17 @@ def test_readme_links_lead_somewhere():
     assert [] == [link for link in links if not (ROOT / link).exists()]
 
 
-@pytest.mark.parametrize("name", ["user_guide", "architecture", "inspection"])
-def test_pages_run(name):
-    result = doctest.testfile(str(DOCS / f"{name}.rst"), module_relative=False, encoding="utf-8")
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")], ids=name_of)
+def test_pages_run(page):
+    """Each by itself, as it is read."""
+    result = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_code_of_pages_is_run_or_included():
+    """A block of Python that is neither could say anything."""
+    pattern = re.compile(r"^ *\.\. code(?:-block)?:: *(?:python|pycon)\b|::\n\n +(?:import|from) ", re.MULTILINE)
+    assert [] == [name_of(page) for page in PAGES if pattern.search(page.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -80,7 +93,7 @@ def test_included_code_is_there(file, options):
         assert re.search(rf"^ *(def|class) {name}\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_name_files_that_exist(page):
     names = re.findall(r"``((?:skattn/|tests/|examples/)?[\w/]+\.(?:py|csv))``", page.read_text(encoding="utf-8"))
     places = [ROOT, ROOT / "skattn", ROOT / "skattn" / "_kernels"]
