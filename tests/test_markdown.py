@@ -29,7 +29,7 @@ def test_links_outwards_are_kept_and_those_to_files_are_their_names(as_rst):
 
 
 def test_a_table_has_its_rows_and_no_marks_of_its_columns(as_rst):
-    expected = ".. list-table::\n   :header-rows: 1\n\n   * - a\n     - b\n   * - 1\n     -\n"
+    expected = ".. list-table::\n   :header-rows: 1\n   :class: measured\n\n   * - a\n     - b\n   * - 1\n     -\n"
     assert f"before\n\n{expected}\nafter" == as_rst("before\n| a | b |\n| --- | ---: |\n| 1 | |\nafter")
 
 

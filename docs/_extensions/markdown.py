@@ -33,7 +33,7 @@ def _line(line):
 
 def _table(rows):
     """A list-table: the second row only says how columns are set."""
-    written = ["", ".. list-table::", "   :header-rows: 1", ""]
+    written = ["", ".. list-table::", "   :header-rows: 1", "   :class: measured", ""]
     for row in [rows[0], *rows[2:]]:
         cells = [_links(cell.strip()) for cell in row.strip().strip("|").split("|")]
         starts = ["   * - ", *["     - "] * (len(cells) - 1)]
