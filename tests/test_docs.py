@@ -3,11 +3,13 @@
 import doctest
 import importlib
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
-from skattn import parameters
+from skattn import datasets, parameters
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -35,6 +37,11 @@ def code_blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def every(step, load):
+    """Give a loader of so many times fewer samples."""
+    return lambda **options: [samples[::step] for samples in load(**options)]
+
+
 def inclusions():
     """Give each literalinclude: its page, the file it includes, and its options."""
     pattern = re.compile(r"^( *)\.\. literalinclude:: (\S+)\n((?:\1   :.*\n)*)", re.MULTILINE)
@@ -58,6 +65,21 @@ def test_readme_has_two_commands_and_they_are_what_is_checked():
     run, test = code_blocks("sh")
     assert run == 'pip install ".[plot]" && python examples/plot_quickstart.py\n'
     assert test == 'pip install ".[test]" && pytest\n'
+
+
+def test_the_first_command_of_the_readme_runs(monkeypatch, tmp_path):
+    """With a few samples: at full length the gallery runs it."""
+    pytest.importorskip("matplotlib")
+    _, command = code_blocks("sh")[0].strip().split(" && ")
+    script = ROOT / command.removeprefix("python ")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setattr(parameters, "resolve_max_iter", lambda *_: 1)
+    for name, step in (("load_japanese_vowels", 5), ("load_pen_digits", 37)):
+        monkeypatch.setattr(datasets, name, every(step, getattr(datasets, name)))
+    runpy.run_path(str(script), run_name="__main__")
+    written = {"quickstart_attention.png", "quickstart_loss.png", "quickstart_model.joblib"}
+    assert written == {path.name for path in tmp_path.iterdir()}
 
 
 def test_readme_links_lead_somewhere():
