@@ -120,3 +120,10 @@ def test_pages_name_files_that_exist(page):
     names = re.findall(r"``((?:skattn/|tests/|examples/)?[\w/]+\.(?:py|csv))``", page.read_text(encoding="utf-8"))
     places = [ROOT, ROOT / "skattn", ROOT / "skattn" / "_kernels"]
     assert [] == [name for name in names if not any((place / name).exists() for place in places)]
+
+
+@pytest.mark.parametrize("module", ["skattn", "skattn.datasets", "skattn.inspection"])
+def test_the_reference_has_every_public_name(module):
+    listed = re.findall(r"^   (?:[\w.]+\.)?(\w+)$", (DOCS / "api.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    public = importlib.import_module(module).__all__
+    assert set(public) - {"__version__", "datasets", "inspection"} <= set(listed)
