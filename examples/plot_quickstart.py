@@ -207,3 +207,5 @@ print(f"Japanese vowels    {vowels_bag:12.3f}   {vowels_pipeline:33.3f}   {vowel
 print(f"pen digits         {digits_bag:12.3f}   {'':33}   {digits_classifier:10.3f}")
 print()
 say("done")
+
+# sphinx_gallery_thumbnail_number = 2

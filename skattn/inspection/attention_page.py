@@ -52,8 +52,8 @@ class AttentionPage:
 
     See Also
     --------
-    SelfAttentionTransformer.attention_weights : The weights as arrays.
-    SelfAttentionTransformer.token_spans : Which steps a token stands for.
+    skattn.SelfAttentionTransformer.attention_weights : The weights as arrays.
+    skattn.SelfAttentionTransformer.token_spans : Which steps a token stands for.
 
     Notes
     -----
