@@ -136,9 +136,10 @@ def feature_importance(
     method : {"permutation", "occlusion"}, default="permutation"
         "permutation": a sequence is given the feature of another one, at all steps; where that has another length, its
         steps are repeated or left out evenly. "occlusion": it is replaced at all steps.
-    scoring, n_repeats, random_state, n_jobs : as in `step_importance`
+    scoring, n_repeats : as in `step_importance`
     replacement : {"auto", "mean", "missing"}, float or array of shape (n_features,), default="auto"
         As in `step_importance`. Where the feature is the time, steps are put the usual interval apart.
+    random_state, n_jobs : as in `step_importance`
 
     Returns
     -------
