@@ -56,6 +56,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "write_computation_times": False,
     "show_signature": False,
+    # What a notebook would draw is shown, and no address of an object.
+    "capture_repr": ("_repr_html_",),
     "remove_config_comments": True,
     "abort_on_example_error": True,
     "reset_argv": "gallery.arguments",
