@@ -50,8 +50,8 @@ def attention(
         Of its window a query sees the keys a multiple of so many steps away (Longformer: Beltagy et al. 2020,
         arXiv:2004.05150, section 3.1). Needs a window. What is not seen is not computed.
     n_global_steps : int, default=0
-        The first so many steps see all keys and are seen by all queries, beyond the window; with `causal`, of what
-        comes before (Beltagy et al. 2020). Needs a window.
+        The first so many steps see all keys and are seen by all queries, beyond the window; with `causal`, or a window
+        whose right side is 0, of what comes before (Beltagy et al. 2020). Needs a window.
     top_k : int, optional
         A query reads only its so many keys of highest score among those that it sees, of equals the first ones.
         Gradients go through these alone.

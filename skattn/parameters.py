@@ -79,8 +79,8 @@ class SelfAttentionParameters(BaseEstimator):
         Of its window a step sees those a multiple of so many steps away (Beltagy et al. 2020, arXiv:2004.05150).
         Needs a window. What is not seen is not computed.
     n_global_steps : int, default=0
-        The first so many steps see all others and are seen by all, beyond the window (Beltagy et al. 2020); of
-        `causal` ones what comes before. Needs a window.
+        The first so many steps see all others and are seen by all, beyond the window (Beltagy et al. 2020); with
+        `causal`, or a window whose right side is 0, of what comes before. Needs a window.
     top_k : int, default=None
         A step reads only so many of the steps that it sees, those of highest score. None: all.
     attention : {"softmax", "linear"}, default="softmax"
