@@ -18,6 +18,9 @@ LEAST_SAMPLES, LEAST_CODES = 8, 100
 _BY_CHANCE = 1.85
 """Mean square of the difference of successive codes, in variances: 2 by chance, less where values are smooth."""
 
+_GRAINS = 16
+"""Intervals of fewer units in the last place are told by a few values only."""
+
 _KEY = re.compile(r"(^|_)(id|key|case|group|sample|sequence|series|subject|user|patient|trial)(_|$)|id$", re.IGNORECASE)
 
 
@@ -27,11 +30,11 @@ def warn_of_suspicions(data: Any, X: Any) -> None:
     Warns
     -----
     UserWarning
-        If X looks like channels first, codes of tokens, a long frame, or padded by zeros; with the line that
-        mends it.
+        If X looks like channels first, codes of tokens, a long frame, or padded by zeros, or its times are rounded;
+        with the line that mends it.
     """
     sequences = _some_of(data)
-    for suspect in (_channels_first, _codes, _long_frame, _padded_by_zeros):
+    for suspect in (_channels_first, _codes, _long_frame, _padded_by_zeros, _coarse_times):
         message = suspect(data, X, sequences)
         if message is not None:
             # As seen from `fit`'s caller: there are the lines that read and fit between.
@@ -173,4 +176,23 @@ def _padded_by_zeros(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | 
         f"The last steps of {n_padded} of {len(sequences)} sequences looked at are zeros, which look like padding and "
         "are read as values. Pass NaN there, X[np.arange(X.shape[1]) >= lengths[:, np.newaxis]] = np.nan with the "
         "number of steps of each as lengths, or a list of sequences without them, if they are."
+    )
+
+
+def _coarse_times(data: Any, X: Any, sequences: list[NDArray[Any]]) -> str | None:
+    """Times in single precision whose neighbours there lie about as far apart as steps do."""
+    column = data.roles.time
+    if column is None or data.values.dtype != np.float32 or not sequences:
+        return None
+    times = [steps[:, column].astype(np.float64) for steps in sequences if len(steps) > 1]
+    intervals = [(own[-1] - own[0]) / (len(own) - 1) for own in times]
+    interval = float(np.median(intervals)) if intervals else 0.0
+    farthest = max((float(np.abs(own).max()) for own in times), default=0.0)
+    apart = float(np.spacing(np.float32(farthest)))
+    if not 0 < interval < _GRAINS * apart:
+        return None
+    return (
+        f"The times of X, feature {column}, are float32, where numbers near {farthest:.3g} are {apart:.3g} apart, and "
+        f"steps are about {interval:.3g} apart: intervals are lost. Pass X as float64, or take the time of its first "
+        "step off each sequence before it becomes float32."
     )

@@ -276,3 +276,18 @@ def test_real_sequences_are_not_suspected(path):
     lengths = stored.get("lengths", np.full(len(X), X.shape[1]))
     assert [] == warnings_of([steps[:n] for steps, n in zip(X, lengths, strict=True)])
     assert [] == warnings_of(X.reshape(len(X), -1), estimator=Reader(n_step_features=X.shape[2]))
+
+
+@pytest.mark.parametrize("first, dtype, is_lost", [(1.7e9, "f4", True), (1.7e9, "f8", False), (1e3, "f4", False)])
+def test_times_that_single_precision_rounds_away_are_told(first, dtype, is_lost):
+    """Seconds since 1970 are 128 apart there."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(23, 11, 2))
+    X[:, :, 1] = first + 60 * np.arange(11)
+    model = SelfAttentionClassifier(time_feature=1, max_iter=1, n_estimators=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X.astype(dtype), np.arange(23) % 2)
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == is_lost
+    assert all("feature 1, are float32, where numbers near 1.7e+09 are 128 apart" in message for message in told)
