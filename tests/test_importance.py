@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from problems import SMALL, direction, make_array, make_ragged, make_told, pad, rise
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -100,7 +101,9 @@ def test_ragged_and_padded_forms_have_the_same_importance(attentive, method):
 def test_any_number_of_jobs_and_any_run_give_the_same(linear, measure, method):
     model, X, y = linear
     options = {"method": method, "n_repeats": 2, "random_state": 7}
-    first, again, shared = (measure(model, X, y, **options, n_jobs=jobs) for jobs in (None, 1, 2))
+    # What stands in this file cannot be found from another process; the next test goes there.
+    with parallel_config(backend="threading"):
+        first, again, shared = (measure(model, X, y, **options, n_jobs=jobs) for jobs in (None, 1, 2))
     np.testing.assert_array_equal(first.importances, again.importances)
     np.testing.assert_array_equal(first.importances, shared.importances)
 
