@@ -106,9 +106,9 @@ np.testing.assert_allclose(attention(query[None, None], keys[None, None], values
 # %%
 # With care
 # ---------
-# Another model, which differs in its random numbers alone, understands as well. But there the last word has fetched the
-# noun in the first layer, and "it" finds it at that word. What is looked at is not always what is found there: maps show
-# where a model looks, not why it answers so.
+# Another model, which differs in its random numbers alone, understands as well. But there the last word has fetched
+# the noun in the first layer, and "it" finds it at that word. What is looked at is not always what is found there: maps
+# show where a model looks, not why it answers so.
 
 other = SelfAttentionClassifier(**settings, n_estimators=1, random_state=0).fit(X[:1500], y[:1500])
 print(f"the other one understands {other.score(X[1500:], y[1500:]):.1%}")

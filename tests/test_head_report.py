@@ -89,7 +89,7 @@ def test_a_head_that_rests_on_a_step_is_told():
 def test_queries_and_keys_of_one_projection_are_told(model):
     weights_of(model, "query.weight", 1)[:, 8:16] = weights_of(model, "key.weight", 1)[:, 8:16]
     (found,) = findings(model)
-    assert found.startswith("layer 1 head 1 has almost the same weights for queries and keys (cosine 1.00)")
+    assert found.startswith("layer 1 head 1 has much the same weights for queries and keys (cosine 1.00)")
 
 
 def test_a_head_is_worth_what_the_score_loses_without_it(model):

@@ -233,7 +233,8 @@ class LossCurveDisplay:
         axes[-1, 0].set_xlabel("Epoch (passes over the training data)")
         title_of(self.ax_, title or (self.names[0] if len(self.names) == 1 else None))
         if len(self.names) > 1:
-            self.ax_.legend(frameon=False, fontsize=small(), handlelength=3)
+            # Losses fall from the upper left, and the line of guessing lies above them.
+            self.ax_.legend(frameon=False, fontsize=small(), handlelength=3, loc="lower left")
         return self
 
     def _draw(self, panel: Any, kind: str, line_kw: dict[str, Any]) -> dict[str, Any]:
