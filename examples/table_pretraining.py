@@ -30,7 +30,7 @@ FORM = {"embedding": "linear", "d_model": 64, "n_layers": 2}
 WAYS = {
     "from nothing": ({}, False),
     "pretrained": ({}, True),
-    "adapters of rank 4": ({"adapter_rank": 4, "learning_rate_init": 0.003}, True),
+    "adapters of rank 4": ({"adapter_rank": 4}, True),
     "outputs alone": ({"freeze": "[!h]*"}, True),
 }
 

@@ -38,8 +38,9 @@ of few samples become."""
 BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 """Samples an update behind a stem, and that many from so many samples on."""
 
-RATE, RATE_OF_CODES = 0.001, 0.003
-"""Highest learning rate, and where there is nothing but categories: each of their vectors learns from few steps."""
+RATE, RATE_OF_CODES, RATE_OF_ADAPTERS = 0.001, 0.003, 0.01
+"""Highest learning rate; where there is nothing but categories: each of their vectors learns from few steps; and where
+adapters learn beside weights that stay: nothing that was learned before can be spoiled (docs/accuracy.rst)."""
 
 _TELLS = {
     "reconstruction": "The objective reconstruction tells hidden steps from the others",
@@ -156,7 +157,7 @@ def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samp
 
 
 def resolve_learning_rate(learning_rate_init: float | str, architecture: Architecture) -> float:
-    """Highest learning rate: `RATE`, or `RATE_OF_CODES` where there are no numbers.
+    """Highest learning rate: `RATE`, `RATE_OF_CODES` where there are no numbers, `RATE_OF_ADAPTERS` where these learn.
 
     Parameters
     ----------
@@ -165,6 +166,8 @@ def resolve_learning_rate(learning_rate_init: float | str, architecture: Archite
     """
     if learning_rate_init != "auto":
         return float(learning_rate_init)
+    if architecture.adapter_rank and architecture.frozen:
+        return RATE_OF_ADAPTERS
     return RATE if architecture.numbers else RATE_OF_CODES
 
 

@@ -153,7 +153,8 @@ class SelfAttentionParameters(BaseEstimator):
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
     learning_rate_init : float or "auto", default="auto"
-        Highest learning rate. "auto": 0.001, and 0.003 where all features are categories.
+        Highest learning rate. "auto": 0.001, 0.003 where all features are categories, and 0.01 where adapters learn
+        beside weights that stay.
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.

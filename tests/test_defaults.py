@@ -155,9 +155,10 @@ def test_what_was_decided_is_told(capsys):
 @pytest.mark.parametrize(
     ("changes", "given", "rate"),
     [({}, "auto", 0.001), ({"categories": ((1, 4),)}, "auto", 0.001), ({}, 0.1, 0.1)]
+    + [({"adapter_rank": 2}, "auto", 0.001), ({"adapter_rank": 2, "frozen": ("embedding.weight",)}, "auto", 0.01)]
     + [({"categories": ((0, 5), (1, 1), (2, 3))}, given, rate) for given, rate in (("auto", 0.003), (0.001, 0.001))],
 )
-def test_codes_alone_are_learned_at_a_higher_rate(changes, given, rate):
+def test_codes_alone_and_adapters_are_learned_at_a_higher_rate(changes, given, rate):
     assert resolve_learning_rate(given, make_network(**changes).architecture) == rate
 
 
