@@ -158,11 +158,13 @@ def _read_samples(
     roles = roles_of(architecture) if architecture else None
     data = read_sequences(X, estimator, reset=model is None, longest=longest, roles=roles)
     labels = read_labels_for(estimator, y, data, model)
-    y, n_labels = (y, data.n_samples) if labels is None else (labels.labels, len(labels.rows))
+    y, n_labels, places = y, data.n_samples, {}
+    if labels is not None:
+        y, n_labels, places = labels.labels, len(labels.rows), {"place_of": labels.place_of}
     objective = estimator._choose_objective(y, model.objective if model else None, classes)
     known = model.classes if model else None if classes is None else sorted_classes(classes, "classes")
     n_outputs = model.target.n_values if model else None
-    target, all_classes = read_target(y, objective, n_labels, classes=known, n_outputs=n_outputs)
+    target, all_classes = read_target(y, objective, n_labels, classes=known, n_outputs=n_outputs, **places)
     if labels is not None and target is not None:
         target = labels.target(target)
     weight = read_sample_weight(sample_weight, data.n_samples)
@@ -274,6 +276,7 @@ def _read_validation(estimator: Any, samples: Samples, X_val: Any, y_val: Any) -
         classes=samples.classes,
         n_outputs=None if samples.target is None else _n_columns(samples.target),
         name="y_val",
+        **({} if labels is None else {"place_of": labels.place_of}),
     )
     if is_stepwise:
         if labels is None:

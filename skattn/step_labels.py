@@ -40,6 +40,12 @@ class StepLabels:
     lengths: NDArray[np.int64]
     form: str
 
+    def place_of(self, number: int) -> str:
+        """Say where one of the labels stands: in which sequence, at which step."""
+        row, ends = int(self.rows[number]), np.cumsum(self.lengths)
+        sample = int(np.searchsorted(ends, row, side="right"))
+        return f"[{sample}][{row - int(ends[sample] - self.lengths[sample])}]"
+
     def target(self, values: NDArray[Any]) -> StepTarget:
         """Bring what `read_target` makes of the labels to their steps."""
         n_rows = int(self.lengths.sum())

@@ -123,6 +123,7 @@ def read_target(
     classes: NDArray[Any] | None = None,
     n_outputs: int | None = None,
     name: str = "y",
+    place_of: Callable[[int], str] = "[{}]".format,
 ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
     """Check y and bring it into the form that the objective encodes.
 
@@ -139,6 +140,8 @@ def read_target(
         Columns that are known already; by default those of y.
     name : str, default="y"
         What errors call it.
+    place_of : callable (number) -> str
+        What stands behind that where an entry is meant.
 
     Returns
     -------
@@ -164,12 +167,12 @@ def read_target(
     refuse_masked(y, name)
     if issparse(y):
         y = y.toarray()
-    target, classes = _READERS[target_type](y, classes, name)
+    target, classes = _READERS[target_type](y, classes, name, place_of)
     least = OBJECTIVES[objective].least
     if least is not None and target.min() < least:
-        sample = int(np.argwhere(target < least)[0, 0])
+        place = place_of(int(np.argwhere(target < least)[0, 0]))
         raise ValueError(
-            f'{name} holds {target.min():g}, first below {least} at sample {sample}, and the objective "{objective}" '
+            f'{name} holds {target.min():g}, first below {least} at {name}{place}, and the objective "{objective}" '
             f"is for what is {least} or more; take another loss, or shift {name}."
         )
     n_columns = 1 if target.ndim == 1 else target.shape[1]
@@ -186,7 +189,9 @@ def read_target(
     return target, classes
 
 
-def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _read_labels(
+    y: Any, classes: NDArray[Any] | None, name: str, place_of: Callable[[int], str]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Labels to indices into the sorted classes."""
     labels = as_array(y, name)
     labels = _in_few_words(lambda: column_or_1d(labels, warn=True))
@@ -199,8 +204,8 @@ def _read_labels(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArr
         sample = int(np.argmin(indices))
         found, wanted = shortened(repr(labels[sample : sample + 1].tolist()[0])), shortened(known.tolist(), 120)
         raise ValueError(
-            f"{name}[{sample}] is {found}, which is none of the classes {wanted} that the estimator was built for; "
-            "give all classes at the first call, or fit again with all of them."
+            f"{name}{place_of(sample)} is {found}, which is none of the classes {wanted} that the estimator was built "
+            "for; give all classes at the first call, or fit again with all of them."
         )
     return indices, known
 
@@ -252,7 +257,9 @@ def _in_order(compare: Callable[[], Any], name: str) -> Any:
         ) from error
 
 
-def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _read_indicators(
+    y: Any, classes: NDArray[Any] | None, name: str, place_of: Callable[[int], str]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """A matrix that marks each sample's labels with 1."""
     matrix = as_numbers(y, name)
     if matrix.ndim != 2 or not np.isin(matrix, (0, 1)).all():
@@ -263,7 +270,9 @@ def _read_indicators(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[N
     return matrix.astype(np.int64), np.arange(matrix.shape[1])
 
 
-def _read_values(y: Any, classes: NDArray[Any] | None, name: str) -> tuple[NDArray[np.float64], None]:
+def _read_values(
+    y: Any, classes: NDArray[Any] | None, name: str, place_of: Callable[[int], str]
+) -> tuple[NDArray[np.float64], None]:
     """Numbers, one or several a sample."""
     values = as_numbers(y, name)
     if values.ndim > 2:

@@ -58,7 +58,7 @@ def test_counts_are_learned_by_their_logarithm():
 
 
 def test_what_is_no_count_is_refused():
-    with pytest.raises(ValueError, match='y holds -1, first below 0 at sample 1, and the objective "poisson" is for'):
+    with pytest.raises(ValueError, match='y holds -1, first below 0 at y.1., and the objective "poisson" is for'):
         make(loss="poisson").fit(X[:3], [2, -1, 0])
     with pytest.raises(ValueError, match='"sequence" makes values above and below 0 of y, and the loss "poisson"'):
         make(loss="poisson", normalise_target="sequence").fit(X, np.abs(Y))

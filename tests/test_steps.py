@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
+from problems import SMALL
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 
@@ -344,3 +346,18 @@ def test_what_needs_whole_sequences_is_refused(X, y, values):
 def test_a_stem_may_have_a_token_for_each_step(X, y):
     model = SelfAttentionClassifier(embedding="random_convolution", n_tokens=12, n_kernels=32, max_iter=3, **TINY)
     assert [len(part) for part in model.fit(X, y).predict(X)] == LENGTHS
+
+
+def test_what_is_wrong_with_a_label_is_told_with_its_sequence_and_step():
+    X = [np.random.default_rng(n).normal(size=(n, 2)) for n in (5, 7, 3)]
+    y = [np.array([None] + ["low", "high"] * n)[: len(steps)] for n, steps in enumerate(X, start=3)]
+    model = SelfAttentionClassifier(**SMALL).fit(X, y)
+    strange = [labels.copy() for labels in y]
+    strange[1][4] = "middle"
+    for wrong in (lambda: model.partial_fit(X, strange), lambda: clone(model).fit(X, y, X_val=X, y_val=strange)):
+        with pytest.raises(ValueError, match=r"^y(_val)?\[1\]\[4\] is 'middle', which is none of the classes"):
+            wrong()
+    counts = [np.full(len(steps), 2.0) for steps in X]
+    counts[2][1] = -1
+    with pytest.raises(ValueError, match=r"y holds -1, first below 0 at y\[2\]\[1\], and"):
+        SelfAttentionRegressor(**SMALL, loss="poisson").fit(X, counts)
