@@ -142,9 +142,15 @@ def read_labels_for(estimator: Any, y: Any, data: Sequences, model: Model | None
 
 
 def first_labels(y: Any) -> Any:
-    """Give the labels of the first sequence's steps where y is a list of arrays, else y."""
+    """Give the labels of the first sequence that has some, none if none has, where y is a list of arrays; else y."""
     is_collection = isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1)
-    return y[0] if is_collection and len(y) and hasattr(y[0], "__len__") and not isinstance(y[0], str) else y
+    if not is_collection or not len(y) or not hasattr(y[0], "__len__") or isinstance(y[0], str):
+        return y
+    for entry in y:
+        labels, is_there = _read_entry(entry, are_classes=True)
+        if is_there.any():
+            return labels[is_there]
+    return []
 
 
 def _entries_of_steps(y: Any, data: Sequences, is_wanted: bool, are_classes: bool | None, name: str) -> tuple[Any, str]:

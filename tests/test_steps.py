@@ -361,3 +361,14 @@ def test_what_is_wrong_with_a_label_is_told_with_its_sequence_and_step():
     counts[2][1] = -1
     with pytest.raises(ValueError, match=r"y holds -1, first below 0 at y\[2\]\[1\], and"):
         SelfAttentionRegressor(**SMALL, loss="poisson").fit(X, counts)
+
+
+def test_partial_fit_looks_for_labels_where_there_are_some():
+    """The first steps, and the first sequences, may have none."""
+    X = [np.random.default_rng(n).normal(size=(n, 2)) for n in (5, 7, 3)]
+    none = [np.full(len(steps), None) for steps in X]
+    some = [*none[:2], np.array([None, "low", "high"])]
+    model = SelfAttentionClassifier(**SMALL).partial_fit(X, some, classes=["high", "low"])
+    assert set(np.concatenate(model.partial_fit(X, some).predict(X))) <= {"high", "low"}
+    with pytest.raises(ValueError, match="y has no label at any step"):
+        model.partial_fit(X, none)
