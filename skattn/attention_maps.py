@@ -75,7 +75,7 @@ def ask(network: Network, layer: Any, head: Any, average: bool, steps: Any, over
     n_layers = network.architecture.n_layers
     if over not in ("tokens", "steps"):
         raise ValueError(f"over={shortened(repr(over), 60)}; maps are over 'tokens' or 'steps'.")
-    layers = range(n_layers) if layer is None else [number_of("layer", layer, n_layers) % n_layers]
+    layers = range(n_layers) if layer is None else [number_of("layer", layer, n_layers)]
     if head is not None and average:
         raise ValueError(f"head={head} asks for one head, and average=True for the mean of all; give one of both.")
     if head is not None:
@@ -85,13 +85,13 @@ def ask(network: Network, layer: Any, head: Any, average: bool, steps: Any, over
 
 
 def number_of(name: str, number: Any, count: int, of: str = "") -> int:
-    """The number of one of several, which negative ones count from the last."""
+    """The number of one of several, from 0 on; negative ones count from the last."""
     try:
         is_one = -count <= operator.index(number) < count
     except TypeError:
         is_one = False
     if is_one:
-        return operator.index(number)
+        return operator.index(number) % count
     found = shortened(repr(number), 60)
     raise ValueError(f"{name}={found} is none of the {count} {name}s{of}; try {name}=-1, the last.")
 

@@ -73,12 +73,12 @@ def _taken(networks: list[Network], heads: Any) -> dict[int, dict[int, set[int]]
     for row in _rows(heads):
         chosen = range(len(networks))
         if len(row) == 3:
-            chosen = [number_of("network", row[0], len(networks)) % len(networks)]
+            chosen = [number_of("network", row[0], len(networks))]
         for number in chosen:
             architecture = networks[number].architecture
-            layer = number_of("layer", row[-2], architecture.n_layers) % architecture.n_layers
+            layer = number_of("layer", row[-2], architecture.n_layers)
             count = len(architecture.heads_of(layer))
-            head = number_of("head", row[-1], count, f" of layer {layer}") % count
+            head = number_of("head", row[-1], count, f" of layer {layer}")
             gone = taken.setdefault(number, {}).setdefault(layer, set())
             gone.add(head)
             if len(gone) == count:

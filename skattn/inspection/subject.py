@@ -38,7 +38,7 @@ def check_model(model: Any) -> SelfAttentionEstimator:
 def chosen_networks(model: SelfAttentionEstimator, network: int | None) -> list[int]:
     """Give the numbers of the networks that are meant: all, or one."""
     count = len(model._fitted.members)
-    return list(range(count)) if network is None else [number_of("network", network, count) % count]
+    return list(range(count)) if network is None else [number_of("network", network, count)]
 
 
 def with_network(model: SelfAttentionEstimator, changes: dict[int, Callable[[Network], Network]]) -> Any:
