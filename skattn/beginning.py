@@ -10,12 +10,12 @@ from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
 from skattn._network.missing import filled
 from skattn._network.network import Network
-from skattn._network.stem import learn_stem
+from skattn._network.stem_learning import learn_stem
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import look, supported_length
 from skattn._training.settings import TrainingState
 from skattn.categories import learn_codes, pairs_of
-from skattn.defaults import Choice, choose, chosen, describe
+from skattn.defaults import Choice, choose, chosen, competes, describe
 from skattn.encoding import learn_target
 from skattn.model import Member, Model, Samples
 from skattn.pretraining import pretrained_estimator, refuse_others, take_over, with_frozen
@@ -78,7 +78,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
         )
         network.initialise(np.random.default_rng(each))
         if known is None:
-            _measure_input(network, samples, inputs, each, estimator.n_jobs)
+            _measure_input(network, samples, inputs, each, number, estimator.n_jobs)
         else:
             take_over(network, known)
         members.append(Member(network, TrainingState(each)))
@@ -113,7 +113,7 @@ def _choose_as_before(estimator: Any, samples: Samples, longest: int, before: Ar
     return replace(choice, max_steps=max(before.max_steps, n_tokens), is_stepwise=is_stepwise)
 
 
-def _measure_input(network: Network, samples: Samples, inputs: Any, seed: int, n_jobs: int | None) -> None:
+def _measure_input(network: Network, samples: Samples, inputs: Any, seed: int, number: int, n_jobs: int | None) -> None:
     """Tell a network what its input is like, and calibrate its stem."""
     network.mean[:], network.scale[:], network.codes, network.time_unit[:] = inputs
     architecture = network.architecture
@@ -128,6 +128,7 @@ def _measure_input(network: Network, samples: Samples, inputs: Any, seed: int, n
             is_causal=architecture.is_causal,
             seed=seed,
             dtype=network.dtype,
+            competes=competes(number, architecture.stride),
             n_jobs=n_jobs,
         )
 

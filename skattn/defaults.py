@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skattn._kernels.responses import GROUP
 from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
 from skattn._network.positions import OF_TIME
-from skattn._network.stem import GROUP, measure_columns
+from skattn._network.stem_learning import measure_columns
 from skattn._training import settings
 from skattn.sequences import Sequences
 
 FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
 """Kernels of a stem: so many for each token to learn from beyond a few, within bounds. With 1920, three networks take
 2 MiB."""
+
+COMPETING = 3
+"""One network of so many has a stem whose kernels compete, which errs elsewhere (docs/accuracy.rst)."""
 
 MOST_TIMES = 4
 """Times as many tokens as `n_tokens` that the longest sequences may have, so that most have about as many."""
@@ -304,6 +308,19 @@ def _choose_stem(
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
+
+
+def competes(number: int, stride: int) -> bool:
+    """Whether kernels of a network's stem compete: of a token of one step, who won says less than by how much.
+
+    Parameters
+    ----------
+    number : int
+        Of the network, from 0 on.
+    stride : int
+        Steps of a token.
+    """
+    return stride > 1 and number % COMPETING == COMPETING - 1
 
 
 def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skattn._network.stem import measure_columns
+from skattn._network.stem_learning import measure_columns
 from skattn._training.objectives import Target
 from skattn._training.standardise import standardised
 from skattn.sequences import Sequences

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._attempt import all_or_nothing
-from skattn._network.stem import Stem, learn_stem
+from skattn._network.stem import Stem
+from skattn._network.stem_learning import learn_stem
 from skattn._training.seen import look, supported_length
 from skattn.defaults import resolve_n_kernels, resolve_stride, whole_groups
 from skattn.parameters import AT_LEAST_1, NUMBER_OF_KERNELS, NUMBER_OF_TOKENS
@@ -39,6 +40,9 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         for as many steps as that takes.
     causal : bool, default=False
         Whether a token depends on its own and earlier steps only.
+    competing : bool, default=False
+        Whether kernels compete: their features are then the shares of a token's steps at which each of eight responds
+        the most, whatever the size of responses.
     n_step_features : int, default=1
         For 2-D X: how many consecutive columns are one step.
     dtype : {"auto", "float32", "float64"}, default="auto"
@@ -66,7 +70,8 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     Notes
     -----
     Dempster, Petitjean & Webb (2020), arXiv:1910.13051, draw kernels likewise, and count positive responses over the
-    whole sequence; here they are squashed, and averaged over the steps of each token.
+    whole sequence; here they are squashed, and averaged over the steps of each token. Competing kernels are those of
+    Hydra: Dempster, Schmidt & Webb (2023), arXiv:2203.13652.
 
     Examples
     --------
@@ -81,6 +86,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     n_kernels: int | str = "auto"
     n_tokens: int = 64
     causal: bool = False
+    competing: bool = False
     n_step_features: int = 1
     dtype: str = "auto"
     random_state: int | np.random.RandomState | None = None
@@ -92,6 +98,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         "n_kernels": NUMBER_OF_KERNELS,
         "n_tokens": NUMBER_OF_TOKENS,
         "causal": ["boolean"],
+        "competing": ["boolean"],
         "n_step_features": [AT_LEAST_1],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "random_state": ["random_state"],
@@ -142,6 +149,7 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
             is_causal=self.causal,
             seed=seed,
             dtype=dtype,
+            competes=self.competing,
             n_jobs=self.n_jobs,
         )
         self.stride_, self.n_features_out_ = stride, self._stem.width

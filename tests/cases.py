@@ -7,7 +7,7 @@ import numpy as np
 from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
 from skattn._network.network import Network
-from skattn._network.stem import learn_stem
+from skattn._network.stem_learning import learn_stem
 
 BASE = {
     "n_features": 3,
@@ -186,8 +186,8 @@ ARCHITECTURES = {
 LENGTHS = (1, 2, 3, 5, 7, 13, 16, 17, 31, 32, 33, 37)
 
 
-def make_network(dtype=np.float64, seed=0, **changes):
-    """Network of BASE with `changes`, all of its parameters drawn: no bias is zero."""
+def make_network(dtype=np.float64, seed=0, *, competes=False, **changes):
+    """Network of BASE with `changes`, all of its parameters drawn: no bias is zero; kernels of its stem may compete."""
     architecture = Architecture(**(BASE | changes))
     network = Network(architecture, dtype)
     generator = np.random.default_rng(seed)
@@ -197,17 +197,17 @@ def make_network(dtype=np.float64, seed=0, **changes):
     network.scale[:] = generator.uniform(0.5, 2.0, size=architecture.n_features)
     network.time_unit[:] = 0.7
     if architecture.n_kernels:
-        network.stem = make_stem(network, seed)
+        network.stem = make_stem(network, seed, competes=competes)
     return network
 
 
-def make_stem(network, seed=0):
+def make_stem(network, seed=0, *, competes=False):
     """A stem for the network, calibrated on a batch."""
     batch = make_batch(n_features=network.architecture.n_features, dtype=network.dtype)
     return learn_stem(
         batch, make_weight(len(batch.lengths)), network.mean, network.scale, n_kernels=network.architecture.n_kernels,
         stride=network.architecture.stride, is_causal=network.architecture.is_causal,
-        seed=seed, dtype=network.dtype,
+        seed=seed, dtype=network.dtype, competes=competes,
     )  # fmt: skip
 
 

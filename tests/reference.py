@@ -70,14 +70,24 @@ def tokens(sequence, mean, scale, stem, n_taps=9):
         first = reach - dilation * (n_taps - 1 if stem.is_causal else n_taps // 2)
         taps = np.array([read[first + tap * dilation :][:n_steps] for tap in range(n_taps)])
         responses.append(np.einsum("jtc,cjk->tk", taps, stem.weights[group, : stem.n_channels[group]]))
-    squashed = 1 / (1 + 2.0 ** (np.concatenate(responses, axis=1) * stem.slope + stem.shift))
+    told = _winners(np.array(responses)) if stem.competes else np.concatenate(responses, axis=1)
+    if not stem.competes:
+        u = np.clip(told * stem.slope + stem.shift, -1, 1)
+        told = u * (3 - u**2) / 2
     result = []
     for begin in range(0, n_steps, stem.stride):
         end = min(begin + stem.stride, n_steps)
         first = end - n_window if stem.is_causal else begin + (end - begin) // 2 - n_window // 2
         window = padded[reach + first : reach + first + n_window]
-        result.append(np.concatenate([squashed[begin:end].mean(axis=0), window.ravel()]))
+        result.append(np.concatenate([told[begin:end].mean(axis=0), window.ravel()]))
     return (np.array(result) - stem.feature_mean) * stem.feature_scale
+
+
+def _winners(responses, n_rivals=8):
+    """Whether each response is the largest of its rivals, and no rounding: (n_groups, n_steps, n) -> (n_steps, all)."""
+    among = responses.reshape(*responses.shape[:2], -1, n_rivals)
+    is_largest = among == np.maximum(among.max(axis=-1, keepdims=True), 1e-3)
+    return np.concatenate(is_largest.reshape(responses.shape), axis=1).astype(float)
 
 
 def sinusoidal_table(n_steps, d_model):

@@ -47,6 +47,12 @@ def test_one_network_speaks_for_itself(objective):
     assert OBJECTIVES[objective].combine([outputs]) is outputs
 
 
+@pytest.mark.parametrize(("n_tokens", "expected"), [(10, [0, 0, 1, 0, 0, 1]), (20, [0] * 6)])
+def test_kernels_of_every_third_network_compete_where_tokens_have_several_steps(n_tokens, expected):
+    model = fitted(n_estimators=6, max_iter=1, n_tokens=n_tokens)
+    assert [member.network.stem.competes for member in model._fitted.members] == expected
+
+
 def test_probabilities_are_the_mean_of_the_networks():
     model = fitted(n_estimators=3)
     each = [

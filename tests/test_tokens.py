@@ -72,6 +72,15 @@ def test_causal_tokens_do_not_look_ahead():
     np.testing.assert_array_equal(transformer.transform(longer)[0][:20], transformer.transform(X)[0])
 
 
+def test_competing_kernels_tell_who_responds_the_most_and_not_how_much():
+    X = ragged([60, 41])
+    transformer = RandomConvolutionTokens(n_kernels=16, n_tokens=10, competing=True, random_state=0).fit(X)
+    tokens = np.concatenate(transformer.transform(X))
+    assert len(np.unique(tokens[:, 0])) <= transformer.stride_ + 2, "a count of steps, in tokens of one length or two"
+    plain = clone(transformer).set_params(competing=False).fit(X)
+    assert len(np.unique(np.concatenate(plain.transform(X))[:, 0])) == len(tokens)
+
+
 def test_any_estimator_of_sequences_goes_on_with_tokens():
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(40, 50, 1)), np.arange(40) % 2

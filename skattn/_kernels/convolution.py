@@ -1,33 +1,39 @@
 """Turn a sequence into tokens: averaged responses of fixed random convolutions, and a window of what they saw.
 
-Kernels come in groups of `GROUP` that share a dilation and some channels, so that a group is one product of register
-tiles: steps down, kernels across. A sequence's channels lie one after another in scratch, zeros beyond both its ends.
+Kernels come in groups of `GROUP` that share a dilation and some channels. A sequence's channels lie one after another
+in scratch, zeros beyond both its ends.
 """
 
 import math
 
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
 from .jit import Int, Reals, doubles, ints, kernel, real, reals
 from .record import Record
+from .responses import GROUP, TAPS, add_squashed, add_winners, convolve_rows
 from .scaling import reined_in, standard
-from .simd import HIGH_ROWS, TILE_ROWS, Emitter, at, exp2
+from .simd import at
 
-GROUP = 16
-"""Kernels that share a dilation and channels; a whole number of vectors on every machine."""
-TAPS = 9
-"""Steps that a kernel reads."""
 STEPS_AN_ITEM = 256
 """Steps that an item works on, about."""
+# Steps whose responses are made before they are squashed: they stay in the first-level cache.
+STEPS_AT_A_TIME = 96
 
 Batch = Record(
     *("values", "is_double", "starts", "lengths", "n_features"),
     # Mean and deviation of each feature, by all sequences and by each; least deviation of one; that of differences.
     *("channel_mean", "channel_scale", "sample_mean", "sample_scale", "channel_floor", "difference_scale"),
     # Kernels: of each group its dilation and its channels, of which no group has more than `most_channels`.
-    *("is_causal", "n_groups", "dilations", "n_channels", "channels", "most_channels", "weights", "slope", "shift"),
+    *(
+        "is_causal",
+        "competes",
+        "n_groups",
+        "dilations",
+        "n_channels",
+        "channels",
+        "most_channels",
+        "weights",
+        "slope",
+        "shift",
+    ),
     # Features: steps of the window that is copied, mean and one over the deviation of each.
     *("window", "feature_mean", "feature_scale"),
     *("items", "out", "out_starts", "scratch", "scratch_size", "reach_left", "reach_right"),
@@ -72,11 +78,7 @@ def responses_item(batch: Batch, item: Int, worker: Int):
     width = batch.n_groups * GROUP
     out = at(reals(batch.out), (ints(batch.out_starts)[sample] + piece.first) * width)
     for group in range(batch.n_groups):
-        for row in range(0, n_rows, rows_of(x)):
-            live = min(rows_of(x), n_rows - row)
-            _convolve(
-                batch, group, at(x, row * stride), length, stride, at(out, row * width + group * GROUP), width, live
-            )
+        _convolve(batch, group, x, length, stride, at(out, group * GROUP), width, n_rows)
 
 
 @kernel
@@ -107,29 +109,33 @@ def tokens_item(batch: Batch, item: Int, worker: Int):
 def _respond(
     batch: Batch, group: Int, x: Reals, length: Int, n_steps: Int, stride: Int, out: Reals, width: Int, y: Reals
 ):
-    """Add a group's squashed responses up over the steps of each token."""
+    """Add up over the steps of each token a group's squashed responses, or which of its kernels win."""
     slope, shift = at(reals(batch.slope), group * GROUP), at(reals(batch.shift), group * GROUP)
-    for step in range(0, n_steps, rows_of(x)):
-        live = min(rows_of(x), n_steps - step)
-        _convolve(batch, group, at(x, step), length, 1, y, GROUP, live)
-        for row in range(live):
-            token = (step + row) // stride
-            response, target = at(y, row * GROUP), at(out, token * width)
-            is_first = (step + row) == token * stride
-            for k in range(GROUP):
-                power = min(response[k] * slope[k] + shift[k], real(100))
-                target[k] = (real(0) if is_first else target[k]) + real(1) / (real(1) + exp2(power))
+    for block in range(0, n_steps, STEPS_AT_A_TIME):
+        last = min(block + STEPS_AT_A_TIME, n_steps)
+        _convolve(batch, group, at(x, block), length, 1, y, GROUP, last - block)
+        step = block
+        while step < last:
+            token = step // stride
+            n_rows = min((token + 1) * stride, last) - step
+            is_first = step == token * stride
+            responses, target = at(y, (step - block) * GROUP), at(out, token * width)
+            if batch.competes:
+                add_winners(responses, n_rows, target, is_first)
+            else:
+                add_squashed(responses, n_rows, slope, shift, target, is_first)
+            step += n_rows
 
 
 @kernel
-def _convolve(batch: Batch, group: Int, x: Reals, length: Int, stride: Int, y: Reals, y_row: Int, live: Int):
+def _convolve(batch: Batch, group: Int, x: Reals, length: Int, stride: Int, y: Reals, y_row: Int, n_rows: Int):
     """Compute ``y[r, k] = sum over channels c and taps j of x[c, r * stride + j * dilation] * weights[c, j, k]``."""
     most, dilation = batch.most_channels, ints(batch.dilations)[group]
     weights = at(reals(batch.weights), group * most * TAPS * GROUP)
     channels, n_channels = at(ints(batch.channels), group * most), ints(batch.n_channels)[group]
     left = (TAPS - 1) * dilation if batch.is_causal else TAPS // 2 * dilation
-    convolve_tile(
-        at(x, batch.reach_left - left), length, channels, n_channels, dilation, stride, weights, y, y_row, live
+    convolve_rows(
+        at(x, batch.reach_left - left), length, channels, n_channels, dilation, stride, weights, y, y_row, n_rows
     )
 
 
@@ -191,67 +197,3 @@ def _fill(batch: Batch, sample: Int, first: Int, last: Int, x: Reals) -> Int:
             change[t - begin] = real(reined_in((now - before) / changes[j]))
             before = now
     return length
-
-
-@intrinsic
-def rows_of(typing_context, pointer):
-    """Give how many steps a tile of `convolve_tile` has."""
-
-    def generate(context, builder, signature, arguments):
-        return ir.IntType(64)(_tile_size(Emitter(builder, arguments[0].type))[0])
-
-    return types.int64(pointer), generate
-
-
-def _tile_size(emit):
-    """Steps and vectors of a tile, by what registers hold."""
-    vectors = min(2, GROUP // emit.lanes)
-    return (HIGH_ROWS, 1) if vectors == 1 else (TILE_ROWS[2], 2)
-
-
-@intrinsic
-def convolve_tile(typing_context, x, length, channels, n_channels, dilation, stride, weights, y, y_row, live):
-    """Write the responses of a group of kernels at `live` steps: see `_convolve`.
-
-    The accumulators stay in registers over all channels and taps, in this order.
-    """
-    integer = types.int64
-    signature = types.void(x, integer, channels, *[integer] * 3, x, x, integer, integer)
-
-    def generate(context, builder, signature, arguments):
-        vectors = _tile_size(Emitter(builder, arguments[0].type))[1]
-        lanes = Emitter(builder, arguments[0].type).lanes
-        for column in range(0, GROUP, vectors * lanes):
-            _emit_convolution(builder, column, *arguments)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-def _emit_convolution(builder, column, x, length, channels, n_channels, dilation, stride, weights, y, y_row, live):
-    emit = Emitter(builder, x.type)
-    index, (rows, vectors) = emit.index, _tile_size(emit)
-    last = builder.sub(live, index(1))
-    # Rows past the live ones repeat the last live one, so nothing beyond it is read.
-    places = [builder.select(builder.icmp_signed("<", index(row), last), index(row), last) for row in range(rows)]
-    sums = [cgutils.alloca_once_value(builder, emit.constant(0.0)) for _ in range(rows * vectors)]
-    for total in sums:
-        builder.store(emit.constant(0.0), total)
-    with cgutils.for_range(builder, n_channels) as loop:
-        channel = builder.mul(builder.load(emit.at(channels, loop.index)), length)
-        block = builder.mul(loop.index, index(TAPS * GROUP))
-        starts = [emit.at(x, builder.add(channel, builder.mul(place, stride))) for place in places]
-        with cgutils.for_range(builder, index(TAPS)) as taps:
-            begin = builder.add(block, builder.mul(taps.index, index(GROUP)))
-            across = [emit.load(weights, builder.add(begin, index(column + v * emit.lanes))) for v in range(vectors)]
-            along = builder.mul(taps.index, dilation)
-            for row in range(rows):
-                factor = emit.splat(builder.load(emit.at(starts[row], along)))
-                for vector in range(vectors):
-                    total = sums[row * vectors + vector]
-                    builder.store(emit.multiply_add(factor, across[vector], builder.load(total)), total)
-    for row in range(rows):
-        with builder.if_then(builder.icmp_signed("<", index(row), live)):
-            for vector in range(vectors):
-                place = builder.add(builder.mul(index(row), y_row), index(column + vector * emit.lanes))
-                emit.store(builder.load(sums[row * vectors + vector]), y, place)

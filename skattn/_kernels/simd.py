@@ -169,6 +169,15 @@ class Emitter:
         """Give the larger of two; where `b` is not a number, `b`."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
+    def minimum(self, a, b):
+        """Give the smaller of two; where `b` is not a number, `b`."""
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
+
+    def swapped(self, vector, distance):
+        """Swap neighbouring runs of `distance` lanes, a power of two."""
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [i ^ distance for i in range(self.lanes)])
+        return self.builder.shuffle_vector(vector, vector, lanes)
+
     def exp2(self, xs, *, exact_zero=False):
         """Give ``2 ** x`` of each x below 127 (1023): not a number stays so, the smallest normal number is the floor.
 

@@ -168,6 +168,7 @@ def check_stem(parts, n_features, n_kernels, is_causal, dtype):
     parts, width = check_fields("stem", parts, STEM_PARTS), stem_width(n_features, n_kernels, is_causal)
     parts["seed"] = check_whole("stem.seed", parts["seed"])
     parts["n_dilations"] = check_whole("stem.n_dilations", parts["n_dilations"], 1, _MOST_DILATIONS)
+    parts["competes"] = check_whole("stem.competes", parts["competes"], 0, 1)
     for names, size, kind in (
         (("channel_floor", "difference_scale"), n_features, np.float64),
         (("slope", "shift"), n_kernels, dtype),

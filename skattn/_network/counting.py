@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels.convolution import GROUP, TAPS
 from .._kernels.head import UNBOUNDED
+from .._kernels.responses import GROUP, TAPS
 
 _OF_PLACES = ("position_fixed", "times", "waves", "angles")
 _OF_LEARNING = ("dropout", "hide", "hidden", "augment", "mark")

@@ -1,35 +1,19 @@
 """A fixed stem before the network: random convolutions turn each sequence into fewer, wider steps, its tokens."""
 
 import math
-from copy import copy
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .._kernels import columns, convolution, parallel
-from .._kernels.convolution import GROUP, TAPS
-from .._kernels.scaling import FAR, LARGEST
+from .._kernels import convolution, parallel
+from .._kernels.responses import GROUP, TAPS
 
-# Sequences that kernels are calibrated on at the most, and steps of each.
-_MOST_SAMPLES, _MOST_STEPS = 256, 64
-# Steps of each where sequences are more than so many.
-_FEW_SAMPLES, _FEW_STEPS = 64, 16
-# Kernels calibrated at a time.
-_GROUPS_AT_A_TIME = 16
 # Steps of the window beside the responses, and features that it has at the most, but for one step.
 _WINDOW, _MOST_WINDOW = 8, 2048
 # Channels that a kernel reads of all that there are, on average.
 _CHANNELS_A_KERNEL = 3
-# How far a kernel reaches, as a part of the median length.
-_WIDEST = 8
 # Deviation of the sum of eight bytes.
 _BYTES_DEVIATION = math.sqrt(8 * (256**2 - 1) / 12)
-# How steeply a response rises, in its own deviations: 4 there is a slope of 1 at its bias.
-_STEEPNESS = 4 / math.log(2)
-# A share of the median deviation below which a sequence counts as constant.
-_FLOOR = 0.01
-# Deviations of responses below which they are rounding errors, which must not be stretched to features.
-_NOISE = 1e-3
 # Bytes of features that are computed at a time where they are not kept.
 _BLOCK_BYTES = 1 << 22
 
@@ -53,9 +37,11 @@ class Stem:
 
     A sequence of c features has 3 c channels: each feature in deviations over all training steps, in deviations over
     the sequence's own steps, and its differences from step to step (causal: without the second, which looks ahead).
-    A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response is squashed by
-    ``sigmoid(4 (y - b) / deviation)``, with a random quantile b of its responses, and averaged over a token's steps.
-    Beside these stands a window of 8 steps around the token's middle (causal: up to its end), fewer of many channels.
+    A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response y is squashed by ``u (3 - u^2) / 2``
+    of ``u = (y - b) / deviation``, cut off at -1 and 1, with a random quantile b of its responses, and averaged over a
+    token's steps. Where kernels compete, a feature is the share of a token's steps at which a kernel responds the most
+    of `RIVALS`, whatever the scale. Beside these stands a window of 8 steps around the token's middle (causal: up to
+    its end), fewer of many channels.
 
     Attributes
     ----------
@@ -67,6 +53,8 @@ class Stem:
         What dilations, channels and weights are drawn by; they are not in files.
     n_dilations : int
         Dilations are 1, 2, 4, and so on.
+    competes : int
+        1 where kernels compete, else 0.
     channel_floor, difference_scale : ndarray of shape (n_features,), float64
         Smallest deviation of a sequence's own steps, and deviation of differences, both in deviations of all steps.
     dilations, n_channels : int64 array of shape (n_groups,)
@@ -74,20 +62,21 @@ class Stem:
         Numbers of the channels that a group of `GROUP` kernels reads; the first `n_channels` count.
     weights : ndarray of shape (n_groups, most, TAPS, GROUP)
     slope, shift : ndarray of shape (n_groups * GROUP,)
-        Of the exponent of 2 in the sigmoid.
+        What is squashed is ``slope * response + shift``; of no use where kernels compete.
     feature_mean, feature_scale : ndarray of shape (width,)
         Features come out as ``(feature - mean) * scale``.
 
     Notes
     -----
     Dempster, Petitjean & Webb (2020), arXiv:1910.13051, whose kernels are random in the same way; they count positive
-    responses over the whole sequence.
+    responses over the whole sequence. Competing kernels: Dempster, Schmidt & Webb (2023), arXiv:2203.13652.
     """
 
     is_causal: bool
     stride: int
     seed: int
     n_dilations: int
+    competes: int
     channel_floor: np.ndarray
     difference_scale: np.ndarray
     slope: np.ndarray
@@ -169,7 +158,8 @@ class Stem:
         workers : int
         """
         n_features, reach = values.shape[1], (TAPS - 1) * int(self.dilations.max())
-        size, own = self.n_all_channels * (longest + reach) + GROUP * 64, np.zeros((2, len(lengths), n_features))
+        own, size = np.zeros((2, len(lengths), n_features)), self.n_all_channels * (longest + reach)
+        size += GROUP * convolution.STEPS_AT_A_TIME
         arrays = {
             **{"values": values, "starts": starts, "lengths": lengths},
             **{"channel_mean": scaling[0], "channel_scale": scaling[1], "sample_mean": own[0], "sample_scale": own[1]},
@@ -180,6 +170,7 @@ class Stem:
             "is_double": values.dtype == np.float64,
             "n_features": n_features,
             "is_causal": self.is_causal,
+            "competes": self.competes,
             "n_groups": len(self.dilations),
             "most_channels": self.channels.shape[1],
             "window": window_steps(self.n_all_channels),
@@ -231,49 +222,6 @@ def cut_pieces(counts, strides):
     return items, int(((last - first) * strides[sample]).max())
 
 
-def learn_stem(data, weight, mean, scale, *, n_kernels, stride, is_causal, seed, dtype, n_jobs=None):
-    """Draw kernels and calibrate them on training sequences.
-
-    Weighting a sample is the same as repeating it for up to `_MOST_SAMPLES` samples; of more, as many are drawn.
-
-    Parameters
-    ----------
-    data : object with ``values`` (n_rows, n_features), ``starts``, ``lengths`` and ``take``
-    weight : ndarray of shape (n_samples,)
-        Positive.
-    mean, scale : ndarray of shape (n_features,), float64
-        Mean and deviation of every feature over all training steps.
-    n_kernels : int
-        Rounded up to groups.
-    stride : int
-        Steps of a token.
-    is_causal : bool
-    seed : int
-    dtype : {"float32", "float64"}
-    n_jobs : int, optional
-
-    Returns
-    -------
-    stem : Stem
-    """
-    generator = np.random.default_rng([seed, 1])
-    if len(weight) > _MOST_SAMPLES:
-        drawn = np.sort(generator.permutation(len(weight))[:_MOST_SAMPLES])
-        data, weight = data.take(drawn), weight[drawn]
-    floor, change = _measure_channels(data, weight, mean, scale, n_jobs)
-    longest = measure_columns(data.lengths.astype(np.float64)[:, np.newaxis], weight, [0.5], n_jobs)[1][0]
-    n_dilations = 1 + int(math.log2(max(1.0, (longest - 1) / _WIDEST)))
-    n_kernels = -(-n_kernels // GROUP) * GROUP
-    width = stem_width(len(mean), n_kernels, is_causal)
-    blank = {"slope": np.ones(n_kernels, dtype), "shift": np.zeros(n_kernels, dtype)}
-    plain = {"feature_mean": np.zeros(width, dtype), "feature_scale": np.ones(width, dtype)}
-    stem = Stem(bool(is_causal), int(stride), int(seed), n_dilations, floor, change, **blank, **plain)
-    quantiles = generator.uniform(0.1, 0.9, n_kernels)
-    stem.slope, stem.shift = _calibrate(stem, data, weight, (mean, scale), quantiles, n_jobs)
-    stem.feature_mean, stem.feature_scale = _measure_features(stem, data, weight, (mean, scale), n_jobs)
-    return stem
-
-
 def _draw(seed, n_dilations, n_features, n_groups, is_causal, dtype):
     """Draw dilations, channels and weights of groups of kernels: the same on every machine and in every version."""
     n_all, groups = n_channels(n_features, is_causal), np.arange(n_groups)
@@ -304,94 +252,3 @@ def _count(seed, stream, shape):
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
     return (state ^ (state >> np.uint64(31))).astype("<u8").reshape(shape)
-
-
-def _measure_channels(data, weight, mean, scale, n_jobs):
-    """Give the deviation below which a sequence counts as constant, and the deviation of differences."""
-    deviations, squares, n_changes = np.empty((len(weight), len(mean))), np.zeros(len(mean)), 0.0
-    for i, (start, length) in enumerate(zip(data.starts.tolist(), data.lengths.tolist(), strict=True)):
-        steps = _standard(np.asarray(data.values[start : start + length], np.float64), mean, scale)
-        deviations[i] = steps.std(axis=0)
-        squares += weight[i] * np.square(np.diff(steps, axis=0)).sum(axis=0)
-        n_changes += weight[i] * (length - 1)
-    _, typical = measure_columns(deviations, weight, np.full(len(mean), 0.5), n_jobs)
-    change = np.sqrt(squares / max(n_changes, np.finfo(np.float64).tiny))
-    return np.maximum(_FLOOR * typical, 1e-8), np.where(change > 1e-12, change, 1.0)
-
-
-def _standard(steps, mean, scale):
-    """Give steps in deviations, far ones reined in, as the kernels take them."""
-    deviations = (steps * 0.5 - mean * 0.5) / (scale * 0.5)
-    size = np.minimum(np.abs(deviations), LARGEST)
-    return np.where(size > FAR, np.sign(deviations) * (FAR + np.log1p(np.maximum(size - FAR, 0))), deviations)
-
-
-def _calibrate(stem, data, weight, scaling, quantiles, n_jobs):
-    """Give slope and shift of each kernel's exponent: its bias is a quantile of its responses."""
-    strides = -(-data.lengths // (_MOST_STEPS if len(weight) <= _FEW_SAMPLES else _FEW_STEPS))
-    counts = -(-data.lengths // strides)
-    weights = np.repeat(weight * strides, counts)
-    deviation, bias = np.empty((2, len(quantiles)))
-    for first in range(0, len(stem.dilations), _GROUPS_AT_A_TIME):
-        some, k = slice(first, first + _GROUPS_AT_A_TIME), first * GROUP
-        part = copy(stem)
-        for name in ("dilations", "n_channels", "channels", "weights"):
-            setattr(part, name, getattr(stem, name)[some])
-        rows = part._run(
-            convolution.responses_item, data, scaling, counts, strides, len(part.dilations) * GROUP, n_jobs
-        )
-        last = k + rows.values.shape[1]
-        deviation[k:last], bias[k:last] = measure_columns(rows.values, weights, quantiles[k:last], n_jobs)
-    slope = -_STEEPNESS / np.maximum(deviation, _NOISE)
-    return slope.astype(stem.dtype), (-slope * bias).astype(stem.dtype)
-
-
-def _measure_features(stem, data, weight, scaling, n_jobs):
-    """Give the mean of each feature over all tokens, and one over its deviation."""
-    total, squares, count = np.zeros(stem.width), np.zeros(stem.width), 0.0
-    for block in stem.blocks(data):
-        tokens = stem.tokens(data.take(block), *scaling, n_jobs)
-        weights = np.repeat(weight[block], tokens.lengths)
-        features = tokens.values.astype(np.float64)
-        # Features are near 0 and 1, so that their squares' sum loses little to the square of their mean.
-        # Not by BLAS, whose order of sums depends on its threads.
-        total += np.einsum("i,ij->j", weights, features)
-        squares += np.einsum("i,ij,ij->j", weights, features, features)
-        count += weights.sum()
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
-    scale = 1 / np.where(deviation > _NOISE / 10, deviation, 1.0)
-    return mean.astype(stem.dtype), scale.astype(stem.dtype)
-
-
-def measure_columns(table, weight, levels, n_jobs=None):
-    """Give the deviation of every column, and its smallest value that a share of the weight does not exceed.
-
-    Repeating a row is weighting it.
-
-    Parameters
-    ----------
-    table : ndarray of shape (n_rows, n_columns)
-    weight : ndarray of shape (n_rows,), float64
-    levels : ndarray of shape (n_columns,)
-        From 0 to 1.
-    n_jobs : int, optional
-
-    Returns
-    -------
-    deviations, quantiles : ndarray of shape (n_columns,), float64
-    """
-    (n_rows, n_columns), workers = table.shape, parallel.n_workers(n_jobs)
-    deviations, quantiles = np.empty((2, n_columns))
-    arguments = parallel.Arguments(columns.Table, table.dtype.name, workers)
-    arguments.point(
-        rows=table,
-        weights=np.ascontiguousarray(weight, np.float64),
-        levels=np.ascontiguousarray(levels, np.float64),
-        deviations=deviations,
-        quantiles=quantiles,
-        scratch=np.empty(2 * n_rows * workers),
-    )
-    arguments.set(n_rows=n_rows, n_columns=n_columns)
-    arguments.share_out(columns.column_item, n_columns)
-    return deviations, quantiles
