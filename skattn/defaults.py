@@ -32,8 +32,11 @@ N_TAPS = 3
 MOST_FEATURES = 512
 """Features of a step beyond which a stem's tokens would be wider than what a network can learn from."""
 
-UPDATES = {15: 100, 30: 600, 300: 600, 500: 3000}
+UPDATES = {15: 100, 30: 600, 300: 600, 500: 1000, 2000: 1500}
 """Updates behind a stem for some numbers of samples; in between along straight lines, beyond as at the ends."""
+
+RATES = {300: 0.002, 500: 0.003}
+"""Highest learning rate behind a stem, likewise."""
 
 SMOOTHING = 0.1
 """Share of a label that is spread over all classes, times their number: the fewer there are, the surer probabilities
@@ -43,8 +46,9 @@ BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 """Samples an update behind a stem, and that many from so many samples on."""
 
 RATE, RATE_OF_CODES, RATE_OF_ADAPTERS = 0.001, 0.003, 0.01
-"""Highest learning rate; where there is nothing but categories: each of their vectors learns from few steps; and where
-adapters learn beside weights that stay: nothing that was learned before can be spoiled (docs/accuracy.rst)."""
+"""Highest learning rate without a stem; where there is nothing but categories: each of their vectors learns from few
+steps; and where adapters learn beside weights that stay: nothing that was learned before can be spoiled
+(docs/accuracy.rst)."""
 
 _TELLS = {
     "reconstruction": "The objective reconstruction tells hidden steps from the others",
@@ -160,18 +164,23 @@ def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samp
     return settings.resolve_batch_size(batch_size, n_samples)
 
 
-def resolve_learning_rate(learning_rate_init: float | str, architecture: Architecture) -> float:
-    """Highest learning rate: `RATE`, `RATE_OF_CODES` where there are no numbers, `RATE_OF_ADAPTERS` where these learn.
+def resolve_learning_rate(learning_rate_init: float | str, architecture: Architecture, n_samples: int) -> float:
+    """Highest learning rate: that of `RATES` behind a stem, of `RATE_OF_CODES` where there are no numbers, else `RATE`.
+
+    Where adapters learn beside weights that stay it is `RATE_OF_ADAPTERS`.
 
     Parameters
     ----------
     learning_rate_init : float or "auto"
     architecture : Architecture
+    n_samples : int
     """
     if learning_rate_init != "auto":
         return float(learning_rate_init)
     if architecture.adapter_rank and architecture.frozen:
         return RATE_OF_ADAPTERS
+    if architecture.n_kernels:
+        return float(np.interp(n_samples, list(RATES), list(RATES.values())))
     return RATE if architecture.numbers else RATE_OF_CODES
 
 

@@ -285,6 +285,7 @@ def _read_switch(name: str, value: Any) -> bool:
 _TRAINING_CHECKS: dict[str, Any] = {
     **dict.fromkeys(("seed", "n_epochs", "n_updates", "plan_start", "n_flat_epochs"), check_whole),
     "plan_updates": _read_plan,
+    "rate": partial(check_number, least=0, most=float(np.finfo(np.float64).max)),
     "rate_scale": partial(check_number, least=0, most=1),
     **dict.fromkeys(("reference", "kept_score"), partial(check_number, most=float(np.finfo(np.float64).max))),
     "is_finished": _read_switch,

@@ -113,13 +113,26 @@ def test_kernels_grow_with_the_tokens_that_there_are():
 def test_updates_and_batches_follow_the_number_of_samples():
     architecture = fitted(numbers())
     linear = fitted(numbers(), embedding="linear")
-    for n_samples, batch, n_updates in ((5, 5, 100), (24, 8, 400), (100, 8, 600), (400, 8, 1800), (3000, 16, 3000)):
+    for n_samples, batch, n_updates in (
+        (5, 5, 100),
+        (24, 8, 400),
+        (100, 8, 600),
+        (400, 8, 800),
+        (1250, 8, 1250),
+        (3000, 16, 1500),
+    ):
         assert resolve_batch_size("auto", architecture, n_samples) == batch
         epochs = resolve_max_iter("auto", architecture, n_samples, batch)
         assert n_updates <= epochs * -(-n_samples // batch) < n_updates + -(-n_samples // batch)
     assert resolve_batch_size("auto", linear, 50) == 50
     assert resolve_batch_size(7, architecture, 50) == 7
     assert resolve_max_iter(3, architecture, 50, 8) == 3
+
+
+def test_behind_a_stem_the_rate_follows_the_number_of_samples():
+    rates = [resolve_learning_rate("auto", fitted(numbers()), n) for n in (5, 300, 400, 500, 90000)]
+    np.testing.assert_allclose(rates, [0.002, 0.002, 0.0025, 0.003, 0.003])
+    assert resolve_learning_rate("auto", fitted(numbers(), embedding="linear"), 500) == 0.001
 
 
 def test_labels_are_smoothed_the_more_the_fewer_there_are():
@@ -159,7 +172,7 @@ def test_what_was_decided_is_told(capsys):
     + [({"categories": ((0, 5), (1, 1), (2, 3))}, given, rate) for given, rate in (("auto", 0.003), (0.001, 0.001))],
 )
 def test_codes_alone_and_adapters_are_learned_at_a_higher_rate(changes, given, rate):
-    assert resolve_learning_rate(given, make_network(**changes).architecture) == rate
+    assert resolve_learning_rate(given, make_network(**changes).architecture, 700) == rate
 
 
 def patched(**parameters):

@@ -340,6 +340,7 @@ def damages(model):
     yield (*training, "plan_start"), model.__getstate__()["_model"]["training"]["n_updates"] + 1
     yield from (((*training, "plan_updates"), value) for value in (0, -1, 1.5, "7"))
     yield from (((*training, "rate_scale"), value) for value in (-1, 2, *NO_NUMBERS))
+    yield from (((*training, "rate"), value) for value in (-1, float("inf"), *NO_NUMBERS))
     for name in ("reference", "kept_score"):
         yield from (((*training, name), value) for value in (float("inf"), *NO_NUMBERS))
     yield from (((*training, "is_finished"), value) for value in (None, 0, 1.0, "yes"))

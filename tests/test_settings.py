@@ -71,5 +71,5 @@ def test_the_best_is_the_lowest_loss_and_the_highest_score():
 
 def test_a_new_plan_is_not_finished():
     state = TrainingState(0, n_updates=7, plan_updates=9, n_flat_epochs=3, is_finished=True)
-    state.begin_plan(7, 5)
+    state.begin_plan(7, 5, 0.02)
     assert (False, 0, 5, 0) == (state.is_finished, state.n_flat_epochs, state.plan_updates, state.n_plan_updates)

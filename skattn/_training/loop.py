@@ -144,9 +144,9 @@ def _begin_plan(settings, state, plan, n_epochs, n_samples, n_batches):
     if n_epochs is None:
         n_epochs = resolve_max_iter(settings.max_iter, n_samples, settings.batch_size)
     if plan == "new":
-        state.begin_plan(state.n_updates, n_epochs * n_batches)
+        state.begin_plan(state.n_updates, n_epochs * n_batches, settings.learning_rate_init)
     elif plan == "open" and state.plan_updates is not None:
-        state.begin_plan(0, None)
+        state.begin_plan(0, None, settings.learning_rate_init)
     return n_epochs
 
 

@@ -86,6 +86,8 @@ class TrainingState:
         Finished so far, over all calls.
     plan_start, plan_updates : int, int or None
         Update at which the schedule began, and the updates it spans; None when no end is known.
+    rate : float
+        Highest learning rate of the schedule; 0 where nothing has been learned, or a file does not tell.
     reference : float
         Loss or score of the last real improvement, higher is better.
     n_flat_epochs : int
@@ -104,6 +106,7 @@ class TrainingState:
     n_updates: int = 0
     plan_start: int = 0
     plan_updates: int | None = None
+    rate: float = 0.0
     rate_scale: float = 1.0
     reference: float = -math.inf
     n_flat_epochs: int = 0
@@ -128,9 +131,9 @@ class TrainingState:
         """Updates since the schedule began."""
         return self.n_updates - self.plan_start
 
-    def begin_plan(self, start, n_updates):
+    def begin_plan(self, start, n_updates, rate):
         """Begin the schedule anew and forget plateaus; averages of gradients are kept."""
-        self.plan_start, self.plan_updates = start, n_updates
+        self.plan_start, self.plan_updates, self.rate = start, n_updates, rate
         self.rate_scale, self.reference, self.n_flat_epochs, self.is_finished = 1.0, -math.inf, 0, False
 
 

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn._training.schedules import SCHEDULES
 from skattn._wording import shortened
-from skattn.defaults import resolve_learning_rate
 from skattn.inspection.picture_style import (
     GREY,
     check_plot,
@@ -323,11 +322,12 @@ def _rates_of(model: Any) -> list[float] | None:
     """Rate at the end of each epoch, where it follows from what was kept: one plan, and none divided on a plateau."""
     state = getattr(getattr(model, "_model", None), "state", None)
     n_epochs = len(model.loss_curve_)
-    if state is None or model.learning_rate == "adaptive" or state.plan_start or state.n_updates % state.n_epochs:
+    if state is None or not state.rate or model.learning_rate == "adaptive":
         return None
-    highest = resolve_learning_rate(model.learning_rate_init, model._fitted.network.architecture)
+    if state.plan_start or state.n_updates % state.n_epochs:
+        return None
     factor, n_batches = SCHEDULES[model.learning_rate].factor, state.n_updates // state.n_epochs
-    return [highest * factor(epoch * n_batches - 1, state.plan_updates) for epoch in range(1, n_epochs + 1)]
+    return [state.rate * factor(epoch * n_batches - 1, state.plan_updates) for epoch in range(1, n_epochs + 1)]
 
 
 def _labels_of(models: list[Any]) -> dict[str, str]:
