@@ -97,33 +97,38 @@ def tokens_item(batch: Batch, item: Int, worker: Int):
         _respond(batch, group, x, length, last - first, stride, at(out, group * GROUP), width, y)
     for token in range(n_tokens):
         begin, end = token * stride, min((token + 1) * stride, last - first)
-        target = at(out, token * width)
-        factor = real(1) / real(end - begin)
-        for k in range(n_kernels):
-            target[k] *= factor
-        _look(batch, x, length, begin, end, at(target, n_kernels))
-        _standardise(batch, target, width)
+        _look(batch, x, length, begin, end, at(out, token * width + n_kernels), n_kernels)
 
 
 @kernel
 def _respond(
     batch: Batch, group: Int, x: Reals, length: Int, n_steps: Int, stride: Int, out: Reals, width: Int, y: Reals
 ):
-    """Add up over the steps of each token a group's squashed responses, or which of its kernels win."""
-    slope, shift = at(reals(batch.slope), group * GROUP), at(reals(batch.shift), group * GROUP)
+    """Give a group's features of each token: the mean of its squashed responses, or how often its kernels win.
+
+    Each is written once, and not looked at again: the features of a few hundred tokens are more than caches hold.
+    """
+    k = group * GROUP
+    slope, shift, mean, scale = (
+        at(reals(batch.slope), k),
+        at(reals(batch.shift), k),
+        at(reals(batch.feature_mean), k),
+        at(reals(batch.feature_scale), k),
+    )
     for block in range(0, n_steps, STEPS_AT_A_TIME):
         last = min(block + STEPS_AT_A_TIME, n_steps)
         _convolve(batch, group, at(x, block), length, 1, y, GROUP, last - block)
         step = block
         while step < last:
             token = step // stride
-            n_rows = min((token + 1) * stride, last) - step
-            is_first = step == token * stride
+            begin, end = token * stride, min((token + 1) * stride, n_steps)
+            n_rows, factor = min(end, last) - step, real(1) / real(end - begin)
             responses, target = at(y, (step - block) * GROUP), at(out, token * width)
+            is_first, is_last = step == begin, end <= last
             if batch.competes:
-                add_winners(responses, n_rows, target, is_first)
+                add_winners(responses, n_rows, target, mean, scale, factor, is_first, is_last)
             else:
-                add_squashed(responses, n_rows, slope, shift, target, is_first)
+                add_squashed(responses, n_rows, slope, shift, target, mean, scale, factor, is_first, is_last)
             step += n_rows
 
 
@@ -140,21 +145,18 @@ def _convolve(batch: Batch, group: Int, x: Reals, length: Int, stride: Int, y: R
 
 
 @kernel
-def _look(batch: Batch, x: Reals, length: Int, begin: Int, end: Int, target: Reals):
-    """Copy the channels of the steps around a token's middle, in causal models of those up to its last step."""
+def _look(batch: Batch, x: Reals, length: Int, begin: Int, end: Int, target: Reals, n_before: Int):
+    """Copy the channels of the steps around a token's middle, in causal models of those up to its last step.
+
+    In deviations of these features, which `n_before` others precede.
+    """
     n_channels, window = _n_channels(batch), batch.window
+    mean, scale = at(reals(batch.feature_mean), n_before), at(reals(batch.feature_scale), n_before)
     first = end - window if batch.is_causal else begin + (end - begin) // 2 - window // 2
     for t in range(window):
         for c in range(n_channels):
-            target[t * n_channels + c] = x[c * length + batch.reach_left + first + t]
-
-
-@kernel
-def _standardise(batch: Batch, target: Reals, width: Int):
-    """Take off each feature's mean and divide by its deviation."""
-    mean, scale = reals(batch.feature_mean), reals(batch.feature_scale)
-    for k in range(width):
-        target[k] = (target[k] - mean[k]) * scale[k]
+            k = t * n_channels + c
+            target[k] = (x[c * length + batch.reach_left + first + t] - mean[k]) * scale[k]
 
 
 @kernel

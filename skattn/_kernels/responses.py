@@ -5,6 +5,7 @@ kernels across.
 """
 
 import functools
+from contextlib import contextmanager
 
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -83,62 +84,60 @@ def _emit_convolution(builder, column, x, length, channels, n_channels, dilation
 
 
 @intrinsic
-def add_squashed(typing_context, y, n_rows, slope, shift, target, is_fresh):
-    """Add a group's squashed responses [n_rows, GROUP] up, to `target` or, if `is_fresh`, in place of it.
+def add_squashed(typing_context, y, n_rows, slope, shift, target, mean, scale, factor, is_first, is_last):
+    """Add a group's squashed responses [n_rows, GROUP] up, to what is at `target` unless they are a token's first.
 
     What is squashed, ``u = slope * y + shift``, lies between -1 and 1 or is brought there; ``u (3 - u^2) / 2`` rises as
-    a sigmoid does, and takes a sixth of its instructions.
+    a sigmoid does, and takes a sixth of its instructions. With the last of a token's rows, what is left at `target` is
+    ``(factor * sum - mean) * scale``.
     """
-    signature = types.void(y, types.int64, y, y, y, types.boolean)
+    signature = types.void(y, types.int64, *[y] * 5, y.dtype, types.boolean, types.boolean)
 
     def generate(context, builder, signature, arguments):
-        emit = Emitter(builder, arguments[0].type)
+        y, n_rows, slope, shift, *rest = arguments
+        emit = Emitter(builder, y.type)
         for column in range(0, GROUP, 2 * emit.lanes):
-            vectors = range(column, min(column + 2 * emit.lanes, GROUP), emit.lanes)
-            _emit_squashed(emit, [emit.index(first) for first in vectors], *arguments)
+            places = [emit.index(first) for first in range(column, min(column + 2 * emit.lanes, GROUP), emit.lanes)]
+            _emit_squashed(emit, places, y, n_rows, slope, shift, rest)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _emit_squashed(emit, places, y, n_rows, slope, shift, target, is_fresh):
+def _emit_squashed(emit, places, y, n_rows, slope, shift, rest):
     builder, one = emit.builder, emit.constant(1.0)
     slopes, shifts = ([emit.load(part, place) for place in places] for part in (slope, shift))
-    sums = _begin_sums(emit, places, target, is_fresh)
-    with cgutils.for_range(builder, n_rows) as loop:
+    with _sums(emit, places, *rest) as sums, cgutils.for_range(builder, n_rows) as loop:
         row = builder.mul(loop.index, emit.index(GROUP))
         for total, place, steep, off in zip(sums, places, slopes, shifts, strict=True):
             u = emit.multiply_add(emit.load(y, builder.add(row, place)), steep, off)
             u = emit.maximum(emit.constant(-1.0), emit.minimum(one, u))
             bent = emit.multiply_add(builder.fmul(u, u), emit.constant(-0.5), emit.constant(1.5))
             builder.store(emit.multiply_add(u, bent, builder.load(total)), total)
-    for total, place in zip(sums, places, strict=True):
-        emit.store(builder.load(total), target, place)
 
 
 @intrinsic
-def add_winners(typing_context, y, n_rows, target, is_fresh):
-    """Count at how many of `n_rows` steps each response was the largest of its `RIVALS`, as `add_squashed` adds up.
+def add_winners(typing_context, y, n_rows, target, mean, scale, factor, is_first, is_last):
+    """Count at how many of `n_rows` steps each response was the largest of its `RIVALS`; else as `add_squashed`.
 
     Nobody wins where none is above `_STILL`: what differs there is rounding.
     """
-    signature = types.void(y, types.int64, y, types.boolean)
+    signature = types.void(y, types.int64, *[y] * 3, y.dtype, types.boolean, types.boolean)
 
     def generate(context, builder, signature, arguments):
-        emit = Emitter(builder, arguments[0].type)
+        y, n_rows, *rest = arguments
+        emit = Emitter(builder, y.type)
         n_vectors = max(1, RIVALS // emit.lanes)
         for column in range(0, GROUP, n_vectors * emit.lanes):
-            places = [emit.index(column + v * emit.lanes) for v in range(n_vectors)]
-            _emit_winners(emit, places, *arguments)
+            _emit_winners(emit, [emit.index(column + v * emit.lanes) for v in range(n_vectors)], y, n_rows, rest)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _emit_winners(emit, places, y, n_rows, target, is_fresh):
+def _emit_winners(emit, places, y, n_rows, rest):
     builder, zero, one = emit.builder, emit.constant(0.0), emit.constant(1.0)
-    counts = _begin_sums(emit, places, target, is_fresh)
-    with cgutils.for_range(builder, n_rows) as loop:
+    with _sums(emit, places, *rest) as counts, cgutils.for_range(builder, n_rows) as loop:
         row = builder.mul(loop.index, emit.index(GROUP))
         responses = [emit.load(y, builder.add(row, place)) for place in places]
         best = functools.reduce(emit.maximum, responses, emit.constant(_STILL))
@@ -149,14 +148,18 @@ def _emit_winners(emit, places, y, n_rows, target, is_fresh):
         for count, response in zip(counts, responses, strict=True):
             won = builder.select(builder.fcmp_ordered("==", response, best), one, zero)
             builder.store(builder.fadd(builder.load(count), won), count)
-    for count, place in zip(counts, places, strict=True):
-        emit.store(builder.load(count), target, place)
 
 
-def _begin_sums(emit, places, target, is_fresh):
-    """Give room for a sum a vector, which begins with 0 if `is_fresh`, or else with what is there."""
-    builder = emit.builder
+@contextmanager
+def _sums(emit, places, target, mean, scale, factor, is_first, is_last):
+    """Give room for a sum a vector, which goes on from what is at `target`, and leave there what comes of it."""
+    builder, factor = emit.builder, emit.splat(factor)
     sums = [cgutils.alloca_once(builder, emit.vector) for _ in places]
     for total, place in zip(sums, places, strict=True):
-        builder.store(builder.select(is_fresh, emit.constant(0.0), emit.load(target, place)), total)
-    return sums
+        builder.store(builder.select(is_first, emit.constant(0.0), emit.load(target, place)), total)
+    yield sums
+    for total, place in zip(sums, places, strict=True):
+        found = builder.load(total)
+        distance = builder.fsub(builder.fmul(found, factor), emit.load(mean, place))
+        done = builder.fmul(distance, emit.load(scale, place))
+        emit.store(builder.select(is_last, done, found), target, place)
