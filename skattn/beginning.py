@@ -15,7 +15,8 @@ from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import look, supported_length
 from skattn._training.settings import TrainingState
 from skattn.categories import learn_codes, pairs_of
-from skattn.defaults import Choice, choose, chosen, competes, describe
+from skattn.defaults import Choice, choose, chosen, competes
+from skattn.description import describe
 from skattn.encoding import learn_target
 from skattn.model import Member, Model, Samples
 from skattn.pretraining import pretrained_estimator, refuse_others, take_over, with_frozen

@@ -115,41 +115,6 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     return Choice(n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise)
 
 
-def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
-    """Say in a few lines what was decided by the samples.
-
-    Parameters
-    ----------
-    estimator : SelfAttentionEstimator
-    architecture : Architecture
-        Of its networks.
-    n_samples : int
-    """
-    a = architecture
-    steps = f"up to {a.max_steps} steps of {_count(a.n_features, 'feature')}"
-    if a.patch_size:
-        steps = f"up to {a.max_steps} patches of {a.patch_size} steps of {_count(a.n_features, 'feature')}"
-    if a.n_kernels:
-        steps = f"up to {a.max_steps} tokens of {_count(a.stride, 'step')}, "
-        steps += f"{a.d_input} features each ({a.n_kernels} kernels)"
-    batch = resolve_batch_size(estimator.batch_size, a, n_samples)
-    epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
-    return (
-        f"{_count(n_samples, 'sequence')}; embedding {name_of_embedding(a)}: {steps}\n"
-        f"{_count(estimator.n_estimators, 'network')} of width {a.d_model}, {_count(a.n_layers, 'layer')}, "
-        f"{_count(a.n_heads, 'head')}; at most {_count(epochs, 'epoch')} in batches of {batch}"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def name_of_embedding(architecture: Architecture) -> str:
-    """What an architecture turns steps into, in the words of the parameter `embedding`."""
-    return "random_convolution" if architecture.n_kernels else "convolution" if architecture.n_taps else "linear"
-
-
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
     """Sequences an update: `BATCH` behind a stem, or `LARGE_BATCH`; else see `settings.resolve_batch_size`.
 

@@ -1,0 +1,42 @@
+"""Say in words what "auto" came to."""
+
+from typing import Any
+
+from skattn._network.architecture import Architecture
+from skattn.defaults import resolve_batch_size, resolve_learning_rate, resolve_max_iter
+
+
+def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
+    """Say in a few lines what was decided by the samples.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    architecture : Architecture
+        Of its networks.
+    n_samples : int
+    """
+    a = architecture
+    steps = f"up to {a.max_steps} steps of {_count(a.n_features, 'feature')}"
+    if a.patch_size:
+        steps = f"up to {a.max_steps} patches of {a.patch_size} steps of {_count(a.n_features, 'feature')}"
+    if a.n_kernels:
+        steps = f"up to {a.max_steps} tokens of {_count(a.stride, 'step')}, "
+        steps += f"{a.d_input} features each ({a.n_kernels} kernels)"
+    batch = resolve_batch_size(estimator.batch_size, a, n_samples)
+    epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
+    rate = resolve_learning_rate(estimator.learning_rate_init, a, n_samples)
+    return (
+        f"{_count(n_samples, 'sequence')}; embedding {name_of_embedding(a)}: {steps}\n"
+        f"{_count(estimator.n_estimators, 'network')} of width {a.d_model}, {_count(a.n_layers, 'layer')}, "
+        f"{_count(a.n_heads, 'head')}; at most {_count(epochs, 'epoch')} in batches of {batch}, rate {rate:.3g}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def name_of_embedding(architecture: Architecture) -> str:
+    """What an architecture turns steps into, in the words of the parameter `embedding`."""
+    return "random_convolution" if architecture.n_kernels else "convolution" if architecture.n_taps else "linear"
