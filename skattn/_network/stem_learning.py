@@ -18,8 +18,8 @@ _FEW_SAMPLES, _FEW_STEPS = 64, 16
 _GROUPS_AT_A_TIME = 16
 # How far a kernel reaches, as a part of the median length.
 _WIDEST = 8
-# How steeply a response rises, in its own deviations: a slope of 2 at its bias, from -1 to 1.
-_STEEPNESS = 4 / 3
+# How steeply a response rises, in its own deviations.
+_STEEPNESS = 1.0
 # A share of the median deviation below which a sequence counts as constant.
 _FLOOR = 0.01
 # Deviations of responses below which they are rounding errors, which must not be stretched to features.
