@@ -7,7 +7,8 @@ arXiv:2307.08691).
 """
 
 from .ahead import fetch_some
-from .bias import add_bias, is_hidden, learn_distances
+from .bias import add_bias, is_hidden
+from .distances import learn_distances
 from .head import (
     LOG2_E,
     QUERIES,
@@ -54,13 +55,14 @@ def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
 
 
 @kernel
-def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Give the scores of `n` keys from `k` on, in the columns that see some of them."""
+def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Real:
+    """Compute the scores of `n` keys from `k` on, in the columns that see some of them; gives what all are short of."""
     key, key_row, width, begin = at(reals(keys.key), k * keys.key_row), keys.key_row, block.width, block.begin
     turned, scores = at(reals(block.turned), begin), at(reals(block.scores), begin)
     matmul(key, key_row, 1, turned, width, scores, width, n, head.d_head, block.end - begin, True)
     if head.times or head.table or head.bias or head.mask:
-        add_bias(head, strand, keys, block, k, n)
+        return add_bias(head, strand, keys, block, k, n)
+    return real(0)
 
 
 @kernel
@@ -87,16 +89,16 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
         if block.fresh and end - begin < width:
             _begin_sums(head, block)
         fetch_some(ahead)
-        score_keys(head, strand, keys, block, k, n)
+        level = score_keys(head, strand, keys, block, k, n)
         masked, fresh = is_cut(head, keys, block, k, n), block.fresh != 0
         for q in range(begin, end, lanes):
             fetch_some(ahead)
             column, before = at(scores, q), at(mixed, q)
             if masked:
                 mask_columns(column, width, n, k, first + q, left, right)
-                absorb_masked(column, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
+                absorb_masked(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
             else:
-                absorb(column, width, n, at(highest, q), at(total, q), before, width, d_value, fresh)
+                absorb(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
         fetch_some(ahead)
         values, own, mix = at(value, k * value_row), at(scores, begin), at(mixed, begin)
         matmul(values, 1, value_row, own, width, mix, width, d_value, n, end - begin, fresh)
@@ -218,7 +220,7 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
     inverses, expected, ahead = reals(block.total), reals(block.expected), ints(head.ahead)
     values, value_row = at(reals(keys.value), k * keys.value_row), keys.value_row
     fetch_some(ahead)
-    score_keys(head, strand, keys, block, k, n)
+    level = score_keys(head, strand, keys, block, k, n)
     fetch_some(ahead)
     begin, end = block.begin, block.end
     mixed, d_block = at(reals(block.mixed), begin), at(d_scores, begin)
@@ -229,9 +231,9 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
         column, d_column = at(scores, q), at(d_scores, q)
         if masked:
             mask_columns(column, width, n, k, block.first + q, keys.left, keys.right)
-            recall_masked(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
+            recall_masked(column, d_column, width, n, level, at(highest, q), at(inverses, q), at(expected, q), scale)
         else:
-            recall(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), scale)
+            recall(column, d_column, width, n, level, at(highest, q), at(inverses, q), at(expected, q), scale)
 
 
 @kernel

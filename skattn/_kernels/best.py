@@ -54,7 +54,10 @@ def _collect(head: Head, strand: Strand, keys: Keys, block: Block):
         n = min(stop - k, KEYS)
         if is_hidden(head, strand, keys, block, k, n):
             continue
-        score_keys(head, strand, keys, block, k, n)
+        level = score_keys(head, strand, keys, block, k, n)
+        if level != real(0):
+            for i in range(n * width):
+                scores[i] += level
         masked = is_cut(head, keys, block, k, n)
         for q in range(0, width, lanes):
             if masked:

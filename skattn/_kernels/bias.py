@@ -1,25 +1,29 @@
 """What is added to the scores of a block: by distance, by an array of scores, or minus infinity by a mask."""
 
-from .head import LOG2_E, QUERIES, Block, Head, Keys, Strand
+from .distances import add_distances
+from .head import LOG2_E, Block, Head, Keys, Strand
 from .jit import Int, Real, Reals, kernel, octets, real, reals
 from .matmul import transpose
 from .simd import at
 from .softmax import lowest
 
-_MOST_DISTANCES = 3 * QUERIES
-
 
 @kernel
-def add_bias(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Add what counts besides queries and keys to the scores of `n` keys from `k` on, in units of log2."""
+def add_bias(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Real:
+    """Add what counts besides queries and keys to the scores of `n` keys from `k` on, in units of log2.
+
+    What is the same for all of them is given back instead.
+    """
+    level = real(0)
     if head.times:
         _add_times(head, strand, keys, block, k, n)
     if head.table:
-        _add_distances(head, strand, keys, block, k, n)
+        level = add_distances(head, strand, keys, block, k, n)
     if head.bias:
         _add_array(head, strand, keys, block, k, n)
     if head.mask:
         _hide(head, strand, keys, block, k, n)
+    return level
 
 
 @kernel
@@ -36,57 +40,6 @@ def _add_times(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: 
         else:
             for q in range(n_queries):
                 row[q] -= slope * abs(of_queries[q * step] - time)
-
-
-@kernel
-def _run(strand: Strand, keys: Keys, n: Int) -> Int:
-    """Give how many keys at a time share the distances of their queries: all where these lie equally far apart."""
-    return n if strand.step == keys.step else 1
-
-
-@kernel
-def _nearest(strand: Strand, keys: Keys, block: Block, last: Int) -> Int:
-    """Give the distance from a key to the first query of the block."""
-    return strand.origin + block.first * strand.step - keys.origin - last * keys.step
-
-
-@kernel
-def _add_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Add what the table says of distances."""
-    table, reach, width, step = at(reals(head.table), head.reach), head.reach, block.width, strand.step
-    scores, biases, run = reals(block.scores), reals(block.biases), _run(strand, keys, n)
-    for begin in range(0, n, run):
-        distance = _nearest(strand, keys, block, k + begin + run - 1)
-        for i in range(run + width - 1):
-            biases[i] = table[min(max(distance + i * step, -reach), reach)] * real(LOG2_E)
-        for key in range(run):
-            row, of_key = at(scores, (begin + key) * width), at(biases, run - 1 - key)
-            for q in range(width):
-                row[q] += of_key[q]
-
-
-@kernel
-def learn_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Add the gradients of a block of scores, which are of those before scaling, to those of the distances."""
-    table, reach, width, step, n_queries = (
-        at(reals(head.d_table), head.reach),
-        head.reach,
-        block.width,
-        strand.step,
-        block.n_queries,
-    )
-    d_scores, d_biases, run = reals(block.d_scores), at(reals(block.biases), _MOST_DISTANCES), _run(strand, keys, n)
-    unscaled = real(1) / real(head.scale)
-    for begin in range(0, n, run):
-        for i in range(run + n_queries - 1):
-            d_biases[i] = real(0)
-        for key in range(run):
-            row, of_key = at(d_scores, (begin + key) * width), at(d_biases, run - 1 - key)
-            for q in range(block.begin, min(block.end, n_queries)):
-                of_key[q] += row[q]
-        distance = _nearest(strand, keys, block, k + begin + run - 1)
-        for i in range(run + n_queries - 1):
-            table[min(max(distance + i * step, -reach), reach)] += d_biases[i] * unscaled
 
 
 @kernel

@@ -30,13 +30,13 @@ def _show_keys(head: Head, strand: Strand, keys: Keys, block: Block):
     stop, lanes = min(keys.end, first + block.n_queries + keys.right), lanes_of(scores)
     for k in range(max(keys.first, first - keys.left), stop, KEYS):
         n = min(stop - k, KEYS)
-        score_keys(head, strand, keys, block, k, n)
+        level = score_keys(head, strand, keys, block, k, n)
         for i in range(n * width):
             d_scores[i] = real(0)
         for q in range(0, width, lanes):
             column, d_column = at(scores, q), at(d_scores, q)
             mask_columns(column, width, n, k, first + q, keys.left, keys.right)
-            recall_masked(column, d_column, width, n, at(highest, q), at(inverses, q), at(expected, q), real(0))
+            recall_masked(column, d_column, width, n, level, at(highest, q), at(inverses, q), at(expected, q), real(0))
         row, step = strand.step * head.out_row, keys.step * head.out_step
         corner = at(reals(head.out), corner_of(strand, keys, block, k, head.out_row, head.out_step))
         for q in range(block.n_queries):

@@ -70,9 +70,11 @@ def _fold(builder, room, join):
 
 def _absorb(masked):
     @intrinsic
-    def absorb(typing_context, scores, row, n_keys, top, total, mixed, mixed_row, d_value, fresh):
+    def absorb(typing_context, scores, row, n_keys, level, top, total, mixed, mixed_row, d_value, fresh):
         integer = types.int64
-        signature = types.void(scores, integer, integer, scores, scores, scores, integer, integer, types.boolean)
+        signature = types.void(
+            scores, integer, integer, scores.dtype, scores, scores, scores, integer, integer, types.boolean
+        )
 
         def generate(context, builder, signature, arguments):
             _emit_absorb(builder, masked, *arguments)
@@ -83,7 +85,7 @@ def _absorb(masked):
     return absorb
 
 
-def _emit_absorb(builder, masked, scores, row, n_keys, top, total, mixed, mixed_row, d_value, fresh):
+def _emit_absorb(builder, masked, scores, row, n_keys, level, top, total, mixed, mixed_row, d_value, fresh):
     emit = Emitter(builder, scores.type)
     zero = emit.index(0)
     # One running maximum, and one sum, would be a chain of instructions that wait for each other.
@@ -94,13 +96,15 @@ def _emit_absorb(builder, masked, scores, row, n_keys, top, total, mixed, mixed_
             builder.store(emit.maximum(builder.load(room), emit.load(scores, place)), room)
 
     _by_groups(builder, emit, row, n_keys, compare)
-    highest = cgutils.alloca_once_value(builder, _fold(builder, largest, emit.maximum))
+    level = emit.splat(level)
+    highest = cgutils.alloca_once_value(builder, builder.fadd(_fold(builder, largest, emit.maximum), level))
     with builder.if_then(builder.not_(fresh)):
         _rescale(builder, emit, top, total, highest, sums[0], mixed, mixed_row, d_value)
     highest = builder.load(highest)
+    base = builder.fsub(highest, level)
 
     def power(places):
-        powers = [builder.fsub(emit.load(scores, place), highest) for place in places]
+        powers = [builder.fsub(emit.load(scores, place), base) for place in places]
         powers = emit.exp2(powers, exact_zero=masked)
         for room, place, power in zip(sums, places, powers, strict=False):
             builder.store(builder.fadd(builder.load(room), power), room)
@@ -132,7 +136,8 @@ def _rescale(builder, emit, top, total, highest, sums, mixed, mixed_row, d_value
 
 
 # Turn one vector of queries' scores against a block of keys into powers of two, relative to the largest score so far;
-# bring `top` (that maximum), `total` (the sum of powers) and `mixed` [d_value] (what they mixed before) up to it.
+# bring `top` (that maximum), `total` (the sum of powers) and `mixed` [d_value] (what they mixed before) up to it. All
+# scores of the block are short of `level`, which costs nothing to add here.
 absorb = _absorb(masked=False)
 # The same for scores among which some are masked: those give exactly 0.
 absorb_masked = _absorb(masked=True)
@@ -160,9 +165,9 @@ def settle(typing_context, highest, total):
 
 def _recall(masked):
     @intrinsic
-    def recall(typing_context, scores, d_scores, row, n_keys, top, inverse, expected, scale):
+    def recall(typing_context, scores, d_scores, row, n_keys, level, top, inverse, expected, scale):
         integer = types.int64
-        signature = types.void(scores, scores, integer, integer, scores, scores, scores, scores.dtype)
+        signature = types.void(scores, scores, integer, integer, scores.dtype, scores, scores, scores, scores.dtype)
 
         def generate(context, builder, signature, arguments):
             _emit_recall(builder, masked, *arguments)
@@ -173,14 +178,14 @@ def _recall(masked):
     return recall
 
 
-def _emit_recall(builder, masked, scores, d_scores, row, n_keys, top, inverse, expected, scale):
+def _emit_recall(builder, masked, scores, d_scores, row, n_keys, level, top, inverse, expected, scale):
     emit = Emitter(builder, scores.type)
     zero = emit.index(0)
     highest, over_total, mean = emit.load(top, zero), emit.load(inverse, zero), emit.load(expected, zero)
-    factor = emit.splat(scale)
+    factor, base = emit.splat(scale), builder.fsub(highest, emit.splat(level))
 
     def turn(places):
-        powers = [builder.fsub(emit.load(scores, place), highest) for place in places]
+        powers = [builder.fsub(emit.load(scores, place), base) for place in places]
         powers = emit.exp2(powers, exact_zero=masked)
         weights = [builder.fmul(power, over_total) for power in powers]
         slopes = [builder.fsub(emit.load(d_scores, place), mean) for place in places]
@@ -191,8 +196,9 @@ def _emit_recall(builder, masked, scores, d_scores, row, n_keys, top, inverse, e
     _by_groups(builder, emit, row, n_keys, turn)
 
 
-# Give the attention weights again from the scores, the kept maximum and one over the kept sum, and turn the gradient of
-# the weights into that of the scores before scaling: weight * (d_weight - expected) * scale.
+# Give the attention weights again from the scores, what all of them are short of, the kept maximum and one over the
+# kept sum, and turn the gradient of the weights into that of the scores before scaling:
+# weight * (d_weight - expected) * scale.
 recall = _recall(masked=False)
 recall_masked = _recall(masked=True)
 
