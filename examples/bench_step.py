@@ -1,9 +1,11 @@
 """A training step against torch: attention alone, and two layers with feed-forward against ``nn.TransformerEncoder``.
 
-Run: ``python examples/bench_step.py`` (``pip install torch`` for the other side; without it, our side alone).
-A step is forward, backward, gradient clipping left out on both sides, and AdamW.
+Run: ``python examples/bench_step.py`` (``pip install torch`` for the other side; without it, our side alone), or
+``--only positions`` for ways to tell positions alone. A step is forward, backward, gradient clipping left out on both
+sides, and AdamW.
 """
 
+import argparse
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -15,10 +17,12 @@ from skattn import SelfAttentionClassifier, ensemble
 from skattn._kernels import parallel
 from skattn._network.architecture import Architecture
 from skattn._network.network import Network
+from skattn._network.positions import POSITIONS
 from skattn._training.descent import Descent
 from skattn._training.optimizers import OPTIMIZERS
 
 SHAPES = [(32, 29, 12, 64, 4), (32, 100, 6, 64, 4), (64, 50, 3, 32, 4), (200, 64, 1, 64, 4), (16, 1000, 4, 64, 4)]
+SHAPES_OF_POSITIONS = [(64, 20, 3, 64, 4), (64, 50, 3, 64, 4), (64, 200, 8, 64, 4), (8, 1000, 8, 64, 4)]
 N_CLASSES = 5
 torch = bench.torch
 
@@ -32,13 +36,13 @@ def data_of(shape, lengths=None):
     return data, generator.integers(0, N_CLASSES, n_samples)
 
 
-def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None):
+def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None, position="none"):
     n_samples, n_steps, n_features, d_model, n_heads = shape
     data, labels = data_of(shape, lengths)
     architecture = Architecture(
         n_features=n_features, n_outputs=N_CLASSES, loss="cross_entropy", d_model=d_model, n_heads=n_heads,
         n_kv_heads=n_heads, d_head=d_model // n_heads, d_value=d_model // n_heads, n_layers=n_layers,
-        d_feedforward=d_feedforward, position="none", max_steps=1, window=(None, None), pooling="mean",
+        d_feedforward=d_feedforward, position=position, max_steps=n_steps, window=(None, None), pooling="mean",
     )  # fmt: skip
     network = Network(architecture, np.float32)
     network.initialise(np.random.default_rng(0))
@@ -125,6 +129,34 @@ def threads():
     print(f"two threads beside one, {SHAPES[1]}: {one / two:.2f} times as fast")
 
 
+def positions(n_builds=9):
+    """Time steps of one layer on one thread beside learned positions; where arrays happen to lie weighs as much.
+
+    So every side is built anew several times, and the median of its fastest steps of each time is shown.
+    """
+    print("\nA step by how positions are told, beside learned positions: attention alone, one layer, one thread\n")
+    names = ["learned", *(name for name in POSITIONS if name not in ("learned", "none"))]
+    bench.head("(batch, steps, features, d_model, heads)", "learned, ms", *names[1:])
+    for shape in SHAPES_OF_POSITIONS:
+        seconds = []
+        for _ in range(n_builds):
+            sides = [our_step(shape, 1, 0, n_jobs=1, position=name) for name in names]
+            seconds.append(fastest(sides, bench.rounds(len(sides) * bench.once(sides[0]))))
+        first, *others = np.median(seconds, axis=0)
+        bench.row(shape, f"{first * 1e3:.2f}", *(f"{other / first:.2f}" for other in others))
+
+
+def fastest(sides, n_rounds):
+    """Time functions in turn; gives the fewest seconds of this thread's of each."""
+    seconds = np.empty((n_rounds, len(sides)))
+    for i in range(n_rounds):
+        for place, side in enumerate(sides):
+            start = time.thread_time()
+            side()
+            seconds[i, place] = time.thread_time() - start
+    return seconds.min(axis=0)
+
+
 def outside():
     """Time of an update that is not spent in compiled code, over whole fits at the default settings on one thread."""
     print("\nTime outside compiled code, of a fit of one network in float32 on one thread\n")
@@ -173,8 +205,13 @@ def stopwatch():
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["positions"])
     bench.describe()
     bench.use_threads(2)
+    positions()
+    if parser.parse_args().only:
+        raise SystemExit
     compare("Attention alone, one layer (torch without normalisation)", 1, 0)
     compare("Two layers with feed-forward 2 * d_model", 2, 2)
     ragged()
