@@ -3,6 +3,9 @@
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from .jit import Double, Int, Reals, address_of, doubles, ints, kernel, real, reals
 from .kept import kept_of, place_of, set_time, steps_before
@@ -10,7 +13,7 @@ from .lookup import raw
 from .operation import Call, Kind, d_slot, slot
 from .random import hides
 from .record import Record
-from .simd import at
+from .simd import Emitter, at
 
 # `table` numbers a constant of the tape, and `frequencies` that of what it is computed from, radians a step.
 _FixedRow = Record("target", "width", "table", "frequencies")
@@ -104,7 +107,8 @@ HIDDEN = Kind("hidden", hidden_forward, hidden_backward, _HiddenRow, reads=(), s
 _TimesRow = Record("target", "column", "n_columns", "stride", "unit")
 # `frequencies` numbers a constant, radians a unit of time: of each pair of columns.
 _WavesRow = Record(*_TimesRow.names, "width", "frequencies")
-_AnglesRow = Record(*_TimesRow.names, "n_pairs", "frequencies")
+# Where rows are even, `table` numbers a constant [rows, width] of the sines and cosines of each.
+_AnglesRow = Record(*_TimesRow.names, "n_pairs", "frequencies", "table", "width")
 _RotateRow = Record("target", "angles", "n_heads", "d_head")
 
 
@@ -180,7 +184,21 @@ WAVES = Kind("waves", waves_forward, waves_backward, _WavesRow, reads=(), step=w
 
 @kernel
 def angles_forward(row: _AnglesRow, call: Call):
-    """Give the cosines and sines of what each pair of columns is turned by; target [rows, 2 * n_pairs]."""
+    """Give the sine and cosine of what each pair of columns is turned by; target [rows, 2 * n_pairs]."""
+    if row.column >= 0:
+        angles_step(row, call)
+        return
+    n, width = 2 * row.n_pairs, row.width
+    targets, table = slot(call, row.target), reals(ints(call.constants)[row.table])
+    for r in range(call.first, call.last):
+        target, waves = at(targets, r * n), at(table, r * width)
+        for i in range(n):
+            target[i] = waves[i]
+
+
+@kernel
+def angles_step(row: _AnglesRow, call: Call):
+    """Give the same, computed anew: of times, or of each stream's place."""
     n_pairs, targets = row.n_pairs, slot(call, row.target)
     frequencies = doubles(ints(call.constants)[row.frequencies])
     for r in range(call.first, call.last):
@@ -188,7 +206,7 @@ def angles_forward(row: _AnglesRow, call: Call):
         time = _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
         for pair in range(n_pairs):
             angle = time * frequencies[pair]
-            target[pair], target[n_pairs + pair] = real(math.cos(angle)), real(math.sin(angle))
+            target[2 * pair], target[2 * pair + 1] = real(math.sin(angle)), real(math.cos(angle))
 
 
 @kernel
@@ -196,39 +214,62 @@ def angles_backward(row: _AnglesRow, call: Call):
     """Give no gradient: angles are fixed."""
 
 
-ANGLES = Kind("angles", angles_forward, angles_backward, _AnglesRow, reads=(), step=angles_forward, keeps=_keeps_origin)
+ANGLES = Kind("angles", angles_forward, angles_backward, _AnglesRow, reads=(), step=angles_step, keeps=_keeps_origin)
+
+
+def _turning(signs):
+    @intrinsic
+    def turn(typing_context, target, angles, n):
+        def generate(context, builder, signature, arguments):
+            target, angles, n = arguments
+            wide, pair = Emitter(builder, target.type), Emitter(builder, target.type, width=2)
+            index = wide.index
+            whole = builder.and_(n, index(-wide.lanes))
+            for emit, first, last in ((wide, index(0), whole), (pair, whole, n)):
+                with cgutils.for_range_slice(builder, first, last, index(emit.lanes)) as (place, _):
+                    emit.store(_turned(emit, emit.load(target, place), emit.load(angles, place), signs), target, place)
+            return context.get_dummy_value()
+
+        return types.void(target, angles, types.int64), generate
+
+    return turn
+
+
+def _turned(emit, numbers, waves, signs):
+    """Turn pairs of lanes by angles whose sine and cosine are a pair each."""
+    lanes, builder = range(emit.lanes), emit.builder
+
+    def shuffle(vector, chosen):
+        return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), emit.lanes), chosen))
+
+    cosines, sines = shuffle(waves, [lane | 1 for lane in lanes]), shuffle(waves, [lane & ~1 for lane in lanes])
+    sines = builder.fmul(sines, ir.Constant(emit.vector, [signs[lane % 2] for lane in lanes]))
+    return emit.multiply_add(shuffle(numbers, [lane ^ 1 for lane in lanes]), sines, builder.fmul(numbers, cosines))
+
+
+# Turn pairs of neighbours among the first `n` numbers.
+_turn = _turning((-1.0, 1.0))
+_turn_back = _turning((1.0, -1.0))
 
 
 @kernel
 def rotate_forward(row: _RotateRow, call: Call):
     """Turn each pair of neighbouring columns of each head by the angle of its row; target [rows, n_heads * d_head]."""
-    n_heads, d_head, n_pairs = row.n_heads, row.d_head, row.d_head // 2
+    n_heads, d_head, n = row.n_heads, row.d_head, row.d_head // 2 * 2
     angles, targets = slot(call, row.angles), slot(call, row.target)
     for r in range(call.first, call.last):
-        cosines = at(angles, 2 * r * n_pairs)
-        sines = at(cosines, n_pairs)
         for head in range(n_heads):
-            target = at(targets, (r * n_heads + head) * d_head)
-            for pair in range(n_pairs):
-                x, y = target[2 * pair], target[2 * pair + 1]
-                target[2 * pair] = x * cosines[pair] - y * sines[pair]
-                target[2 * pair + 1] = x * sines[pair] + y * cosines[pair]
+            _turn(at(targets, (r * n_heads + head) * d_head), at(angles, r * n), n)
 
 
 @kernel
 def rotate_backward(row: _RotateRow, call: Call):
     """Turn the gradient back."""
-    n_heads, d_head, n_pairs = row.n_heads, row.d_head, row.d_head // 2
+    n_heads, d_head, n = row.n_heads, row.d_head, row.d_head // 2 * 2
     angles, d_targets = slot(call, row.angles), d_slot(call, row.target)
     for r in range(call.first, call.last):
-        cosines = at(angles, 2 * r * n_pairs)
-        sines = at(cosines, n_pairs)
         for head in range(n_heads):
-            d_target = at(d_targets, (r * n_heads + head) * d_head)
-            for pair in range(n_pairs):
-                x, y = d_target[2 * pair], d_target[2 * pair + 1]
-                d_target[2 * pair] = x * cosines[pair] + y * sines[pair]
-                d_target[2 * pair + 1] = y * cosines[pair] - x * sines[pair]
+            _turn_back(at(d_targets, (r * n_heads + head) * d_head), at(angles, r * n), n)
 
 
 ROTATE = Kind("rotate", rotate_forward, rotate_backward, _RotateRow, reads=(), step=rotate_forward)

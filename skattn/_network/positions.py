@@ -78,7 +78,9 @@ def position_rotary(tape, stream, architecture):
     angles = tape.slot(d_head // 2 * 2, axis=stream.axis)
     frequencies = _frequencies(tape, d_head // 2, d_head)
     when = _when(tape, stream, architecture)
-    tape.operation(position.ANGLES, target=angles, n_pairs=d_head // 2, frequencies=frequencies, **when)
+    table = tape.constant(GrowingWaves(d_head)) if architecture.time_feature is None else -1
+    turns = {"n_pairs": d_head // 2, "frequencies": frequencies, "table": table, "width": d_head}
+    tape.operation(position.ANGLES, target=angles, **turns, **when)
     return Places(angles=angles)
 
 
