@@ -16,12 +16,13 @@ from .head import (
     Head,
     Keys,
     Strand,
+    cut_blocks,
     lay_out,
     n_strands,
     next_keys,
     tell_strand,
 )
-from .jit import Int, Real, ints, kernel, real, reals
+from .jit import Int, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .simd import at, lanes_of, transpose_tile
 from .softmax import absorb, absorb_masked, lowest, mask_columns, recall, recall_masked, settle
@@ -34,7 +35,8 @@ def attend_forward(head: Head):
     lay_out(head, block)
     for number in range(n_strands(head)):
         tell_strand(head, number, strand, near, shared)
-        for first in range(strand.begin, strand.end, QUERIES):
+        cut_blocks(strand, near, block, lanes_of(reals(head.scratch)))
+        for first in range(strand.begin, strand.end, block.height):
             turn_queries(head, strand, block, first)
             block.fresh = True
             _absorb_keys(head, strand, shared, block)
@@ -46,7 +48,7 @@ def attend_forward(head: Head):
 def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
     """Begin a block of queries: a column each, in units of log2."""
     rows = at(reals(strand.query), first * strand.query_row)
-    lanes, n_queries = lanes_of(rows), min(strand.end - first, QUERIES)
+    lanes, n_queries = lanes_of(rows), min(strand.end - first, block.height)
     width = (n_queries + lanes - 1) // lanes * lanes
     block.first, block.n_queries, block.width, block.begin, block.end = first, n_queries, width, 0, width
     fetch_some(ints(head.ahead))
@@ -73,6 +75,16 @@ def is_cut(head: Head, keys: Keys, block: Block, k: Int, n: Int) -> Int:
 
 
 @kernel
+def mask_edges(keys: Keys, block: Block, column: Reals, q: Int, k: Int, n: Int):
+    """Mask what the queries of one vector do not see of some keys, at either end."""
+    first, width, lanes, left, right = block.first + q, block.width, lanes_of(column), keys.left, keys.right
+    before = min(n, max(0, first + lanes - 1 - left - k))
+    mask_columns(column, width, before, k, first, left, right)
+    seen = min(n, max(before, first + right + 1 - k))
+    mask_columns(at(column, seen * width), width, n - seen, k + seen, first, left, right)
+
+
+@kernel
 def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
     """Mix in what the queries of a block fetch from those of some keys that they see."""
     first, width, d_value, left, right = block.first, block.width, head.d_value, keys.left, keys.right
@@ -95,7 +107,7 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
             fetch_some(ahead)
             column, before = at(scores, q), at(mixed, q)
             if masked:
-                mask_columns(column, width, n, k, first + q, left, right)
+                mask_edges(keys, block, column, q, k, n)
                 absorb_masked(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
             else:
                 absorb(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
@@ -169,13 +181,35 @@ def attend_backward(head: Head):
     for number in range(n_strands(head)):
         tell_strand(head, number, strand, near, shared)
         near.begins = head.begins and not begins_apart
-        for first in range(strand.begin, strand.end, QUERIES):
+        cut_blocks(strand, near, block, lanes_of(reals(head.scratch)))
+        for first in range(strand.begin, strand.end, block.height):
+            if first > strand.begin and not (
+                _meets(shared, strand, block, first) or _meets(near, strand, block, first)
+            ):
+                _clear_queries(head, strand, first, min(first + block.height, strand.end))
+                continue
             turn_queries(head, strand, block, first)
             recall_queries(head, strand, block)
             block.fresh = True
             _meet_keys(head, strand, shared, block)
             _meet_keys(head, strand, near, block)
             _finish_backward(head, strand, block)
+
+
+@kernel
+def _meets(keys: Keys, strand: Strand, block: Block, first: Int) -> Int:
+    """Tell whether a block of queries sees some of these keys."""
+    end = min(first + block.height, strand.end)
+    return max(keys.first, first - keys.left) < min(keys.end, end + keys.right)
+
+
+@kernel
+def _clear_queries(head: Head, strand: Strand, begin: Int, end: Int):
+    """Set the gradients of some queries to zeros."""
+    for t in range(begin, end):
+        d_query = at(reals(strand.d_query), t * strand.query_row)
+        for j in range(head.d_head):
+            d_query[j] = real(0)
 
 
 @kernel
@@ -230,7 +264,7 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
         fetch_some(ahead)
         column, d_column = at(scores, q), at(d_scores, q)
         if masked:
-            mask_columns(column, width, n, k, block.first + q, keys.left, keys.right)
+            mask_edges(keys, block, column, q, k, n)
             recall_masked(column, d_column, width, n, level, at(highest, q), at(inverses, q), at(expected, q), scale)
         else:
             recall(column, d_column, width, n, level, at(highest, q), at(inverses, q), at(expected, q), scale)

@@ -3,12 +3,13 @@
 from .jit import Int, address_of, kernel, reals
 from .operation import GRANULE, part_begin
 from .record import Record
-from .simd import at
+from .simd import TILE_ROWS, at
 
 QUERIES = GRANULE
 KEYS = 128
 # Keys of a block that some queries do not see: of fewer keys, fewer queries are computed with for nothing.
 _EDGE = 32
+_WIDEST = max(TILE_ROWS)
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 LOG2_E = 1.4426950408889634
@@ -37,7 +38,7 @@ Head = Record(
 
 Strand = Record(
     # Queries that see the same places of each other: rows `begin` to `end` of these arrays.
-    *("query", "query_row", "target", "target_row", "top", "inverse", "kept_row", "begin", "end"),
+    *("query", "query_row", "target", "target_row", "top", "inverse", "kept_row", "begin", "end", "n_rows"),
     *("d_query", "d_target"),
     # The row of the head that row 0 is, its place, and places from one row to the next.
     *("row", "origin", "step"),
@@ -57,6 +58,8 @@ Block = Record(
     # Queries at hand, and their columns in whole vectors; those that see some of the keys at hand; whether no key was
     # met yet.
     *("first", "n_queries", "width", "begin", "end", "fresh"),
+    # Columns of the largest block; where a window ends on both sides, columns that begin and end to see keys together.
+    *("height", "strip"),
     # What lies in scratch: arrays that are turned have a column a query, scores a row a key, the rest a number a query.
     *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
 )
@@ -76,6 +79,7 @@ def scratch_size(d_head, d_value, top_k=0):
 @kernel
 def lay_out(head: Head, block: Block):
     """Say where the arrays of a block lie."""
+    block.height, block.strip = QUERIES, 0
     turned = reals(head.scratch)
     d_turned = at(turned, QUERIES * head.d_head)
     mixed = at(d_turned, QUERIES * head.d_head)
@@ -117,6 +121,7 @@ def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Key
     row = lowest + (rest - offset - lowest) % step
     n_rows = max(0, (highest - row + step - 1) // step)
     strand.row, strand.origin, strand.step, strand.kept_row = row, row + offset, step, step
+    strand.n_rows = n_rows
     strand.begin, strand.end = (
         part_begin(n_rows, head.part, head.n_parts),
         part_begin(n_rows, head.part + 1, head.n_parts),
@@ -149,18 +154,55 @@ def _choose_keys(head: Head, keys: Keys, origin: Int, step: Int, first: Int, end
 
 
 @kernel
+def cut_blocks(strand: Strand, near: Keys, block: Block, lanes: Int):
+    """Choose how many queries of a strand make a block, and which of them begin and end to see keys together.
+
+    Where a window ends on both sides, two strips of queries make a block, each as wide as the widest tile of a product,
+    about: of the keys at either end a strip computes half its width for nothing.
+    """
+    block.height, block.strip = QUERIES, 0
+    if near.left + near.right < UNBOUNDED:
+        tile = _WIDEST * lanes
+        block.strip = min(_EDGE, _EDGE // tile * tile if tile <= _EDGE else tile)
+        block.height = 2 * block.strip
+        # Parts of the queries are cut between blocks, so that no bit depends on how many parts there are.
+        strand.begin = _round_up(strand.begin, block.height)
+        strand.end = min(strand.n_rows, _round_up(strand.end, block.height))
+
+
+@kernel
+def _round_up(n: Int, step: Int) -> Int:
+    """Give the next whole number of steps."""
+    return (n + step - 1) // step * step
+
+
+@kernel
 def next_keys(keys: Keys, block: Block, k: Int, stop: Int, lanes: Int) -> Int:
     """Give how many keys from `k` on are met together, and say which columns see some of them, in whole vectors.
 
     Keys that all queries see come in large blocks. Where a window begins or ends they come in small ones.
     """
     first, n_queries = block.first, block.n_queries
+    if block.strip:
+        return _next_of_band(keys, block, k, stop)
     whole = first + keys.right
     is_edge = k < first + n_queries - 1 - keys.left or k >= whole
     n = min(stop - k, _EDGE if is_edge else min(KEYS, whole - k))
     block.begin = max(0, k - keys.right - first) // lanes * lanes
     block.end = min(block.width, (k + n - first + keys.left + lanes - 1) // lanes * lanes)
     return n
+
+
+@kernel
+def _next_of_band(keys: Keys, block: Block, k: Int, stop: Int) -> Int:
+    """Do the same where strips of queries begin and end to see keys: until the next one does, or KEYS are reached."""
+    strip = block.strip
+    # The first query that sees the first of these keys, and the one behind the last.
+    since, until = k - keys.right - block.first, k - block.first + keys.left + 1
+    block.begin = max(0, since) // strip * strip
+    block.end = min(block.width, _round_up(until, strip))
+    n = min(stop - k, min(KEYS, block.begin + strip - since))
+    return n if block.end == block.width else min(n, block.end - until + 1)
 
 
 @kernel

@@ -41,7 +41,9 @@ def matmul(
             _alone(a, a_row, a_step, at(b, column), b_row, at(c, column), c_row, n_steps, 1, width, fresh)
             column += _ALONE * width
     while column < n_columns:
-        vectors = min((n_columns - column + width - 1) // width, _WIDEST)
+        vectors = (n_columns - column + width - 1) // width
+        # One vector alone would be the slowest tile of all.
+        vectors = _WIDEST - 1 if vectors == _WIDEST + 1 else min(vectors, _WIDEST)
         tail = min(n_columns - column - (vectors - 1) * width, width)
         right, out = at(b, column), at(c, column)
         height = _ROWS_4 if vectors == 4 else _ROWS_3 if vectors == 3 else _ROWS_2 if vectors == 2 else _ROWS_1
