@@ -11,11 +11,13 @@ from .bias import add_bias, is_hidden
 from .distances import learn_distances
 from .head import (
     LOG2_E,
-    QUERIES,
     Block,
     Head,
     Keys,
     Strand,
+    bring_keys,
+    bring_queries,
+    bring_values,
     cut_blocks,
     lay_out,
     n_strands,
@@ -59,9 +61,10 @@ def turn_queries(head: Head, strand: Strand, block: Block, first: Int):
 @kernel
 def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Real:
     """Compute the scores of `n` keys from `k` on, in the columns that see some of them; gives what all are short of."""
-    key, key_row, width, begin = at(reals(keys.key), k * keys.key_row), keys.key_row, block.width, block.begin
+    width, begin = block.width, block.begin
     turned, scores = at(reals(block.turned), begin), at(reals(block.scores), begin)
-    matmul(key, key_row, 1, turned, width, scores, width, n, head.d_head, block.end - begin, True)
+    bring_keys(head, keys, block, k, n)
+    matmul(reals(block.key), block.key_row, 1, turned, width, scores, width, n, head.d_head, block.end - begin, True)
     if head.times or head.table or head.bias or head.mask:
         return add_bias(head, strand, keys, block, k, n)
     return real(0)
@@ -89,7 +92,7 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
     """Mix in what the queries of a block fetch from those of some keys that they see."""
     first, width, d_value, left, right = block.first, block.width, head.d_value, keys.left, keys.right
     scores, mixed, highest, total = reals(block.scores), reals(block.mixed), reals(block.highest), reals(block.total)
-    value, value_row, ahead, lanes = reals(keys.value), keys.value_row, ints(head.ahead), lanes_of(scores)
+    ahead, lanes = ints(head.ahead), lanes_of(scores)
     stop, n = min(keys.end, first + block.n_queries + right), 0
     k = max(keys.first, first - left)
     while k < stop:
@@ -112,8 +115,9 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
             else:
                 absorb(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
         fetch_some(ahead)
-        values, own, mix = at(value, k * value_row), at(scores, begin), at(mixed, begin)
-        matmul(values, 1, value_row, own, width, mix, width, d_value, n, end - begin, fresh)
+        own, mix = at(scores, begin), at(mixed, begin)
+        bring_values(head, keys, block, k, n)
+        matmul(reals(block.value), 1, block.value_row, own, width, mix, width, d_value, n, end - begin, fresh)
         block.fresh = False
         k += n
 
@@ -217,16 +221,31 @@ def recall_queries(head: Head, strand: Strand, block: Block):
     """Turn the gradients of what the queries of a block fetched, and recall what softmax needs of each."""
     first, n_queries, width, d_value = block.first, block.n_queries, block.width, head.d_value
     target_row, expected = strand.target_row, reals(block.expected)
-    target, d_rows = at(reals(strand.target), first * target_row), at(reals(strand.d_target), first * target_row)
-    transpose(d_rows, target_row, n_queries, d_value, reals(block.mixed), width, width, real(1))
+    bring_queries(head, strand, block)
+    target, d_rows, d_row = at(reals(strand.target), first * target_row), reals(block.d_rows), block.d_row
+    transpose(d_rows, d_row, n_queries, d_value, reals(block.mixed), width, width, real(1))
     recall_sums(strand, block)
-    for q in range(n_queries):
-        mixed_row, d_row = at(target, q * target_row), at(d_rows, q * target_row)
-        # One after the other, as in a product, so that it cancels exactly where a query attends to one key alone.
-        along = real(0)
-        for j in range(d_value):
-            along += mixed_row[j] * d_row[j]
-        expected[q] = along
+    for q in range(0, n_queries, 4):
+        _expect(target, target_row, d_rows, d_row, q, n_queries - 1, d_value, expected)
+
+
+@kernel
+def _expect(a: Reals, a_row: Int, b: Reals, b_row: Int, q: Int, last: Int, width: Int, expected: Reals):
+    """Give the products of four rows with four others; behind the last, the last one's again.
+
+    One after the other along the rows, as in a matrix product, so that it cancels exactly where a query attends to one
+    key alone. Such a sum is a chain of additions that wait for each other, so there are four side by side.
+    """
+    q_1, q_2, q_3 = min(q + 1, last), min(q + 2, last), min(q + 3, last)
+    a_0, a_1, a_2, a_3 = at(a, q * a_row), at(a, q_1 * a_row), at(a, q_2 * a_row), at(a, q_3 * a_row)
+    b_0, b_1, b_2, b_3 = at(b, q * b_row), at(b, q_1 * b_row), at(b, q_2 * b_row), at(b, q_3 * b_row)
+    sum_0 = sum_1 = sum_2 = sum_3 = real(0)
+    for j in range(width):
+        sum_0 += a_0[j] * b_0[j]
+        sum_1 += a_1[j] * b_1[j]
+        sum_2 += a_2[j] * b_2[j]
+        sum_3 += a_3[j] * b_3[j]
+    expected[q], expected[q_1], expected[q_2], expected[q_3] = sum_0, sum_1, sum_2, sum_3
 
 
 @kernel
@@ -252,13 +271,13 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
     width, lanes = block.width, lanes_of(reals(block.scores))
     scores, d_scores, highest = reals(block.scores), reals(block.d_scores), reals(block.highest)
     inverses, expected, ahead = reals(block.total), reals(block.expected), ints(head.ahead)
-    values, value_row = at(reals(keys.value), k * keys.value_row), keys.value_row
     fetch_some(ahead)
     level = score_keys(head, strand, keys, block, k, n)
     fetch_some(ahead)
     begin, end = block.begin, block.end
     mixed, d_block = at(reals(block.mixed), begin), at(d_scores, begin)
-    matmul(values, value_row, 1, mixed, width, d_block, width, n, head.d_value, end - begin, True)
+    bring_values(head, keys, block, k, n)
+    matmul(reals(block.value), block.value_row, 1, mixed, width, d_block, width, n, head.d_value, end - begin, True)
     masked = is_cut(head, keys, block, k, n)
     for q in range(begin, end, lanes):
         fetch_some(ahead)
@@ -274,8 +293,8 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
 def _meet_keys(head: Head, strand: Strand, keys: Keys, block: Block):
     """Compute scores and their gradients anew, block by block of keys, and what these add to all other gradients."""
     first, n_queries, width, d_head, d_value = block.first, block.n_queries, block.width, head.d_head, head.d_value
-    query_row, key_row, value_row, target_row = strand.query_row, keys.key_row, keys.value_row, strand.target_row
-    rows, d_rows = at(reals(strand.query), first * query_row), at(reals(strand.d_target), first * target_row)
+    key_row, value_row = keys.key_row, keys.value_row
+    rows, query_row, d_rows, d_row = reals(block.query), block.query_row, reals(block.d_rows), block.d_row
     scores, d_scores, d_turned = reals(block.scores), reals(block.d_scores), reals(block.d_turned)
     ahead, scale, first_key, end_key = ints(head.ahead), real(head.scale), keys.first, keys.end
     start, stop = max(first_key, first - keys.left), min(end_key, first + n_queries + keys.right)
@@ -300,14 +319,16 @@ def _meet_keys(head: Head, strand: Strand, keys: Keys, block: Block):
             learn_distances(head, strand, keys, block, k, n)
         fetch_some(ahead)
         own, d_own, live = at(scores, begin), at(d_scores, begin), min(n_queries, end) - begin
-        d_values, d_seen = at(reals(keys.d_values), k * value_row), at(d_rows, begin * target_row)
-        matmul(own, width, 1, d_seen, target_row, d_values, value_row, n, live, d_value, begins)
+        d_values, d_seen = at(reals(keys.d_values), k * value_row), at(d_rows, begin * d_row)
+        matmul(own, width, 1, d_seen, d_row, d_values, value_row, n, live, d_value, begins)
         fetch_some(ahead)
         d_keys, seen = at(reals(keys.d_key), k * key_row), at(rows, begin * query_row)
         matmul(d_own, width, 1, seen, query_row, d_keys, key_row, n, live, d_head, begins)
         fetch_some(ahead)
-        key, fresh = at(reals(keys.key), k * key_row), block.fresh != 0
-        matmul(key, 1, key_row, d_own, width, at(d_turned, begin), width, d_head, n, end - begin, fresh)
+        fresh = block.fresh != 0
+        matmul(
+            reals(block.key), 1, block.key_row, d_own, width, at(d_turned, begin), width, d_head, n, end - begin, fresh
+        )
         block.fresh = False
         k += n
 

@@ -62,6 +62,8 @@ Block = Record(
     *("height", "strip"),
     # What lies in scratch: arrays that are turned have a column a query, scores a row a key, the rest a number a query.
     *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
+    # Room to have rows of queries, and of keys, together that lie apart in memory; where the rows at hand are now.
+    *("query_room", "key_room", "query", "query_row", "d_rows", "d_row", "key", "key_row", "value", "value_row"),
 )
 """A block of queries on its way."""
 
@@ -73,7 +75,8 @@ def bound(steps):
 
 def scratch_size(d_head, d_value, top_k=0):
     """Give how many numbers a block takes in `scratch`."""
-    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 3) + 2 * (QUERIES + KEYS) + 4 * QUERIES * top_k
+    gathered = (QUERIES + KEYS) * (d_head + d_value)
+    return QUERIES * (2 * d_head + d_value + 2 * KEYS + 3) + 2 * (QUERIES + KEYS) + gathered + 4 * QUERIES * top_k
 
 
 @kernel
@@ -90,7 +93,10 @@ def lay_out(head: Head, block: Block):
     block.turned, block.d_turned, block.mixed = address_of(turned), address_of(d_turned), address_of(mixed)
     block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
     block.total, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
-    block.biases, block.spare = address_of(biases), address_of(at(biases, 2 * (QUERIES + KEYS)))
+    query_room = at(biases, 2 * (QUERIES + KEYS))
+    key_room = at(query_room, QUERIES * (head.d_head + head.d_value))
+    block.biases, block.query_room, block.key_room = address_of(biases), address_of(query_room), address_of(key_room)
+    block.spare = address_of(at(key_room, KEYS * (head.d_head + head.d_value)))
 
 
 @kernel
@@ -203,6 +209,51 @@ def _next_of_band(keys: Keys, block: Block, k: Int, stop: Int) -> Int:
     block.end = min(block.width, _round_up(until, strip))
     n = min(stop - k, min(KEYS, block.begin + strip - since))
     return n if block.end == block.width else min(n, block.end - until + 1)
+
+
+@kernel
+def bring_queries(head: Head, strand: Strand, block: Block):
+    """Say where the rows of a block of queries are, and those of what they learn from: together, if they lay apart.
+
+    Rows of a strand that lie a power of two apart would share few places of the first-level cache.
+    """
+    first, n, d_head, d_value = block.first, block.n_queries, head.d_head, head.d_value
+    block.query, block.query_row = _entry(strand.query, first * strand.query_row), strand.query_row
+    block.d_rows, block.d_row = _entry(strand.d_target, first * strand.target_row), strand.target_row
+    if strand.step > 1:
+        room = _entry(block.query_room, n * d_head)
+        _gather(block.query, block.query_row, n, d_head, block.query_room)
+        _gather(block.d_rows, block.d_row, n, d_value, room)
+        block.query, block.query_row, block.d_rows, block.d_row = block.query_room, d_head, room, d_value
+
+
+@kernel
+def bring_keys(head: Head, keys: Keys, block: Block, k: Int, n: Int):
+    """Say where the rows of `n` keys from `k` on are: together, if they lay apart."""
+    block.key, block.key_row = _entry(keys.key, k * keys.key_row), keys.key_row
+    if keys.step > 1:
+        _gather(block.key, block.key_row, n, head.d_head, block.key_room)
+        block.key, block.key_row = block.key_room, head.d_head
+
+
+@kernel
+def bring_values(head: Head, keys: Keys, block: Block, k: Int, n: Int):
+    """Say where the rows of the values of `n` keys from `k` on are: together, if they lay apart."""
+    block.value, block.value_row = _entry(keys.value, k * keys.value_row), keys.value_row
+    if keys.step > 1:
+        room = _entry(block.key_room, KEYS * head.d_head)
+        _gather(block.value, block.value_row, n, head.d_value, room)
+        block.value, block.value_row = room, head.d_value
+
+
+@kernel
+def _gather(address: Int, row: Int, n_rows: Int, width: Int, room: Int):
+    """Copy rows to where they lie together."""
+    rows, target = reals(address), reals(room)
+    for r in range(n_rows):
+        source, out = at(rows, r * row), at(target, r * width)
+        for j in range(width):
+            out[j] = source[j]
 
 
 @kernel
