@@ -56,7 +56,7 @@ class AttentionCall:
         if self._is_linear:
             check_linear(sides, top_k=top_k, bias=bias, mask=mask, scale=scale)
         lengths_of_both = both_lengths(lengths, self.n_samples, self.n_steps, self.key.shape[2])
-        self._begin(lengths is not None, *lengths_of_both, top_k)
+        self._begin(lengths is not None, *lengths_of_both, top_k, dilation)
         self._run.set(
             d_head=d_head, width=self.value.shape[3], itemsize=self.query.itemsize, dilation=head.bound(dilation),
             n_global=head.bound(n_global_steps), at_end=isinstance(causal, str), left=head.bound(sides[0]),
@@ -64,7 +64,7 @@ class AttentionCall:
         )  # fmt: skip
         self._add_arrays(bias, mask)
 
-    def _begin(self, has_lengths, query_lengths, key_lengths, top_k):
+    def _begin(self, has_lengths, query_lengths, key_lengths, top_k, dilation):
         """Make room for results, and say how much there is of everything."""
         n_keys, d_head, d_value = self.key.shape[2], self.key.shape[3], self.value.shape[3]
         if self._is_linear:
@@ -72,7 +72,7 @@ class AttentionCall:
         else:
             # More than there are keys are all.
             top_k = min(top_k or 0, n_keys)
-            kernels, scratch = _BEST if top_k else _SOFTMAX, head.scratch_size(d_head, d_value, top_k)
+            kernels, scratch = _BEST if top_k else _SOFTMAX, head.scratch_size(d_head, d_value, top_k, dilation)
         self._forward, self._backward, self._weights, self._d_bias = kernels
         full = not has_lengths or query_lengths.min() == self.n_steps and key_lengths.min() == n_keys
         # Beyond a sample's length nothing is written.

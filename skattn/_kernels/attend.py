@@ -17,7 +17,6 @@ from .head import (
     Strand,
     bring_keys,
     bring_queries,
-    bring_values,
     cut_blocks,
     lay_out,
     n_strands,
@@ -116,7 +115,6 @@ def _absorb_keys(head: Head, strand: Strand, keys: Keys, block: Block):
                 absorb(column, width, n, level, at(highest, q), at(total, q), before, width, d_value, fresh)
         fetch_some(ahead)
         own, mix = at(scores, begin), at(mixed, begin)
-        bring_values(head, keys, block, k, n)
         matmul(reals(block.value), 1, block.value_row, own, width, mix, width, d_value, n, end - begin, fresh)
         block.fresh = False
         k += n
@@ -276,7 +274,6 @@ def recall_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n:
     fetch_some(ahead)
     begin, end = block.begin, block.end
     mixed, d_block = at(reals(block.mixed), begin), at(d_scores, begin)
-    bring_values(head, keys, block, k, n)
     matmul(reals(block.value), block.value_row, 1, mixed, width, d_block, width, n, head.d_value, end - begin, True)
     masked = is_cut(head, keys, block, k, n)
     for q in range(begin, end, lanes):

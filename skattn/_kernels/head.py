@@ -10,6 +10,8 @@ KEYS = 128
 # Keys of a block that some queries do not see: of fewer keys, fewer queries are computed with for nothing.
 _EDGE = 32
 _WIDEST = max(TILE_ROWS)
+# Keys, and values, of a strand that are kept together.
+_HELD = 512
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 LOG2_E = 1.4426950408889634
@@ -64,6 +66,8 @@ Block = Record(
     *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
     # Room to have rows of queries, and of keys, together that lie apart in memory; where the rows at hand are now.
     *("query_room", "key_room", "query", "query_row", "d_rows", "d_row", "key", "key_row", "value", "value_row"),
+    # Which keys are together in `key_room`, and whose.
+    *("held_of", "held", "held_end"),
 )
 """A block of queries on its way."""
 
@@ -73,9 +77,9 @@ def bound(steps):
     return UNBOUNDED if steps is None else min(steps, UNBOUNDED)
 
 
-def scratch_size(d_head, d_value, top_k=0):
+def scratch_size(d_head, d_value, top_k=0, dilation=1):
     """Give how many numbers a block takes in `scratch`."""
-    gathered = (QUERIES + KEYS) * (d_head + d_value)
+    gathered = (QUERIES + _HELD) * (d_head + d_value) if dilation > 1 else 0
     return QUERIES * (2 * d_head + d_value + 2 * KEYS + 3) + 2 * (QUERIES + KEYS) + gathered + 4 * QUERIES * top_k
 
 
@@ -93,10 +97,12 @@ def lay_out(head: Head, block: Block):
     block.turned, block.d_turned, block.mixed = address_of(turned), address_of(d_turned), address_of(mixed)
     block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
     block.total, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
+    # Rooms for what lies apart are there where there is a dilation.
     query_room = at(biases, 2 * (QUERIES + KEYS))
     key_room = at(query_room, QUERIES * (head.d_head + head.d_value))
+    spare = at(key_room, _HELD * (head.d_head + head.d_value)) if head.dilation > 1 else query_room
     block.biases, block.query_room, block.key_room = address_of(biases), address_of(query_room), address_of(key_room)
-    block.spare = address_of(at(key_room, KEYS * (head.d_head + head.d_value)))
+    block.spare, block.held_of = address_of(spare), 0
 
 
 @kernel
@@ -229,21 +235,26 @@ def bring_queries(head: Head, strand: Strand, block: Block):
 
 @kernel
 def bring_keys(head: Head, keys: Keys, block: Block, k: Int, n: Int):
-    """Say where the rows of `n` keys from `k` on are: together, if they lay apart."""
+    """Say where the rows of `n` keys from `k` on are, and of their values: together, if they lay apart.
+
+    What was brought for the blocks before is kept while there is room, for most of it is seen by the next ones too.
+    """
     block.key, block.key_row = _entry(keys.key, k * keys.key_row), keys.key_row
-    if keys.step > 1:
-        _gather(block.key, block.key_row, n, head.d_head, block.key_room)
-        block.key, block.key_row = block.key_room, head.d_head
-
-
-@kernel
-def bring_values(head: Head, keys: Keys, block: Block, k: Int, n: Int):
-    """Say where the rows of the values of `n` keys from `k` on are: together, if they lay apart."""
     block.value, block.value_row = _entry(keys.value, k * keys.value_row), keys.value_row
-    if keys.step > 1:
-        room = _entry(block.key_room, KEYS * head.d_head)
-        _gather(block.value, block.value_row, n, head.d_value, room)
-        block.value, block.value_row = room, head.d_value
+    if keys.step == 1:
+        return
+    d_head, d_value, room = head.d_head, head.d_value, _entry(block.key_room, _HELD * head.d_head)
+    if block.held_of != keys.key or k < block.held or k > block.held_end or k + n > block.held + _HELD:
+        block.held_of, block.held, block.held_end = keys.key, k, k
+    begin = block.held_end - block.held
+    missing = k + n - block.held_end
+    if missing > 0:
+        key, value = block.held_end * keys.key_row, block.held_end * keys.value_row
+        _gather(_entry(keys.key, key), keys.key_row, missing, d_head, _entry(block.key_room, begin * d_head))
+        _gather(_entry(keys.value, value), keys.value_row, missing, d_value, _entry(room, begin * d_value))
+        block.held_end = k + n
+    block.key, block.key_row = _entry(block.key_room, (k - block.held) * d_head), d_head
+    block.value, block.value_row = _entry(room, (k - block.held) * d_value), d_value
 
 
 @kernel

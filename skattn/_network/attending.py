@@ -59,7 +59,7 @@ def _attend(tape, layer, architecture, places, **projections):
     elif a.top_k:
         best = tape.slot(2 * a.top_k * n_heads, axis=axis)
         kind, fields = BEST_ATTENTION, {"top_k": a.top_k, "best": best}
-    tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k))
+    tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k, a.dilation))
     tape.operation(
         kind, **projections, target=target, kept=kept, n_heads=n_heads, n_kv_heads=len(a.groups_of(layer)),
         d_head=a.d_head, d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps,
