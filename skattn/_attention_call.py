@@ -83,7 +83,7 @@ class AttentionCall:
         self._run = parallel.Arguments(heads.Heads, self.dtype, self.workers)
         self._run.point(
             arrays=self._arrays, query_lengths=query_lengths, key_lengths=key_lengths, top=self._top,
-            inverse=self._inverse, scratch=np.empty(scratch * self.workers, self.dtype),
+            inverse=self._inverse, scratch=parallel.room(scratch * self.workers, self.dtype),
             ahead=np.zeros((self.workers, N_AHEAD), np.int64),
         )  # fmt: skip
         if top_k and not self._is_linear:

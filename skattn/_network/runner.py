@@ -103,7 +103,7 @@ class Runner:
     def room(self, name, size):
         """Give room for so many numbers, the same again where it is asked for again; `release` gives all back."""
         if self._rooms.get(name, self._nothing).size < size:
-            self._rooms[name] = np.zeros(size, self.dtype)
+            self._rooms[name] = parallel.room(size, self.dtype, np.zeros)
         return self._rooms[name][:size]
 
     def release(self):
@@ -120,7 +120,7 @@ class Runner:
             idle = self._idle.pop()
         except IndexError:
             idle = self._nothing
-        return idle if idle.size >= size else np.empty(size, self.dtype)
+        return idle if idle.size >= size else parallel.room(size, self.dtype)
 
 
 class _Batch(parallel.Arguments):
