@@ -14,7 +14,7 @@ from .jit import Int, Ints, kernel
 # Room for eight entries, and so much that the lists of two workers share no cache line.
 N_AHEAD = 32
 # Bytes that come from memory together.
-_LINE = 64
+LINE = 64
 # Bytes of one entry that are worth it: more would push out what is in use.
 _MOST = 1 << 17
 # Bytes of a head below which the CPU's own guesses are as good, and cost nothing.
@@ -25,11 +25,11 @@ _ASKS = 8
 
 def dose(n_bytes, n_blocks):
     """Give the lines to ask for at a time, for so many bytes while blocks of queries meet blocks of keys so often."""
-    return 0 if n_bytes < _LEAST else n_bytes // _LINE // (_ASKS * n_blocks) + 8
+    return 0 if n_bytes < _LEAST else n_bytes // LINE // (_ASKS * n_blocks) + 8
 
 
 @intrinsic
-def _prefetch(typing_context, address, n_lines):
+def prefetch(typing_context, address, n_lines):
     """Ask for so many lines, without waiting for them."""
 
     def generate(context, builder, signature, arguments):
@@ -38,7 +38,7 @@ def _prefetch(typing_context, address, n_lines):
         call = ir.FunctionType(ir.VoidType(), [kind, integer, integer, integer])
         function = cgutils.get_or_insert_function(builder.module, call, "llvm.prefetch.p0")
         with cgutils.for_range(builder, n_lines) as loop:
-            place = builder.add(address, builder.mul(loop.index, ir.IntType(64)(_LINE)))
+            place = builder.add(address, builder.mul(loop.index, ir.IntType(64)(LINE)))
             # For reading, into the second-level cache, as data.
             builder.call(function, [builder.inttoptr(place, kind), integer(0), integer(2), integer(1)])
         return context.get_dummy_value()
@@ -60,7 +60,7 @@ def enlist(ahead: Ints, address: Int, n_bytes: Int):
     if n_bytes <= _MOST:
         entry = 3 + 2 * ahead[1]
         ahead[entry] = address
-        ahead[entry + 1] = (n_bytes + _LINE - 1) // _LINE
+        ahead[entry + 1] = (n_bytes + LINE - 1) // LINE
         ahead[1] += 1
 
 
@@ -71,9 +71,9 @@ def fetch_some(ahead: Ints):
     while left > 0 and ahead[0] < ahead[1]:
         entry = 3 + 2 * ahead[0]
         n_lines = min(left, ahead[entry + 1])
-        _prefetch(ahead[entry], n_lines)
+        prefetch(ahead[entry], n_lines)
         left -= n_lines
-        ahead[entry] += n_lines * _LINE
+        ahead[entry] += n_lines * LINE
         ahead[entry + 1] -= n_lines
         if ahead[entry + 1] == 0:
             ahead[0] += 1

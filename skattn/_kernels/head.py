@@ -1,5 +1,6 @@
 """One head of one sequence: what attends, to what, and where its arrays lie."""
 
+from .ahead import LINE, prefetch
 from .jit import Int, address_of, kernel, reals
 from .operation import GRANULE, part_begin
 from .record import Record
@@ -10,8 +11,8 @@ KEYS = 128
 # Keys of a block that some queries do not see: of fewer keys, fewer queries are computed with for nothing.
 _EDGE = 32
 _WIDEST = max(TILE_ROWS)
-# Keys, and values, of a strand that are kept together.
-_HELD = 512
+# Keys, and values, of a strand that are kept together at most.
+_HELD = 1024
 # Stands for a window without an end: no sequence is as long.
 UNBOUNDED = 1 << 40
 LOG2_E = 1.4426950408889634
@@ -66,8 +67,8 @@ Block = Record(
     *("turned", "d_turned", "mixed", "scores", "d_scores", "highest", "total", "expected", "biases", "spare"),
     # Room to have rows of queries, and of keys, together that lie apart in memory; where the rows at hand are now.
     *("query_room", "key_room", "query", "query_row", "d_rows", "d_row", "key", "key_row", "value", "value_row"),
-    # Which keys are together in `key_room`, and whose.
-    *("held_of", "held", "held_end"),
+    # Keys that are together in `key_room`, as many as it has places, and whose they are.
+    *("held_of", "held", "held_end", "ring"),
 )
 """A block of queries on its way."""
 
@@ -86,7 +87,7 @@ def scratch_size(d_head, d_value, top_k=0, dilation=1):
 @kernel
 def lay_out(head: Head, block: Block):
     """Say where the arrays of a block lie."""
-    block.height, block.strip = QUERIES, 0
+    block.height, block.strip, block.ring = QUERIES, 0, _HELD
     turned = reals(head.scratch)
     d_turned = at(turned, QUERIES * head.d_head)
     mixed = at(d_turned, QUERIES * head.d_head)
@@ -172,11 +173,13 @@ def cut_blocks(strand: Strand, near: Keys, block: Block, lanes: Int):
     Where a window ends on both sides, two strips of queries make a block, each as wide as the widest tile of a product,
     about: of the keys at either end a strip computes half its width for nothing.
     """
-    block.height, block.strip = QUERIES, 0
+    block.height, block.strip, block.ring = QUERIES, 0, _HELD
     if near.left + near.right < UNBOUNDED:
         tile = _WIDEST * lanes
         block.strip = min(_EDGE, _EDGE // tile * tile if tile <= _EDGE else tile)
         block.height = 2 * block.strip
+        # The fewer, the nearer they stay.
+        block.ring = min(_HELD, _round_up(near.left + near.right + block.height, KEYS))
         # Parts of the queries are cut between blocks, so that no bit depends on how many parts there are.
         strand.begin = _round_up(strand.begin, block.height)
         strand.end = min(strand.n_rows, _round_up(strand.end, block.height))
@@ -194,9 +197,11 @@ def next_keys(keys: Keys, block: Block, k: Int, stop: Int, lanes: Int) -> Int:
 
     Keys that all queries see come in large blocks. Where a window begins or ends they come in small ones.
     """
-    first, n_queries = block.first, block.n_queries
+    if keys.step > 1:
+        stop = min(stop, _round_up(k + 1, block.ring))
     if block.strip:
         return _next_of_band(keys, block, k, stop)
+    first, n_queries = block.first, block.n_queries
     whole = first + keys.right
     is_edge = k < first + n_queries - 1 - keys.left or k >= whole
     n = min(stop - k, _EDGE if is_edge else min(KEYS, whole - k))
@@ -237,32 +242,35 @@ def bring_queries(head: Head, strand: Strand, block: Block):
 def bring_keys(head: Head, keys: Keys, block: Block, k: Int, n: Int):
     """Say where the rows of `n` keys from `k` on are, and of their values: together, if they lay apart.
 
-    What was brought for the blocks before is kept while there is room, for most of it is seen by the next ones too.
+    They lie in a ring, so that each is brought once while blocks of queries, and the keys that these see, move on.
     """
     block.key, block.key_row = _entry(keys.key, k * keys.key_row), keys.key_row
     block.value, block.value_row = _entry(keys.value, k * keys.value_row), keys.value_row
-    if keys.step == 1:
+    place, ring = k % block.ring, block.ring
+    if keys.step == 1 or place + n > ring:
         return
     d_head, d_value, room = head.d_head, head.d_value, _entry(block.key_room, _HELD * head.d_head)
-    if block.held_of != keys.key or k < block.held or k > block.held_end or k + n > block.held + _HELD:
+    if block.held_of != keys.key or k < block.held_end - ring or k < block.held or k > block.held_end:
         block.held_of, block.held, block.held_end = keys.key, k, k
-    begin = block.held_end - block.held
-    missing = k + n - block.held_end
+    begin, missing = block.held_end, k + n - block.held_end
     if missing > 0:
-        key, value = block.held_end * keys.key_row, block.held_end * keys.value_row
-        _gather(_entry(keys.key, key), keys.key_row, missing, d_head, _entry(block.key_room, begin * d_head))
-        _gather(_entry(keys.value, value), keys.value_row, missing, d_value, _entry(room, begin * d_value))
+        key, value = _entry(keys.key, begin * keys.key_row), _entry(keys.value, begin * keys.value_row)
+        _gather(key, keys.key_row, missing, d_head, _entry(block.key_room, begin % ring * d_head))
+        _gather(value, keys.value_row, missing, d_value, _entry(room, begin % ring * d_value))
         block.held_end = k + n
-    block.key, block.key_row = _entry(block.key_room, (k - block.held) * d_head), d_head
-    block.value, block.value_row = _entry(room, (k - block.held) * d_value), d_value
+    block.key, block.key_row = _entry(block.key_room, place * d_head), d_head
+    block.value, block.value_row = _entry(room, place * d_value), d_value
 
 
 @kernel
 def _gather(address: Int, row: Int, n_rows: Int, width: Int, room: Int):
     """Copy rows to where they lie together."""
     rows, target = reals(address), reals(room)
+    n_lines = (address_of(at(rows, width)) - address + LINE - 1) // LINE
     for r in range(n_rows):
         source, out = at(rows, r * row), at(target, r * width)
+        # What is brought next lies behind these rows, and too far apart for the CPU to guess.
+        prefetch(address_of(at(source, n_rows * row)), n_lines)
         for j in range(width):
             out[j] = source[j]
 
