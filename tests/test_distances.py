@@ -34,7 +34,7 @@ def attended(arrays, **seen):
     dtype, n_steps = arrays["query"].dtype, len(arrays["query"])
     room = {
         **{name: np.zeros(n_steps, dtype) for name in ("top", "inverse")},
-        "scratch": np.full(scratch_size(D_HEAD, D_VALUE), np.nan, dtype),
+        "scratch": np.full(scratch_size(D_HEAD, D_VALUE, dilation=seen.get("dilation", 1)), np.nan, dtype),
         "ahead": np.zeros(N_AHEAD, np.int64),
     }
     head = Head.new(
