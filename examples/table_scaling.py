@@ -41,7 +41,7 @@ def stages_of(n_samples):
     learner = network.learner(data, labels[:, None], seed=0, n_jobs=1)
     batch = np.arange(n_samples), np.array([n_samples]), np.full(n_samples, 1 / n_samples)
     plan = learner.plan(*batch, 0, descent)
-    return plan._stages, descent.stop, (plan, descent, network)
+    return plan._stages.stages, descent.stop, (plan, descent, network)
 
 
 def seconds_of(stage, stop, n=30):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from linear_network import LinearNetwork, Samples, make_rows
 
+from skattn._training import updates
 from skattn._training.loop import Settings, TrainingState, train
 from skattn._training.objectives import OBJECTIVES
 from skattn._training.optimizers import OPTIMIZERS
@@ -109,6 +110,35 @@ def test_every_epoch_is_shuffled_anew_unless_told_otherwise():
 def test_batches_are_of_almost_one_size():
     sizes = {len(ids) for ids in record_batches(settings=Settings(batch_size=14, max_iter=1))}
     assert sizes == {11, 12}, "71 samples in 6 batches, not 5 of 14 and one of 1"
+
+
+@pytest.mark.parametrize("n_planned", [1, 50, 150])
+@pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
+def test_how_many_updates_are_planned_at_once_changes_no_bit(n_planned, learning_rate, monkeypatch):
+    """A batch, a part of an epoch, two epochs, or all; also where a rate is divided amid what is planned."""
+    settings = Settings("sgd", 2.0, learning_rate, batch_size=14, max_iter=60)
+    for options in ({}, {"validation": validation()}):
+        expected, expected_state = fit(settings=settings, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(updates, "MOST_PLANNED", n_planned)
+            actual, state = fit(settings=settings, **options)
+        assert (learning_rate == "adaptive") == (state.rate_scale < 1)
+        assert state.loss_curve == expected_state.loss_curve
+        np.testing.assert_array_equal(actual.parameters, expected.parameters)
+
+
+def test_a_plan_outlives_the_epochs_that_somebody_looks_at():
+    seen = []
+
+    class Recorder(LinearNetwork):
+        def learner(self, *arguments):
+            learner = super().learner(*arguments)
+            plan = learner.plan
+            learner.plan = lambda order, *others: seen.append(len(order)) or plan(order, *others)
+            return learner
+
+    fit(network=Recorder(N_FEATURES, N_CLASSES), validation=validation(), on_epoch=stop_after(4))
+    assert seen == [6 * LARGE]
 
 
 def test_one_batch_keeps_the_order_of_the_samples():

@@ -49,6 +49,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(["layers", "losses", "positions", "runner"], "network"),
     **dict.fromkeys(["shares", "tables", "walking"], "learner"),
     "contrast": "contrasting",
+    "updates": "loop",
     "explaining": "gradients",
     "counting": "summary",
     "head_removal": "pruning",

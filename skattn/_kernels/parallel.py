@@ -273,26 +273,45 @@ def run_stages(stages, stop):
     stop : ndarray of int64, shape (1,)
         Stages run while this is 0; one of them may change it.
     """
-    n_stages, counter = stages.size // _STAGE_SIZE, np.zeros(1, np.int64)
-    workers = _take_threads(int(stages.reshape(-1, _STAGE_SIZE)[:, Stage.index["n_workers"]].max(initial=1)))
-    given = address(stages), n_stages, workers, address(counter), address(stop)
-    if workers == 1:
-        _region(parallel=False)(*given)
-        return
-    before = numba.get_num_threads()
-    # A region wakes all of numba's threads, also those that it has no work for. Their number stays the same from region
-    # to region where it can: GNU OpenMP ends threads that are left out, and starts them again.
-    team = min(before, max(workers, _team.size))
-    try:
-        if team < before:
-            numba.set_num_threads(team)
-        _region(parallel=True)(*given)
-    finally:
-        if team < before:
-            numba.set_num_threads(before)
-        # Another Python thread may be counting just now.
-        with _turn:
-            _at_work.pop(threading.get_ident(), None)
+    Listed(stages, stop).run(0, stages.size // _STAGE_SIZE)
+
+
+class Listed:
+    """Stages that lie behind each other, to run some at a time: what is the same for all is worked out once.
+
+    Parameters
+    ----------
+    stages, stop : ndarray of int64
+        See `run_stages`; both are kept, what stages point to must be kept by the caller.
+    """
+
+    def __init__(self, stages, stop):
+        counter = np.zeros(1, np.int64)
+        self.stages, self._alive = stages, (counter, stop)
+        self._begin, self._given = address(stages), (address(counter), address(stop))
+        self._wanted = int(stages.reshape(-1, _STAGE_SIZE)[:, _N_WORKERS].max(initial=1))
+
+    def run(self, first, last):
+        """Run the stages from the one numbered `first` to that before `last`."""
+        workers = _take_threads(self._wanted)
+        given = self._begin + first * 8 * _STAGE_SIZE, last - first, workers, *self._given
+        if workers == 1:
+            _region(parallel=False)(*given)
+            return
+        before = numba.get_num_threads()
+        # A region wakes all of numba's threads, also those that it has no work for. Their number stays the same from
+        # region to region where it can: GNU OpenMP ends threads that are left out, and starts them again.
+        team = min(before, max(workers, _team.size))
+        try:
+            if team < before:
+                numba.set_num_threads(team)
+            _region(parallel=True)(*given)
+        finally:
+            if team < before:
+                numba.set_num_threads(before)
+            # Another Python thread may be counting just now.
+            with _turn:
+                _at_work.pop(threading.get_ident(), None)
 
 
 class Prepared:

@@ -147,7 +147,7 @@ class ContrastiveLearner(Learner):
             moves, stop = descent.stages(self.gradient, losses, weight, firsts, counts, self._n_workers), descent.stop
             after += [moves[:, column] for column in range(moves.shape[1])]
         written, ends = in_order(before, [None] * len(counts), after)
-        return Plan(losses, written, ends, stop, (self, descent, weight, walking, alive))
+        return Plan(losses, parallel.Listed(written, stop), ends, (self, descent, weight, walking, alive))
 
     def _contrast(self, embeddings, gradients, losses, weight, firsts, counts):
         """Give the stages that make the losses of batches, and the gradients of their embeddings."""

@@ -91,7 +91,7 @@ class Learner:
             moves, stop = descent.stages(self.gradient, losses, weight, firsts, counts, self._n_workers), descent.stop
             after += [moves[:, column] for column in range(moves.shape[1])]
         stages, ends = in_order(before, walking.long_stages(), after)
-        return Plan(losses, stages, ends, stop, (self, descent, weight, embedding, walking))
+        return Plan(losses, parallel.Listed(stages, stop), ends, (self, descent, weight, embedding, walking))
 
     def _want(self, walking, order):
         """Say what the sequences of all batches should give."""
@@ -131,14 +131,13 @@ class Plan:
     """
 
     losses: np.ndarray
-    _stages: np.ndarray
-    _ends: np.ndarray
-    _stop: np.ndarray
+    _stages: parallel.Listed
+    _ends: list
     _alive: tuple
 
     def run(self, first, last):
         """Take the updates from the one numbered `first` to that before `last`, in compiled code."""
-        parallel.run_stages(self._stages[self._ends[first] : self._ends[last]], self._stop)
+        self._stages.run(self._ends[first], self._ends[last])
 
 
 def in_order(before, long, after):
@@ -146,11 +145,11 @@ def in_order(before, long, after):
     n_plain = len(before) + len(after)
     if all(stages is None for stages in long):
         stages = np.stack([*before, *after], axis=1)
-        return stages.reshape(-1, len(Stage)), np.arange(len(long) + 1) * n_plain
+        return stages.reshape(-1, len(Stage)), [number * n_plain for number in range(len(long) + 1)]
     parts = []
     for number, stages in enumerate(long):
         parts += [column[number : number + 1] for column in before]
         parts += [] if stages is None else [stages]
         parts += [column[number : number + 1] for column in after]
     counts = [n_plain + (0 if stages is None else len(stages)) for stages in long]
-    return np.concatenate(parts), np.concatenate([[0], np.cumsum(counts)])
+    return np.concatenate(parts), [0, *np.cumsum(counts).tolist()]

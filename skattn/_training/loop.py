@@ -6,20 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from skattn._training.descent import Descent
 from skattn._training.optimizers import OPTIMIZERS
 from skattn._training.progress import WITH_BAR, Progress
-from skattn._training.schedules import SCHEDULES
 from skattn._training.settings import Settings, TrainingState, resolve_batch_size, resolve_max_iter
 from skattn._training.stopping import Watch
+from skattn._training.updates import Diverged, Updates
 
 __all__ = ["Settings", "TrainingState", "resolve_batch_size", "resolve_max_iter", "train"]
-
-MOST_SECONDS = 0.05
-"""Time that updates may take before Python hears of Ctrl-C again: what they do in a row is compiled."""
-
-MOST_PLANNED = 1 << 13
-"""Sequences whose updates are written down at once, about."""
 
 LARGE = 1e3
 """Size of a weight from which on training may have diverged; features being standardised, few exceed 10."""
@@ -69,9 +62,9 @@ def train(
         Called after every epoch, when `network` and `state` are all that ``plan="resume"`` goes on from;
         `epoch` counts all epochs of `state` from 1, `score` is None without validation. True stops.
     is_cancelled : callable () -> bool, optional
-        Asked every `MOST_SECONDS` or so; True is as good as Ctrl-C.
+        Asked every `updates.MOST_SECONDS` or so; True is as good as Ctrl-C.
     progress : Progress, optional
-        Told every `MOST_SECONDS` or so how far it is; that of all networks that are trained for one fit.
+        Told every `updates.MOST_SECONDS` or so how far it is; that of all networks that are trained for one fit.
 
     Raises
     ------
@@ -102,23 +95,22 @@ def train(
     n_before = state.n_plan_updates if plan == "resume" else 0
     part = progress.begin(n_before, n_before + n_epochs * n_batches, n_batches)
     n_more_scores = len(state.validation_scores) - state.n_epochs
-    updates = _Updates(network, samples, settings, state, n_batches, is_cancelled, part)
+    updates = Updates(network, samples, settings, state, n_batches, is_cancelled, part)
     try:
         while n_epochs > 0:
             # Epochs after which nobody looks up run in a row.
-            n_ahead = min(n_epochs, watch.n_epochs_before_the_end, -(-updates.n_planned // n_batches))
-            n_ahead = 1 if validation or on_epoch else n_ahead
+            n_ahead = 1 if validation or on_epoch else min(n_epochs, watch.n_epochs_before_the_end)
             if before_epoch:
                 before_epoch(n_epochs)
-            n_epochs -= n_ahead
-            for loss, n_updates in updates.run(n_ahead):
+            for loss, n_updates in updates.run(n_ahead, n_epochs):
                 is_over = _finish_epoch(loss, n_updates, watch, report, part, settings, state, on_epoch)
+            n_epochs -= n_ahead
             if is_over:
                 break
         watch.restore_best()
         part.end(state.is_finished)
         _refuse_overflow(network, samples, settings, state)
-    except _Diverged as found:
+    except Diverged as found:
         raise _diverged(settings, state, found) from None
     except KeyboardInterrupt:
         # It may have come while an epoch was written down: what counts is how many were.
@@ -157,91 +149,6 @@ def _prepare_optimizer(network, settings, state):
         state.optimizer = kind(parameters.size, parameters.dtype)
     state.optimizer.alpha = float(settings.alpha)
     state.optimizer.ensure_writeable()
-
-
-class _Updates:
-    """Takes updates: planned many at a time, and run in compiled code, for `MOST_SECONDS` or one at a time."""
-
-    def __init__(self, network, samples, settings, state, n_batches, is_cancelled, part):
-        self.settings, self.state, self.n_batches, self.is_cancelled = settings, state, n_batches, is_cancelled
-        self.part = part
-        self.weight, self.schedule = samples.weight, SCHEDULES[settings.learning_rate]
-        self.learner = network.learner(samples.data, samples.target, state.seed, settings.n_jobs)
-        parameters = network.parameters[: network.n_learned]
-        self.descent = Descent(state.optimizer, parameters, network.n_decayed, settings.clip_norm)
-        self.n_planned = max(1, MOST_PLANNED * n_batches // len(self.weight))
-        # The first call is short, for nobody knows yet how long an update takes.
-        self.n_a_call = 1
-
-    def run(self, n_epochs):
-        """Pass over the samples some times.
-
-        Yields
-        ------
-        loss : float
-            Mean loss of an epoch, every batch with the parameters it met.
-        n_updates : int
-            That there had been at its end. There may be more by now, of epochs that are yet to come.
-        """
-        batches, pending, n_updates = [], [], self.state.n_updates
-        for epoch in range(self.state.n_epochs, self.state.n_epochs + n_epochs):
-            batches += _cut_batches(len(self.weight), self.n_batches, self.settings.shuffle, self.state.seed, epoch)
-        for first in range(0, len(batches), self.n_planned):
-            planned = batches[first : first + self.n_planned]
-            plan, done = self._plan(planned), 0
-            while done < len(planned):
-                error = self._call(plan, done, len(planned))
-                for number in range(done, self.descent.n_done):
-                    pending.append(self.descent.losses[number] * len(planned[number]))
-                    if len(pending) == self.n_batches:
-                        n_updates += self.n_batches
-                        yield float(sum(pending)) / len(self.weight), n_updates
-                        pending = []
-                if error is not None:
-                    raise error
-                done = self.descent.n_done
-
-    def _plan(self, batches):
-        """Write down some updates."""
-        state, counts = self.state, np.array([len(batch) for batch in batches])
-        numbers = range(state.n_plan_updates, state.n_plan_updates + len(batches))
-        factors = [self.schedule.factor(number, state.plan_updates) * state.rate_scale for number in numbers]
-        self.descent.plan([float(self.settings.learning_rate_init) * factor for factor in factors])
-        order = np.concatenate(batches)
-        weight = self.weight[order] / (self.weight.mean() * counts).repeat(counts)
-        return self.learner.plan(order, counts, weight, state.n_updates, self.descent)
-
-    def _call(self, plan, done, n_planned):
-        """Take some of the planned updates in compiled code, and count them; gives what is to be raised after that."""
-        if self.is_cancelled is not None and self.is_cancelled():
-            return KeyboardInterrupt()
-        n, start, error = min(self.n_a_call, n_planned - done), time.perf_counter(), None
-        try:
-            plan.run(done, done + n)
-            self.part.updated(self.descent.n_done - done)
-        except KeyboardInterrupt as interrupt:
-            # It is heard before compiled code is entered, as soon as it is left, or while a line is written.
-            error = interrupt
-        self.state.n_updates += self.descent.count()
-        if self.descent.stop[0] and error is None:
-            number = self.descent.n_done
-            found = f"loss={self.descent.losses[number]}, norm of the gradient={self.descent.norms[number]}"
-            error = _Diverged(found)
-        n_within = MOST_SECONDS * n / (time.perf_counter() - start)
-        self.n_a_call = int(min(max(n_within, 1), 2 * self.n_a_call))
-        return error
-
-
-class _Diverged(Exception):
-    """A loss or a gradient that is not finite; says what was found."""
-
-
-def _cut_batches(n_samples, n_batches, shuffle, seed, epoch):
-    """Indices of each batch; sizes differ by one at most, so no small rest gets a full step."""
-    order = np.arange(n_samples, dtype=np.int64)
-    if shuffle and n_batches > 1:
-        np.random.default_rng([seed, epoch]).shuffle(order)
-    return np.array_split(order, n_batches) if n_batches > 1 else [order]
 
 
 def _finish_epoch(loss, n_updates, watch, report, part, settings, state, on_epoch):
