@@ -158,8 +158,11 @@ def fastest(sides, n_rounds):
 
 
 def outside():
-    """Time of an update that is not spent in compiled code, over whole fits at the default settings on one thread."""
-    print("\nTime outside compiled code, of a fit of one network in float32 on one thread\n")
+    """Time of an update that is not spent in compiled code, over whole fits at the default settings on one thread.
+
+    Time of the processor, for on a busy machine neighbours come in between.
+    """
+    print("\nProcessor time outside compiled code, of a fit of one network in float32 on one thread\n")
     bench.head("(sequences, steps, features)", "embedding", "updates", "update ms", "outside ms")
     for shape, n_epochs in (((64, 20, 3), 300), ((2000, 50, 3), 8)):
         generator = np.random.default_rng(0)
@@ -177,16 +180,16 @@ def outside():
 
 @contextmanager
 def stopwatch():
-    """Measure the time in `train`, and of that what is spent in compiled code."""
+    """Measure the processor time of this thread in `train`, and of that what is spent in compiled code."""
     seconds, region, train = {"training": 0.0, "inside": 0.0}, parallel._region, ensemble.train
 
     def timed(name, function):
         def call(*arguments, **options):
-            start = time.perf_counter()
+            start = time.thread_time()
             try:
                 return function(*arguments, **options)
             finally:
-                seconds[name] += time.perf_counter() - start
+                seconds[name] += time.thread_time() - start
 
         return call
 

@@ -114,13 +114,14 @@ def test_batches_are_of_almost_one_size():
 
 @pytest.mark.parametrize("n_planned", [1, 50, 150])
 @pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
-def test_how_many_updates_are_planned_at_once_changes_no_bit(n_planned, learning_rate, monkeypatch):
+@pytest.mark.parametrize("bound", ["MOST_PLANNED", "MOST_STEPS"])
+def test_how_many_updates_are_planned_at_once_changes_no_bit(bound, n_planned, learning_rate, monkeypatch):
     """A batch, a part of an epoch, two epochs, or all; also where a rate is divided amid what is planned."""
     settings = Settings("sgd", 2.0, learning_rate, batch_size=14, max_iter=60)
     for options in ({}, {"validation": validation()}):
         expected, expected_state = fit(settings=settings, **options)
         with monkeypatch.context() as patch:
-            patch.setattr(updates, "MOST_PLANNED", n_planned)
+            patch.setattr(updates, bound, n_planned)
             actual, state = fit(settings=settings, **options)
         assert (learning_rate == "adaptive") == (state.rate_scale < 1)
         assert state.loss_curve == expected_state.loss_curve
@@ -128,6 +129,19 @@ def test_how_many_updates_are_planned_at_once_changes_no_bit(n_planned, learning
 
 
 def test_a_plan_outlives_the_epochs_that_somebody_looks_at():
+    assert record_plans(validation=validation(), on_epoch=stop_after(4)) == [6 * LARGE]
+
+
+@pytest.mark.parametrize("bound", ["MOST_PLANNED", "MOST_STEPS"])
+def test_no_more_is_planned_than_memory_should_hold(bound, monkeypatch):
+    """Samples of one step each."""
+    monkeypatch.setattr(updates, bound, 3 * LARGE + 5)
+    seen = record_plans(settings=Settings(max_iter=7))
+    assert seen == [3 * LARGE, 3 * LARGE, LARGE]
+
+
+def record_plans(**options):
+    """How many samples each plan is of."""
     seen = []
 
     class Recorder(LinearNetwork):
@@ -137,8 +151,8 @@ def test_a_plan_outlives_the_epochs_that_somebody_looks_at():
             learner.plan = lambda order, *others: seen.append(len(order)) or plan(order, *others)
             return learner
 
-    fit(network=Recorder(N_FEATURES, N_CLASSES), validation=validation(), on_epoch=stop_after(4))
-    assert seen == [6 * LARGE]
+    fit(network=Recorder(N_FEATURES, N_CLASSES), **options)
+    return seen
 
 
 def test_one_batch_keeps_the_order_of_the_samples():

@@ -12,8 +12,11 @@ __all__ = ["Diverged", "Updates"]
 MOST_SECONDS = 0.1
 """Time that updates may take before Python hears of Ctrl-C again: what they do in a row is compiled."""
 
-MOST_PLANNED = 1 << 13
+MOST_PLANNED = 1 << 14
 """Sequences whose updates are written down at once, about."""
+
+MOST_STEPS = 1 << 20
+"""Steps of these sequences, about: the longer they are, the more is written down of each, and the less it gains."""
 
 
 class Updates:
@@ -30,7 +33,8 @@ class Updates:
         parameters = network.parameters[: network.n_learned]
         self.descent = Descent(state.optimizer, parameters, network.n_decayed, settings.clip_norm)
         self.batches = Batches(len(self.weight), n_batches, settings.shuffle, state.seed)
-        self.n_planned = max(1, MOST_PLANNED * n_batches // len(self.weight))
+        most = min(MOST_PLANNED, MOST_STEPS * len(self.weight) // int(samples.data.lengths.sum()))
+        self.n_planned = max(1, most * n_batches // len(self.weight))
         # The first call is short, for nobody knows yet how long an update takes.
         self.n_a_call = 1
         self._forget()
@@ -117,17 +121,19 @@ class Batches:
         """Give the samples of up to `n` batches, one behind another, and their sizes: whole epochs, or within one."""
         n_epochs = 1 if self.n_taken else max(1, n // self.n_batches)
         if self.n_taken == 0:
-            self.order = np.concatenate([self._shuffle(self.epoch + number) for number in range(n_epochs)])
+            self.order = self._order(range(self.epoch, self.epoch + n_epochs))
         sizes = np.tile(self.sizes, n_epochs)[self.n_taken :][:n]
         order, self.order = np.split(self.order, [sizes.sum()])
         self.epoch, self.n_taken = divmod(self.epoch * self.n_batches + self.n_taken + len(sizes), self.n_batches)
         return order, sizes
 
-    def _shuffle(self, epoch):
-        order = np.arange(self.n_samples, dtype=np.int64)
+    def _order(self, epochs):
+        """Give the samples of some epochs in the order of each, one epoch behind another."""
+        orders = np.tile(np.arange(self.n_samples, dtype=np.int64), (len(epochs), 1))
         if self.shuffles:
-            np.random.default_rng([self.seed, epoch]).shuffle(order)
-        return order
+            for order, epoch in zip(orders, epochs, strict=True):
+                np.random.default_rng([self.seed, epoch]).shuffle(order)
+        return orders.ravel()
 
 
 class Diverged(Exception):
