@@ -33,6 +33,15 @@ def test_bits_are_the_same_for_any_number_of_threads():
         np.testing.assert_array_equal(problem(n_jobs), alone)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", [np.empty, np.zeros])
+def test_room_begins_where_a_cache_line_does(dtype, make):
+    for size in (0, 1, 17, 100_003):
+        numbers = parallel.room(size, dtype, make)
+        assert numbers.dtype == dtype and numbers.shape == (size,) and parallel.address(numbers) % 64 == 0
+        assert make is np.empty or not numbers.any()
+
+
 def test_python_threads_may_work_at_the_same_time():
     alone = problem(1)
     with ThreadPoolExecutor(7) as pool:

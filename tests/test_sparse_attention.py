@@ -105,6 +105,36 @@ def test_forms_of_samples_of_their_own_lengths(form):
     agree(form, (2, 2, 90, 99, 7, 5), lengths=(np.array([1, 66]), np.array([0, 1])))
 
 
+LONG = {
+    "a window over many blocks": ({"window": (700, 301)}, 1009),
+    "strands longer than what is kept of them": ({"window": (60, 41), "dilation": 2}, 1501),
+    "windows longer than what is kept": ({"window": (2500, 101), "dilation": 2}, 2603),
+    "best of long strands": ({"window": (2500, 101), "dilation": 2, "top_k": 2}, 2603),
+    "global steps beside long strands": ({"window": (90, 0), "dilation": 3, "n_global_steps": 5, "causal": True}, 1301),
+}
+
+
+@pytest.mark.parametrize(("form", "n_steps"), LONG.values(), ids=LONG)
+def test_forms_of_long_sequences_agree_with_the_reference(form, n_steps):
+    agree(form, (1, 1, n_steps, n_steps, 3, 2))
+
+
+BANDS = [{"window": (51, 0)}, {"window": (300, 13), "dilation": 3}, {"window": (70, 7), "n_global_steps": 3}]
+
+
+@pytest.mark.parametrize("form", BANDS, ids=str)
+def test_a_sample_has_the_bits_that_it_has_alone(form):
+    query, key, value, d_output, *_ = draw((1, 1, 1103, 1103, 5, 3), n_samples=3, dtype=np.float32)
+    ends = np.array([1103, 401, 49])
+    together = attention(query, key, value, lengths=ends, **form)
+    gradients = attention_backward(query, key, value, d_output, lengths=ends, **form)
+    for i, end in enumerate(ends):
+        alone = [array[i : i + 1, :, :end] for array in (query, key, value, d_output)]
+        np.testing.assert_array_equal(together[i, :, :end], attention(*alone[:3], **form)[0])
+        for gradient, own in zip(gradients, attention_backward(*alone, **form), strict=True):
+            np.testing.assert_array_equal(gradient[i, :, :end], own[0])
+
+
 ADDED_TO = ["full", "dilated, global", "top, dilated, global", "at the end, window"]
 
 
