@@ -21,7 +21,7 @@ from skattn._training.optimizers import OPTIMIZERS
 THREADS = (2, 8, 32, 64)
 WAKE = 28e-6
 """Seconds that waking a team of threads takes, as measured in docs/kernels.rst."""
-OUTSIDE = 0.05e-3
+OUTSIDE = 0.03e-3
 """Seconds of an update outside compiled code, as ``bench_step.py`` prints them."""
 
 
