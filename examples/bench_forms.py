@@ -1,7 +1,7 @@
 """Forms of attention at 1k to 64k steps: time, time a pair beside full attention, error, and torch by a mask.
 
 Run: ``python examples/bench_forms.py`` (``pip install torch`` for the other side; ``--most 16384`` for less).
-A form that leaves pairs out should cost in proportion to those that it keeps: the column "a pair" is its time for
+A form that leaves pairs out should cost in proportion to those it keeps: a column "a pair" is the time beside it for
 each of them, divided by that of full attention of the same length. The error is the largest of float32 against float64.
 """
 
@@ -80,11 +80,11 @@ def error_of(form, query, key, value):
 
 
 def compare(most):
-    bench.head("form", "steps", "ms", "a pair", "ms with backward", "error", "torch ms", "ratio")
+    bench.head("form", "steps", "ms", "a pair", "ms with backward", "a pair", "error", "torch ms", "ratio")
     n_steps = 1024
     while n_steps <= most:
         query, key, value, d_output = arrays(n_steps)
-        of_full = None
+        of_full = both_of_full = None
         for title, form in FORMS.items():
             quick = n_steps <= 4096 or "window" in form or "kind" in form
             back = partial(attention_backward, query, key, value, d_output, n_jobs=2, **form)
@@ -96,10 +96,12 @@ def compare(most):
             forward, both, other = bench.in_turn(sides, 7 if quick else 1, warm_up=1 if quick else 0)
             pairs = n_pairs(form, n_steps)
             of_full = of_full or forward / pairs
+            both_of_full = both_of_full or both and both / pairs
             has_error = n_steps <= 16384
             bench.row(
                 title, n_steps, f"{forward * 1e3:.3g}", "" if pairs is None else f"{forward / pairs / of_full:.2f}",
                 "" if both is None else f"{both * 1e3:.3g}",
+                "" if None in (both, pairs, both_of_full) else f"{both / pairs / both_of_full:.2f}",
                 f"{error_of(form, query, key, value):.1e}" if has_error else "",
                 "" if other is None else f"{other * 1e3:.3g}", "" if other is None else f"{other / forward:.2f}",
             )  # fmt: skip
