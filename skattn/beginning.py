@@ -129,7 +129,7 @@ def _measure_input(network: Network, samples: Samples, inputs: Any, seed: int, n
             is_causal=architecture.is_causal,
             seed=seed,
             dtype=network.dtype,
-            competes=competes(number, architecture.stride),
+            competes=competes(number, architecture.stride, len(samples.weight)),
             n_jobs=n_jobs,
         )
 

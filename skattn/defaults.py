@@ -20,8 +20,9 @@ FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
 """Kernels of a stem: so many for each token to learn from beyond a few, within bounds. With 1920, three networks take
 2 MiB."""
 
-COMPETING = 3
-"""One network of so many has a stem whose kernels compete, which errs elsewhere (docs/accuracy.rst)."""
+COMPETING, FEWEST_COMPETING = 3, 100
+"""From so many samples on, one network of so many has a stem whose kernels compete, which errs elsewhere
+(docs/accuracy.rst)."""
 
 MOST_TIMES = 4
 """Times as many tokens as `n_tokens` that the longest sequences may have, so that most have about as many."""
@@ -284,7 +285,7 @@ def _choose_stem(
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
 
 
-def competes(number: int, stride: int) -> bool:
+def competes(number: int, stride: int, n_samples: int) -> bool:
     """Whether kernels of a network's stem compete: of a token of one step, who won says less than by how much.
 
     Parameters
@@ -293,8 +294,10 @@ def competes(number: int, stride: int) -> bool:
         Of the network, from 0 on.
     stride : int
         Steps of a token.
+    n_samples : int
+        Different samples to learn from: few do not tell which kernels' victories count.
     """
-    return stride > 1 and number % COMPETING == COMPETING - 1
+    return stride > 1 and n_samples >= FEWEST_COMPETING and number % COMPETING == COMPETING - 1
 
 
 def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str:

@@ -73,7 +73,7 @@ def tokens(sequence, mean, scale, stem, n_taps=9):
     told = _winners(np.array(responses)) if stem.competes else np.concatenate(responses, axis=1)
     if not stem.competes:
         u = np.clip(told * stem.slope + stem.shift, -1, 1)
-        told = u * (3 - u**2) / 2
+        told = u * (15 - 10 * u**2 + 3 * u**4) / 8
     result = []
     for begin in range(0, n_steps, stem.stride):
         end = min(begin + stem.stride, n_steps)

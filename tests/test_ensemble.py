@@ -47,9 +47,15 @@ def test_one_network_speaks_for_itself(objective):
     assert OBJECTIVES[objective].combine([outputs]) is outputs
 
 
-@pytest.mark.parametrize(("n_tokens", "expected"), [(10, [0, 0, 1, 0, 0, 1]), (20, [0] * 6)])
-def test_kernels_of_every_third_network_compete_where_tokens_have_several_steps(n_tokens, expected):
-    model = fitted(n_estimators=6, max_iter=1, n_tokens=n_tokens)
+@pytest.mark.parametrize(
+    ("n_samples", "n_tokens", "expected"),
+    [(100, 10, [0, 0, 1, 0, 0, 1]), (100, 20, [0] * 6), (99, 10, [0] * 6)],
+    ids=["several steps a token", "a step a token", "too few"],
+)
+def test_kernels_of_every_third_network_compete_where_there_is_enough_to_count(n_samples, n_tokens, expected):
+    many = np.random.default_rng(0).normal(size=(n_samples, 20, 2))
+    model = SelfAttentionClassifier(**SMALL | {"max_iter": 1}, n_estimators=6, n_tokens=n_tokens)
+    model.fit(many, np.arange(n_samples) % 2)
     assert [member.network.stem.competes for member in model._fitted.members] == expected
 
 

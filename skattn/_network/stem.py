@@ -37,11 +37,11 @@ class Stem:
 
     A sequence of c features has 3 c channels: each feature in deviations over all training steps, in deviations over
     the sequence's own steps, and its differences from step to step (causal: without the second, which looks ahead).
-    A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response y is squashed by ``u (3 - u^2) / 2``
-    of ``u = (y - b) / deviation``, cut off at -1 and 1, with a random quantile b of its responses, and averaged over a
-    token's steps. Where kernels compete, a feature is the share of a token's steps at which a kernel responds the most
-    of `RIVALS`, whatever the scale. Beside these stands a window of 8 steps around the token's middle (causal: up to
-    its end), fewer of many channels.
+    A kernel reads `TAPS` steps, `dilation` apart, of a few channels. Its response y is squashed, to ``tanh(2 x)`` or
+    nearly so of ``x = (y - b) / deviation`` with a random quantile b of its responses, and averaged over a token's
+    steps. Where kernels compete, a feature is the share of a token's steps at which a kernel responds the most of
+    `RIVALS`, whatever the scale. Beside these stands a window of 8 steps around the token's middle (causal: up to its
+    end), fewer of many channels.
 
     Attributes
     ----------

@@ -18,8 +18,8 @@ _FEW_SAMPLES, _FEW_STEPS = 64, 16
 _GROUPS_AT_A_TIME = 16
 # How far a kernel reaches, as a part of the median length.
 _WIDEST = 8
-# How steeply a response rises, in its own deviations.
-_STEEPNESS = 1.0
+# How steeply a response rises, in its own deviations: within a twentieth of ``tanh(2 x)``.
+_STEEPNESS = 0.95
 # A share of the median deviation below which a sequence counts as constant.
 _FLOOR = 0.01
 # Deviations of responses below which they are rounding errors, which must not be stretched to features.
