@@ -36,7 +36,8 @@ def test_bits_are_the_same_for_any_number_of_threads():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("make", [np.empty, np.zeros])
 def test_room_begins_where_a_cache_line_does(dtype, make):
-    for size in (0, 1, 17, 100_003):
+    assert parallel.room(0, dtype, make).shape == (0,)
+    for size in (1, 17, 100_003):
         numbers = parallel.room(size, dtype, make)
         assert numbers.dtype == dtype and numbers.shape == (size,) and parallel.address(numbers) % 64 == 0
         assert make is np.empty or not numbers.any()
