@@ -130,22 +130,24 @@ def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samp
     return settings.resolve_batch_size(batch_size, n_samples)
 
 
-def resolve_learning_rate(learning_rate_init: float | str, architecture: Architecture, n_samples: int) -> float:
-    """Highest learning rate: that of `RATES` behind a stem, of `RATE_OF_CODES` where there are no numbers, else `RATE`.
+def resolve_learning_rate(estimator: Any, architecture: Architecture, n_samples: int) -> float:
+    """Highest learning rate: that of `RATES` behind a stem, `RATE_OF_CODES` where there are no numbers, else `RATE`.
 
-    Where adapters learn beside weights that stay it is `RATE_OF_ADAPTERS`.
+    Where adapters learn beside weights that stay it is `RATE_OF_ADAPTERS`. Where a validation score chooses the epoch
+    it is `RATE` behind a stem as well: that epoch may come before the rate has fallen.
 
     Parameters
     ----------
-    learning_rate_init : float or "auto"
+    estimator : SelfAttentionEstimator
+        Its `learning_rate_init` and `early_stopping` are read.
     architecture : Architecture
     n_samples : int
     """
-    if learning_rate_init != "auto":
-        return float(learning_rate_init)
+    if estimator.learning_rate_init != "auto":
+        return float(estimator.learning_rate_init)
     if architecture.adapter_rank and architecture.frozen:
         return RATE_OF_ADAPTERS
-    if architecture.n_kernels:
+    if architecture.n_kernels and not estimator.early_stopping:
         return float(np.interp(n_samples, list(RATES), list(RATES.values())))
     return RATE if architecture.numbers else RATE_OF_CODES
 

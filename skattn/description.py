@@ -25,7 +25,7 @@ def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
         steps += f"{a.d_input} features each ({a.n_kernels} kernels)"
     batch = resolve_batch_size(estimator.batch_size, a, n_samples)
     epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
-    rate = resolve_learning_rate(estimator.learning_rate_init, a, n_samples)
+    rate = resolve_learning_rate(estimator, a, n_samples)
     return (
         f"{_count(n_samples, 'sequence')}; embedding {name_of_embedding(a)}: {steps}\n"
         f"{_count(estimator.n_estimators, 'network')} of width {a.d_model}, {_count(a.n_layers, 'layer')}, "

@@ -153,8 +153,9 @@ class SelfAttentionParameters(BaseEstimator):
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
     learning_rate_init : float or "auto", default="auto"
-        Highest learning rate. "auto": behind a stem 0.002 for up to 300 sequences and 0.003 from 500 on; else 0.001,
-        0.003 where all features are categories, and 0.01 where adapters learn beside weights that stay.
+        Highest learning rate. "auto": behind a stem 0.002 for up to 300 sequences and 0.003 from 500 on; else, and with
+        `early_stopping`, 0.001, 0.003 where all features are categories, and 0.01 where adapters learn beside weights
+        that stay.
     learning_rate : {"cosine", "constant", "adaptive"}, default="cosine"
         How the rate goes on: up in a short warm-up and down along half a cosine, always the same, or
         divided by 5 when the training loss stops improving.
@@ -368,7 +369,7 @@ def resolve_settings(parameters: SelfAttentionParameters, architecture: Architec
     """
     known = set(parameters.get_params(deep=False))
     given = {f.name: _plain(getattr(parameters, f.name)) for f in fields(Settings) if f.name in known}
-    given["learning_rate_init"] = resolve_learning_rate(given["learning_rate_init"], architecture, n_samples)
+    given["learning_rate_init"] = resolve_learning_rate(parameters, architecture, n_samples)
     given["batch_size"] = resolve_batch_size(given["batch_size"], architecture, n_samples)
     given["max_iter"] = resolve_max_iter(given["max_iter"], architecture, n_samples, given["batch_size"])
     return Settings(**given)

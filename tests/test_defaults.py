@@ -130,9 +130,11 @@ def test_updates_and_batches_follow_the_number_of_samples():
 
 
 def test_behind_a_stem_the_rate_follows_the_number_of_samples():
-    rates = [resolve_learning_rate("auto", fitted(numbers()), n) for n in (5, 300, 400, 500, 90000)]
+    auto, behind_a_stem = SelfAttentionClassifier(), fitted(numbers())
+    rates = [resolve_learning_rate(auto, behind_a_stem, n) for n in (5, 300, 400, 500, 90000)]
     np.testing.assert_allclose(rates, [0.002, 0.002, 0.0025, 0.003, 0.003])
-    assert resolve_learning_rate("auto", fitted(numbers(), embedding="linear"), 500) == 0.001
+    assert resolve_learning_rate(auto, fitted(numbers(), embedding="linear"), 500) == 0.001
+    assert resolve_learning_rate(SelfAttentionClassifier(early_stopping=True), behind_a_stem, 500) == 0.001
 
 
 def test_labels_are_smoothed_the_more_the_fewer_there_are():
@@ -172,7 +174,8 @@ def test_what_was_decided_is_told(capsys):
     + [({"categories": ((0, 5), (1, 1), (2, 3))}, given, rate) for given, rate in (("auto", 0.003), (0.001, 0.001))],
 )
 def test_codes_alone_and_adapters_are_learned_at_a_higher_rate(changes, given, rate):
-    assert resolve_learning_rate(given, make_network(**changes).architecture, 700) == rate
+    estimator = SelfAttentionClassifier(learning_rate_init=given)
+    assert resolve_learning_rate(estimator, make_network(**changes).architecture, 700) == rate
 
 
 def patched(**parameters):

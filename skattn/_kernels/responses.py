@@ -88,7 +88,7 @@ def add_squashed(typing_context, y, n_rows, slope, shift, target, mean, scale, f
     """Add a group's squashed responses [n_rows, GROUP] up, to what is at `target` unless they are a token's first.
 
     What is squashed, ``u = slope * y + shift``, lies between -1 and 1 or is brought there. A polynomial,
-    ``u (15 - 10 u^2 + 3 u^4) / 8``, rises as a sigmoid does, and takes a fifth of its instructions. With the last of a
+    ``u (15 - 10 u^2 + 3 u^4) / 8``, rises as a sigmoid does, in less than half of its instructions. With the last of a
     token's rows, what is left at `target` is ``(factor * sum - mean) * scale``.
     """
     signature = types.void(y, types.int64, *[y] * 5, y.dtype, types.boolean, types.boolean)
