@@ -18,10 +18,15 @@ def bounds(causal, window):
 
 
 def _pair(window):
+    if isinstance(window, Integral) and not isinstance(window, bool):
+        return window, window
     try:
         left, right = window
     except (TypeError, ValueError):
-        raise ValueError(f"window={shortened(window)} is no pair; try window=(8, 0) or None.") from None
+        raise ValueError(
+            f"window={shortened(window)} is neither a number of steps nor a pair of them; try window=8, "
+            "(8, 0) for what looks back only, or None."
+        ) from None
     return left, right
 
 

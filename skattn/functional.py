@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._attention_call import AttentionCall
 
-Window = tuple[int | None, int | None] | None
+Window = int | tuple[int | None, int | None] | None
 
 
 def attention(
@@ -44,8 +44,9 @@ def attention(
         True: query t sees keys 0 to t only. "end": the last query stands where the last key does, as where the keys of
         earlier steps were kept, so query t sees keys 0 to ``t + n_keys - n_steps``, each by the sample's lengths.
         Where a query stands counts for `window`, `dilation` and `n_global_steps` as well.
-    window : tuple (left, right), optional
-        Query t sees keys ``t - left`` to ``t + right``; None stands for no bound. With `causal`, right is 0.
+    window : int or tuple (left, right), optional
+        Query t sees keys ``t - left`` to ``t + right``; None stands for no bound, and one number for both sides. With
+        `causal`, right is 0.
     dilation : int, default=1
         Of its window a query sees the keys a multiple of so many steps away (Longformer: Beltagy et al. 2020,
         arXiv:2004.05150, section 3.1). Needs a window. What is not seen is not computed.

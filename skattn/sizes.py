@@ -118,7 +118,7 @@ def memory() -> float:
 
 def resolve_window(window: int | tuple[int | None, int | None] | None, causal: bool) -> tuple[int | None, int | None]:
     """Turn a window into bounds: steps to the left, steps to the right, None for no limit."""
-    left, right = bounds(causal, (window, window) if isinstance(window, Integral) else window)
+    left, right = bounds(causal, window)
     return None if left is None else int(left), None if right is None else int(right)
 
 

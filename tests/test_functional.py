@@ -151,6 +151,13 @@ def test_causal_means_no_key_to_the_right():
     np.testing.assert_array_equal(attention(query, key, value, causal=True, window=(4, 9)), expected)
 
 
+def test_one_number_is_a_window_to_both_sides():
+    query, key, value = draw(SHAPES["odd"])
+    expected = attention(query, key, value, window=(4, 4))
+    np.testing.assert_array_equal(attention(query, key, value, window=4), expected)
+    np.testing.assert_array_equal(attention(query, key, value, window=np.int64(4)), expected)
+
+
 @pytest.mark.parametrize("scale", [0.0, 0.3, -1.7])
 def test_any_scale_is_taken(scale):
     query, key, value = draw(SHAPES["odd"])
@@ -282,10 +289,10 @@ def test_windows_may_be_as_wide_as_one_likes(window):
 
 def test_bad_windows_are_named():
     query, key, value = draw(SHAPES["odd"])
-    for window in ((-1, 0), (0, -2), (1.5, 0), (True, 0)):
+    for window in ((-1, 0), (0, -2), (1.5, 0), (True, 0), -1):
         with pytest.raises(ValueError, match=r"window=.*left|window=.*right"):
             attention(query, key, value, window=window)
-    for window in (3, (1, 2, 3)):
+    for window in (1.5, True, (1, 2, 3)):
         with pytest.raises(ValueError, match="pair"):
             attention(query, key, value, window=window)
 
