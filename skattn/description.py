@@ -25,11 +25,13 @@ def describe(estimator: Any, architecture: Architecture, n_samples: int) -> str:
         steps += f"{a.d_input} features each ({a.n_kernels} kernels)"
     batch = resolve_batch_size(estimator.batch_size, a, n_samples)
     epochs = resolve_max_iter(estimator.max_iter, a, n_samples, batch)
-    rate = resolve_learning_rate(estimator, a, n_samples)
+    rate = f"rate {resolve_learning_rate(estimator, a, n_samples):.3g}"
+    if a.token_dropout:
+        rate += f", token dropout {a.token_dropout:.3g}"
     return (
         f"{_count(n_samples, 'sequence')}; embedding {name_of_embedding(a)}: {steps}\n"
         f"{_count(estimator.n_estimators, 'network')} of width {a.d_model}, {_count(a.n_layers, 'layer')}, "
-        f"{_count(a.n_heads, 'head')}; at most {_count(epochs, 'epoch')} in batches of {batch}, rate {rate:.3g}"
+        f"{_count(a.n_heads, 'head')}; at most {_count(epochs, 'epoch')} in batches of {batch}, {rate}"
     )
 
 

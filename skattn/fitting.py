@@ -335,7 +335,10 @@ def _continue_member(member: Member, architecture: Architecture) -> Member:
     return Member(network, state)
 
 
-_MAY_CHANGE = ("dropout", "embedding_dropout", "label_smoothing", "frozen", "augmentations", "temperature")
+_MAY_CHANGE = (
+    *("dropout", "embedding_dropout", "token_dropout", "label_smoothing"),
+    *("frozen", "augmentations", "temperature"),
+)
 """What only learning knows."""
 
 

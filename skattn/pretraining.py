@@ -31,6 +31,7 @@ _OWN = (
         "max_steps",
         "dropout",
         "embedding_dropout",
+        "token_dropout",
         "quantiles",
     ),
     *("label_smoothing", "hidden_fraction", "is_stepwise", "frozen", "adapter_rank"),

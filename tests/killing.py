@@ -37,7 +37,7 @@ FITS = {
     "steps": (SelfAttentionTransformer, {"pooling": None, "window": (3, 2)}, {"y": direction(X)}),
     "two networks behind stems": (
         SelfAttentionClassifier,
-        {"embedding": "random_convolution", "n_kernels": 16, "n_estimators": 2, "embedding_dropout": 0.3},
+        {"embedding": "random_convolution", "n_kernels": 16, "n_estimators": 2, "token_dropout": 0.3},
         {"y": direction(X)},
     ),
     "one batch": (SelfAttentionRegressor, {"batch_size": "auto", "max_iter": "auto", "tol": 0.1}, {"y": rise(X)}),

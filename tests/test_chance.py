@@ -148,8 +148,23 @@ def test_what_is_not_dropped_is_stretched():
     np.testing.assert_allclose(factors[kept], 1 / 0.8, rtol=1e-6)
 
 
-def test_losses_have_no_dropout():
-    problem, without = Problem(dropout=0.5), Problem()
+def test_rows_are_dropped_in_their_share_whole_and_anew_in_each_update():
+    """What a network without layers or positions learns of a step is the sum of the rows that it sees."""
+    problem = Problem((1,) * 997, token_dropout=0.3, n_layers=0, position="none", max_steps=1)
+    masks = []
+    for n_update in (0, 1):
+        rows = problem.network.forward(problem.batch, "steps")
+        losses = [problem.take([i]).loss(n_update=n_update) / problem.weight[i] for i in range(len(rows))]
+        seen = problem.network.losses(problem.batch, problem.target)
+        masks.append(~np.isclose(losses, seen, rtol=1e-9))
+        assert 0.25 < masks[-1].mean() < 0.35
+    # Of independent draws the share 2 * 0.3 * 0.7 differs.
+    assert 0.35 < (masks[0] != masks[1]).mean() < 0.49
+
+
+@pytest.mark.parametrize("changes", [{"dropout": 0.5}, {"token_dropout": 0.5}])
+def test_losses_have_no_dropout(changes):
+    problem, without = Problem(**changes), Problem()
     losses = problem.network.losses(problem.batch, problem.target)
     np.testing.assert_array_equal(losses, without.network.losses(without.batch, without.target))
     assert abs(problem.loss() - problem.weight @ losses) > 1e-3

@@ -321,6 +321,7 @@ FINE = {
     **{
         "dropout": [0],
         "embedding_dropout": [0],
+        "token_dropout": [0],
         "label_smoothing": [0],
         "hidden_fraction": [0],
         "n_kernels": [0],

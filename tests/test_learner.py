@@ -55,7 +55,10 @@ def test_rows_are_added_up_share_by_share_and_long_sequences_last(batches):
         np.testing.assert_array_equal(rows.ends[place : place + len(expected)], expected)
 
 
-@pytest.fixture(params=[{}, {"dropout": 0.2}, TABLES, STEM, {"loss": "reconstruction", "n_outputs": 3}], ids=str)
+@pytest.fixture(
+    params=[{}, {"dropout": 0.2, "token_dropout": 0.2}, TABLES, STEM, {"loss": "reconstruction", "n_outputs": 3}],
+    ids=str,
+)
 def problem(request):
     """A network, all sequences, their targets and weights; also the tokens of a stem, which are learned from alike."""
     network = make_network(np.float64, **request.param)

@@ -323,7 +323,7 @@ def damages(model):
         "temperature": [-1.0, 0.5, *NO_NUMBERS],
         "time_feature": [1, -1, 97, 1.5, "7", True, [1]],
         **dict.fromkeys(["handles_missing", "is_stepwise"], [None, 0, 1, "yes", True]),
-        **dict.fromkeys(["embedding_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
+        **dict.fromkeys(["embedding_dropout", "token_dropout", "label_smoothing"], [-0.5, 1.0, *NO_NUMBERS]),
     }
     for name in ARCHITECTURE:
         yield from (((*network, "architecture", name), value) for value in architecture.get(name, NO_SIZES))

@@ -201,7 +201,9 @@ def test_the_network_takes_tokens_as_steps(changes):
 
 @pytest.mark.parametrize("embedding_dropout", [0.0, 0.4])
 def test_gradient_is_the_slope(embedding_dropout):
-    assert_gradient_is_the_slope(Problem(embedding_dropout=embedding_dropout, dropout=0.2, d_feedforward=13, **STEM))
+    assert_gradient_is_the_slope(
+        Problem(embedding_dropout=embedding_dropout, token_dropout=0.3, d_feedforward=13, **STEM)
+    )
 
 
 @pytest.mark.parametrize("lengths", [(31, 32), (1500, 31)])
@@ -244,7 +246,7 @@ def test_the_embedding_is_that_of_any_order():
 
 
 def test_nothing_is_dropped_but_while_learning():
-    network, batch = make_network(embedding_dropout=0.5, **STEM), make_batch()
+    network, batch = make_network(embedding_dropout=0.5, token_dropout=0.5, **STEM), make_batch()
     kept = make_network(**STEM)
     kept.parameters[:] = network.parameters
     np.testing.assert_array_equal(network.forward(batch, "outputs"), kept.forward(batch, "outputs"))

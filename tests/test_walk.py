@@ -78,7 +78,7 @@ def test_gradient_is_the_slope_of_reconstruction_with_everything(pooling):
     "changes", [{}, {"loss": "reconstruction", "n_outputs": 3}, {"is_stepwise": True, "label_smoothing": 0.2}]
 )
 def test_gradient_is_the_slope_under_dropout(changes):
-    problem = Problem(dropout=0.3, d_feedforward=13, n_layers=2, **changes)
+    problem = Problem(dropout=0.3, token_dropout=0.4, d_feedforward=13, n_layers=2, **changes)
     assert_gradient_is_the_slope(problem)
 
 
@@ -209,7 +209,7 @@ def test_gradient_has_equal_bits_for_any_number_of_threads(lengths, dtype):
 
 def test_any_architecture_has_equal_bits_for_any_number_of_threads(changes):
     """Also where a sequence is cut within, and some of its parts stand for several of its steps."""
-    problem = Problem((1031, 1, 130, 7), np.float32, dropout=0.2, **changes)
+    problem = Problem((1031, 1, 130, 7), np.float32, dropout=0.2, token_dropout=0.3, **changes)
     loss, gradient = problem.loss_and_gradient(n_jobs=1)
     again = problem.loss_and_gradient(n_jobs=3)
     assert again[0] == loss
@@ -233,7 +233,7 @@ def test_what_earlier_batches_left_behind_reaches_no_gradient(changes):
 
 
 def test_gradient_of_a_batch_is_the_sum_over_its_samples(changes):
-    problem = Problem(**changes, dropout=0.2)
+    problem = Problem(**changes, dropout=0.2, token_dropout=0.3)
     parts = [problem.take([sample]).loss_and_gradient() for sample in range(len(LENGTHS))]
     loss, gradient = problem.loss_and_gradient()
     np.testing.assert_allclose(loss, sum(part[0] for part in parts), rtol=1e-12)

@@ -20,13 +20,14 @@ class Architecture:
 
     ``loss`` is a key of `losses.LOSSES`; `window` is a pair of steps that a query sees to its left and right, None for
     all; `d_feedforward` 0 leaves the feed-forward part out; `max_steps` is the length of the learned table of
-    positions; `hidden_fraction` the share of steps hidden for reconstruction; `label_smoothing` that of a label which
-    is spread over all of them; `categories` has a pair for each feature that is one, its column and how many codes are
-    known of it; `handles_missing` says whether numbers may be missing; `n_taps` is how
-    many steps a convolution reads that follows the embedding, 0 without one; `patch_size` how many steps a token is
-    made of, one every `stride`, 0 where a step is a token, or a stem makes them; `time_feature` is the column
-    that tells when a step was, None where steps are even; `is_stepwise` says whether there is an output for each step,
-    rather than for the sequence; `quantiles` are those that the outputs of each value stand for, in (0, 1);
+    positions; `hidden_fraction` the share of steps hidden for reconstruction; `token_dropout` that of embedded steps,
+    or tokens, which an update does not see; `label_smoothing` that of a label which is spread over all of them;
+    `categories` has a pair for each feature that is one, its column and how many codes are known of it;
+    `handles_missing` says whether numbers may be missing; `n_taps` is how many steps a convolution reads that follows
+    the embedding, 0 without one; `patch_size` how many steps a token is made of, one every `stride`, 0 where a step is
+    a token, or a stem makes them; `time_feature` is the column that tells when a step was, None where steps are even;
+    `is_stepwise` says whether there is an output for each step, rather than for the sequence; `quantiles` are those
+    that the outputs of each value stand for, in (0, 1);
     `n_pooling_queries` says how many learned queries pool by attention, each by `n_pooling_heads` heads; `frozen` are
     names of parameters that do not learn; `adapter_rank` is the rank of what is added to the projections of
     attention, 0 for nothing; `attention` is one of `attending.FORMS`; of its window a step sees one place in
@@ -56,6 +57,7 @@ class Architecture:
     n_kernels: int = 0
     stride: int = 1
     embedding_dropout: float = 0.0
+    token_dropout: float = 0.0
     label_smoothing: float = 0.0
     categories: tuple = ()
     handles_missing: bool = False
@@ -127,6 +129,7 @@ def write_tape(architecture, *, marks_input=False):
         source, stream = layers.steps(tape, a, marks_input)
     if LOSSES[a.loss].hides and not a.hides_values:
         layers.hidden_steps(tape, stream, a.hidden_fraction)
+    layers.dropped_rows(tape, stream, a.token_dropout)
     places = POSITIONS[a.position](tape, stream, a)
     for i in range(a.n_layers):
         attention(tape, stream, i, a, places)

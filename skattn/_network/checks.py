@@ -28,9 +28,10 @@ _SIZES = (
     "n_layers",
     "max_steps",
 )
+_SHARES = {"dropout", "hidden_fraction", "embedding_dropout", "token_dropout", "label_smoothing"}
 # What versions before this one had not.
 _OPTIONAL = (
-    *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "label_smoothing"),
+    *("dropout", "hidden_fraction", "n_kernels", "stride", "embedding_dropout", "token_dropout", "label_smoothing"),
     *("categories", "handles_missing", "n_taps", "patch_size", "time_feature"),
     *("is_stepwise", "quantiles", "n_pooling_queries", "n_pooling_heads", "frozen", "adapter_rank"),
     *("attention", "dilation", "n_global_steps", "top_k"),
@@ -216,7 +217,7 @@ def check_architecture(values, n_parameters):
     # Without a stem or patches a token is a step.
     has_tokens = values["n_kernels"] or values["patch_size"]
     values["stride"] = check_whole("stride", values.get("stride", 1), 1, MOST if has_tokens else 1)
-    for name in {"dropout", "hidden_fraction", "embedding_dropout", "label_smoothing"} & set(values):
+    for name in _SHARES & set(values):
         values[name] = check_number(name, values[name], 0, math.nextafter(1, 0))
     values["window"] = _check_window(values["window"])
     _check_attention(values)

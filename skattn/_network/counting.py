@@ -8,7 +8,7 @@ from .._kernels.head import UNBOUNDED
 from .._kernels.responses import GROUP, TAPS
 
 _OF_PLACES = ("position_fixed", "times", "waves", "angles")
-_OF_LEARNING = ("dropout", "hide", "hidden", "augment", "mark")
+_OF_LEARNING = ("dropout", "drop_rows", "hide", "hidden", "augment", "mark")
 """Kinds that do nothing but while learning."""
 
 

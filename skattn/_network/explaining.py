@@ -22,7 +22,8 @@ def explained(network):
     network : Network
     """
     # By half the square of outputs less what is wanted, any gradient of outputs can be asked for.
-    plain = {"loss": "squared_error", "quantiles": (), "label_smoothing": 0.0, "dropout": 0.0, "embedding_dropout": 0.0}
+    plain = {"loss": "squared_error", "quantiles": (), "label_smoothing": 0.0}
+    plain |= {"dropout": 0.0, "embedding_dropout": 0.0, "token_dropout": 0.0}
     return copy_network(network, replace(network.architecture, frozen=(), **plain), ExplainedNetwork)
 
 

@@ -9,7 +9,7 @@ from .._kernels import pooling as poolings
 from .._kernels.activation import GELU
 from .._kernels.contrast import AUGMENT
 from .._kernels.convolve import CONVOLVE
-from .._kernels.dropout import DROPOUT
+from .._kernels.dropout import DROP_ROWS, DROPOUT
 from .._kernels.input import HIDE, MARK, STANDARDISE, TAKE
 from .._kernels.linear import LINEAR
 from .._kernels.lookup import LOOKUP, MISSING
@@ -202,6 +202,12 @@ def dropout(tape, source, rate):
     target = tape.slot(source.width, axis=source.axis)
     tape.operation(DROPOUT, source=source, target=target, width=source.width, rate=probability(rate), site=_site(tape))
     return target
+
+
+def dropped_rows(tape, stream, rate):
+    """Zero a share of the rows of `stream` while learning; nothing is written where the rate is 0."""
+    if rate:
+        tape.operation(DROP_ROWS, target=stream, width=stream.width, rate=probability(rate), site=_site(tape))
 
 
 def probability(fraction):
