@@ -17,7 +17,7 @@ from skattn import SelfAttentionClassifier, ensemble
 from skattn._kernels import parallel
 from skattn._network.architecture import Architecture
 from skattn._network.network import Network
-from skattn._network.positions import POSITIONS
+from skattn._network.positions import OF_TIME, POSITIONS
 from skattn._training.descent import Descent
 from skattn._training.optimizers import OPTIMIZERS
 
@@ -32,17 +32,20 @@ def data_of(shape, lengths=None):
     generator = np.random.default_rng(0)
     lengths = np.full(n_samples, n_steps) if lengths is None else lengths
     values = generator.normal(size=(n_samples * n_steps, n_features)).astype(np.float32)
+    # When each step was, for those who are told that it says so.
+    values[:, 0] = generator.exponential(size=(n_samples, n_steps)).cumsum(axis=1).ravel()
     data = SimpleNamespace(values=values, starts=np.arange(n_samples) * n_steps, lengths=lengths)
     return data, generator.integers(0, N_CLASSES, n_samples)
 
 
-def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None, position="none"):
+def our_step(shape, n_layers, d_feedforward, n_jobs=2, lengths=None, position="none", time_feature=None):
     n_samples, n_steps, n_features, d_model, n_heads = shape
     data, labels = data_of(shape, lengths)
     architecture = Architecture(
         n_features=n_features, n_outputs=N_CLASSES, loss="cross_entropy", d_model=d_model, n_heads=n_heads,
         n_kv_heads=n_heads, d_head=d_model // n_heads, d_value=d_model // n_heads, n_layers=n_layers,
         d_feedforward=d_feedforward, position=position, max_steps=n_steps, window=(None, None), pooling="mean",
+        time_feature=time_feature,
     )  # fmt: skip
     network = Network(architecture, np.float32)
     network.initialise(np.random.default_rng(0))
@@ -135,12 +138,14 @@ def positions(n_builds=9):
     So every side is built anew several times, and its fastest step of all is shown.
     """
     print("\nA step by how positions are told, beside learned positions: attention alone, one layer, one thread\n")
-    names = ["learned", *(name for name in POSITIONS if name not in ("learned", "none"))]
-    bench.head("(batch, steps, features, d_model, heads)", "learned, ms", *names[1:])
+    told = [("learned", None), *((name, None) for name in POSITIONS if name not in ("learned", "none"))]
+    told += [(name, 0) for name in OF_TIME]
+    titles = [name if feature is None else f"{name} by times" for name, feature in told[1:]]
+    bench.head("(batch, steps, features, d_model, heads)", "learned, ms", *titles)
     for shape in SHAPES_OF_POSITIONS:
         seconds = []
         for _ in range(n_builds):
-            sides = [our_step(shape, 1, 0, n_jobs=1, position=name) for name in names]
+            sides = [our_step(shape, 1, 0, n_jobs=1, position=name, time_feature=feature) for name, feature in told]
             seconds.append(fastest(sides, bench.rounds(len(sides) * bench.once(sides[0]))))
         first, *others = np.min(seconds, axis=0)
         bench.row(shape, f"{first * 1e3:.2f}", *(f"{other / first:.2f}" for other in others))

@@ -14,6 +14,7 @@ from .operation import Call, Kind, d_slot, slot
 from .random import hides
 from .record import Record
 from .simd import Emitter, at
+from .sines import FARTHEST, add_sines_and_cosines
 
 # `table` numbers a constant of the tape, and `frequencies` that of what it is computed from, radians a step.
 _FixedRow = Record("target", "width", "table", "frequencies")
@@ -168,8 +169,10 @@ def waves_forward(row: _WavesRow, call: Call):
 
 @kernel
 def _add_waves(target: Reals, width: Int, time: Double, frequencies: Int):
-    """Add the sines and cosines of a time."""
-    for j in range(width):
+    """Add the sines and cosines of a time, the first of whose frequencies is 1 and the highest."""
+    n_pairs = width // 2 if abs(time) <= FARTHEST else 0
+    add_sines_and_cosines(target, doubles(frequencies), time, n_pairs)
+    for j in range(2 * n_pairs, width):
         angle = time * doubles(frequencies)[j // 2]
         target[j] += real(math.sin(angle) if j % 2 == 0 else math.cos(angle))
 
@@ -199,14 +202,12 @@ def angles_forward(row: _AnglesRow, call: Call):
 @kernel
 def angles_step(row: _AnglesRow, call: Call):
     """Give the same, computed anew: of times, or of each stream's place."""
-    n_pairs, targets = row.n_pairs, slot(call, row.target)
-    frequencies = doubles(ints(call.constants)[row.frequencies])
+    width, targets, frequencies = 2 * row.n_pairs, slot(call, row.target), ints(call.constants)[row.frequencies]
     for r in range(call.first, call.last):
-        target = at(targets, 2 * r * n_pairs)
-        time = _time_of(call, row.column, row.n_columns, row.stride, row.unit, r)
-        for pair in range(n_pairs):
-            angle = time * frequencies[pair]
-            target[2 * pair], target[2 * pair + 1] = real(math.sin(angle)), real(math.cos(angle))
+        target = at(targets, r * width)
+        for i in range(width):
+            target[i] = real(0)
+        _add_waves(target, width, _time_of(call, row.column, row.n_columns, row.stride, row.unit, r), frequencies)
 
 
 @kernel

@@ -99,7 +99,7 @@ class Emitter:
     def constant(self, number):
         return ir.Constant(self.vector, [number] * self.lanes if self.lanes else number)
 
-    def _integer(self, number):
+    def integer(self, number):
         return ir.Constant(self.integers, [number] * self.lanes if self.lanes else number)
 
     def splat(self, number):
@@ -208,7 +208,7 @@ class Emitter:
             mask, rounding = ir.Constant(ir.IntType(self.lanes), -1), ir.Constant(ir.IntType(32), 4)
             name = f"llvm.x86.avx512.mask.scalef.{name}.512"
             return self._call(name, self.vector, power, whole, self.constant(0.0), mask, rounding)
-        exponent = builder.shl(builder.fptosi(whole, self.integers), self._integer(_MANTISSA[self.kind]))
+        exponent = builder.shl(builder.fptosi(whole, self.integers), self.integer(_MANTISSA[self.kind]))
         return builder.bitcast(builder.add(builder.bitcast(power, self.integers), exponent), self.vector)
 
 
