@@ -223,7 +223,7 @@ def _read_entry(entry: Any, are_classes: bool | None) -> tuple[NDArray[Any], NDA
     else:
         is_none = np.zeros(array.shape, bool)
     is_none = is_none | mask
-    return array, ~is_none.reshape(len(array), -1).any(axis=1)
+    return array, ~is_none.any(axis=tuple(range(1, is_none.ndim)))
 
 
 def _is_none(label: Any, are_classes: bool | None) -> bool:

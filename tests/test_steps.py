@@ -306,6 +306,10 @@ def test_two_different_labels_or_more_a_step_are_no_labels_of_a_sequence(X):
     [
         (lambda y: y[:-1], "40 sequences and 39 entries of y"),
         (
+            lambda y: [y[0][:0], *y[1:]],
+            r"y\[0\] has 0 entries, and sequence 0 of X has 5 steps; give one for each step",
+        ),
+        (
             lambda y: [y[0][:-1], *y[1:]],
             r"y\[0\] has 4 entries, and sequence 0 of X has 5 steps; give one for each step",
         ),
