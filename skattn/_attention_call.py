@@ -71,7 +71,7 @@ class AttentionCall:
             kernels, scratch = _LINEAR, linear_attention.scratch_size(d_head, d_value)
         else:
             # More than there are keys are all.
-            top_k = min(top_k or 0, n_keys)
+            top_k = min(int(top_k or 0), n_keys)
             kernels, scratch = _BEST if top_k else _SOFTMAX, head.scratch_size(d_head, d_value, top_k, dilation)
         self._forward, self._backward, self._weights, self._d_bias = kernels
         full = not has_lengths or query_lengths.min() == self.n_steps and key_lengths.min() == n_keys

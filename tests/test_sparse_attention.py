@@ -27,7 +27,7 @@ FORMS = {
     "all global": {"window": (0, 0), "n_global_steps": 1000},
     "top": {"top_k": 3},
     "top, causal": {"top_k": 7, "causal": True},
-    "top of a window": {"top_k": 2, "window": (9, 9)},
+    "top of a window": {"top_k": np.int8(2), "window": (9, 9)},
     "top, dilated, global": {"top_k": 4, "window": (40, 40), "dilation": 2, "n_global_steps": 3},
     "more than all": {"top_k": 10**6},
     "at the end": {"causal": "end"},
