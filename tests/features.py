@@ -99,19 +99,21 @@ def patches(draw):
     return {"patch_size": draw(pick(1, 1, 1, 2, 5, 100)), "patch_stride": draw(pick(None, None, None, 1, 3, 7))}
 
 
-def settle(chosen, found, n_features, y):
-    """Let parameters that were drawn each for itself fit each other, and the features, in place."""
-    if "normalise_target" in chosen and n_features == len(found.categories) + (found.time is not None):
-        chosen["normalise_target"] = "global"  # codes have no level
+def settle(chosen, found, n_features, y, of_steps=False):
+    """Let parameters that were drawn each for itself fit each other, the features, and a y of steps, in place."""
+    has_no_level = n_features == len(found.categories) + (found.time is not None)  # codes have none
+    if "normalise_target" in chosen and (has_no_level or of_steps):
+        chosen["normalise_target"] = "global"
     takes_steps = (chosen["patch_size"], chosen["patch_stride"]) in ((1, None), (1, 1))
     if y is None:
         takes_steps = True  # hidden steps are told from the others
         chosen["embedding"] = "linear" if "convolution" in chosen["embedding"] else chosen["embedding"]
+    takes_steps |= of_steps
     if takes_steps:
         chosen |= {"patch_size": 1, "patch_stride": None}
     elif chosen["pooling"] is None:
         chosen["pooling"] = "mean"
-    if chosen["pooling"] is None:
+    if chosen["pooling"] is None or of_steps:
         chosen["n_tokens"] = 100  # as many as there are steps
     if chosen["embedding"] == "random_convolution" and (found.categories or found.time is not None or not takes_steps):
         chosen["embedding"] = "auto"

@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import reference
+from array_cases import EITHER, REFUSED, RIGHT, ArrayCase
 from preparations import Preparation
 from sklearn.base import clone
-from strategies import EITHER, REFUSED, RIGHT, ArrayCase
 
 from skattn import SelfAttentionRegressor, attention, attention_weights
 from skattn.functional import attention_backward
@@ -22,6 +22,7 @@ NO_HELP = (
     "has no len", "not subscriptable", "not iterable", "unhashable", "could not broadcast",
     "object has no attribute", "int() argument", "buffer", "Unable to allocate", "maximum recursion",
 )  # fmt: skip
+PREDICTIONS = {"predict", "predict_proba", "predict_log_proba", "decision_function"}
 CHECKED_SAMPLES = 3
 LARGE = 100  # weights of a network that went astray
 
@@ -131,7 +132,7 @@ def _state_of(estimator):
 
 def _results(estimator, X):
     """All that a fitted estimator says about X."""
-    names = ("transform", "predict", "predict_proba", "predict_log_proba", "decision_function", "attention_weights")
+    names = ("transform", "attention_weights", *sorted(PREDICTIONS))
     results = {name: getattr(estimator, name)(X) for name in names if hasattr(estimator, name)}
     for name, result in results.items():
         assert len(result) == len(results["transform"]), name
@@ -156,17 +157,17 @@ def _compare_with_plain(estimator, case):
 
 
 def _without_padding(estimator, results, plain):
-    """Features of valid steps alone, for X may be padded further."""
-    if estimator.pooling is not None:
-        return results
-    return results | {"transform": [a[: len(b)] for a, b in zip(results["transform"], plain, strict=True)]}
+    """What is said of valid steps alone, for X may be padded further."""
+    names = set() if estimator.pooling is not None else {"transform"}
+    names |= set(results) & PREDICTIONS if estimator._model.network.architecture.is_stepwise else set()
+    return results | {name: [a[: len(b)] for a, b in zip(results[name], plain, strict=True)] for name in names}
 
 
 def _assert_same(results, expected, what):
     """The same bits under the same names."""
     assert results.keys() == expected.keys()
     for name, result in results.items():
-        whole = isinstance(result, np.ndarray)
+        whole = isinstance(result, np.ndarray) and result.dtype != object
         for got, wanted in [(result, expected[name])] if whole else zip(result, expected[name], strict=True):
             np.testing.assert_array_equal(got, wanted, err_msg=f"{name} {what}")
 
@@ -185,7 +186,7 @@ def _check_codes(estimator, case):
 def _compare_with_reference(estimator, plain, results):
     """Every result is what the reference makes of the learned weights, in float64."""
     network = estimator._model.network
-    if np.abs(network.parameters).max() > LARGE:
+    if np.abs(network.parameters).max() > LARGE or network.architecture.top_k:
         plain = []  # a rounding error decides who attends to what
     if len(estimator._model.members) > 1 or (network.stem is not None and network.dtype == np.float32):
         plain = []  # what the networks say is averaged; a token's error is no multiple of a float's
@@ -198,23 +199,32 @@ def _compare_with_reference(estimator, plain, results):
             if name == "transform" and network.architecture.pooling is None:
                 assert np.isnan(got[len(steps) :]).all(), "padding that is not NaN"
                 got = got[: len(steps)]
-            got = got - np.log(np.exp(got).sum()) if name == "outputs" else got
             # What is counted from a level is the difference of two numbers as large as that.
             levels = estimator._model.target.features if name == "predict" else None
             beside = 0.0 if levels is None else np.abs(_level_of(given[2], estimator._model.target)[1]).max()
             _assert_close(got, wanted, rough[name], network.dtype, name, beside)
-    if "predict_proba" in results and estimator.objective_ == "cross_entropy":
-        np.testing.assert_allclose(results["predict_proba"].sum(axis=1), 1, rtol=1e-5)
-        assert np.isin(results["predict"], estimator.classes_).all()
-    if isinstance(estimator, SelfAttentionRegressor):
-        assert results["predict"].ndim == (1 if estimator._model.target.is_column else 2)
+    if hasattr(estimator, "predict"):
+        _check_predictions(estimator, results)
     numbers = {name: result for name, result in results.items() if name not in ("transform", "predict")}
     assert all(np.isfinite(value).all() for result in numbers.values() for value in result), "not finite"
 
 
+def _check_predictions(estimator, results):
+    """Classes that there are, probabilities that add up to 1, and as many columns as y had."""
+    of_steps = estimator._model.network.architecture.is_stepwise
+    rows = {
+        name: np.concatenate(list(results[name])) if of_steps else results[name] for name in PREDICTIONS & set(results)
+    }
+    if "predict_proba" in rows and estimator.objective_ == "cross_entropy":
+        np.testing.assert_allclose(rows["predict_proba"].sum(axis=1), 1, rtol=1e-5)
+        assert np.isin(rows["predict"], estimator.classes_).all()
+    if isinstance(estimator, SelfAttentionRegressor):
+        assert rows["predict"].ndim == (1 if estimator._model.target.is_column else 2)
+
+
 def _reference_results(estimator, network, steps, dtype):
     """What the public methods should give for one sequence."""
-    weights, target, given = network.weights, estimator._model.target, steps
+    weights, given = network.weights, steps
     with np.errstate(all="ignore"):
         scaling, unit = (network.mean, network.scale), network.time_unit[0]
         steps = _numbered(steps, network)
@@ -229,21 +239,28 @@ def _reference_results(estimator, network, steps, dtype):
             "transform": all_of_it["steps"] if a.pooling is None else all_of_it["features"],
             "attention_weights": reference.architecture_weights(query, key, weights, a, layer, when),
         }
-        outputs = all_of_it["outputs"]
+    if hasattr(estimator, "predict"):
+        rows = _reference_predictions(estimator, np.atleast_2d(all_of_it["outputs"]), given)
+        result |= rows if a.is_stepwise else {name: row[0] for name, row in rows.items()}
+    return result
+
+
+def _reference_predictions(estimator, outputs, steps):
+    """What is said of each row of outputs: of a sequence, or each of its steps."""
+    target = estimator._model.target
+    with np.errstate(all="ignore"):
         if isinstance(estimator, SelfAttentionRegressor):
             if target.quantiles:  # the median is the second of three
-                outputs = np.sort(outputs.reshape(-1, len(target.quantiles)), axis=1)[:, 1]
+                outputs = np.sort(outputs.reshape(len(outputs), -1, len(target.quantiles)), axis=2)[:, :, 1]
             values = outputs * target.scale + target.mean
             if target.features is not None:
-                deviation, level = _level_of(given, target)
+                deviation, level = _level_of(steps, target)
                 values = values * np.maximum(deviation, target.floors) + level
-            result["predict"] = values[0] if target.is_column else values
-        elif hasattr(estimator, "predict_proba") and estimator.objective_ == "cross_entropy":
-            result["predict_log_proba"] = outputs - reference.cross_entropy(outputs, [0]) - outputs[0]
-            result["predict_proba"] = np.exp(result["predict_log_proba"])
-        elif hasattr(estimator, "predict_proba"):
-            result["decision_function"] = outputs
-    return result
+            return {"predict": values[:, 0] if target.is_column else values}
+        if estimator.objective_ != "cross_entropy":
+            return {"decision_function": outputs}
+        logs = np.array([row - reference.cross_entropy(row, [0]) - row[0] for row in outputs])
+    return {"predict_log_proba": logs, "predict_proba": np.exp(logs)}
 
 
 def _numbered(steps, network):
@@ -311,7 +328,10 @@ def _judge_arrays(case):
     for i, (n_steps, n_keys) in enumerate(_lengths(case, query, key)):
         inside = query[i, :, :n_steps], key[i, :, :n_keys], value[i, :, :n_keys]
         scale, offset = case.options.get("scale"), n_keys - n_steps if case.options.get("causal") == "end" else 0
-        seen = {"allowed": reference.attends(n_steps, n_keys, window, *sparse, offset)}
+        seen = {
+            "allowed": reference.attends(n_steps, n_keys, window, *sparse, offset),
+            "top_k": case.options.get("top_k"),
+        }
         _compare_heads(output[i], reference.attention(*inside, scale=scale, **seen), "output")
         _compare_heads(weights[i], reference.attention_weights(*inside[:2], scale=scale, **seen), "weights")
         sees_none = np.broadcast_to(~seen["allowed"].any(axis=1), log_sum_exp[i, :, :n_steps].shape)
@@ -319,7 +339,8 @@ def _judge_arrays(case):
         d_inside = d_output[i, :, :n_steps].astype(np.float64)
         expected = reference.attention_gradient(*inside, d_inside, scale=scale, **seen)
         terms = _gradient_terms(*arrays, d_output.astype(np.float64), scale)
-        for got, wanted, term, name in zip(gradients, expected, terms, ("query", "key", "value"), strict=True):
+        # One number that is added to all scores changes nothing, and its gradient comes fourth.
+        for got, wanted, term, name in zip(gradients[:3], expected, terms, ("query", "key", "value"), strict=True):
             _compare_heads(got[i], wanted, f"gradient by {name}", term)
     return "right"
 

@@ -27,7 +27,8 @@ BAD_PARAMETERS = [
     {"patch_size": 0}, {"patch_size": 2.5}, {"patch_size": None}, {"patch_stride": 0}, {"patch_stride": "half"},
     {"handle_missing": "drop"}, {"handle_missing": None}, {"categorical_features": "some"},
     {"categorical_features": [10**6]}, {"categorical_features": [-1]}, {"categorical_features": ["no such"]},
-    {"patch_size": 3, "embedding": "random_convolution"},
+    {"patch_size": 3, "embedding": "random_convolution"}, {"top_k": 0}, {"top_k": -1}, {"top_k": 2.5}, {"top_k": "all"},
+    {"top_k": 2**16 + 1},
 ]  # fmt: skip
 ODD_PARAMETERS = [
     {"d_model": np.int8(64), "n_heads": 4}, {"d_model": np.uint8(8)}, {"n_heads": np.int64(2)}, {"n_heads": True},
@@ -42,6 +43,7 @@ ODD_PARAMETERS = [
     {"validation_fraction": np.float32(0.5), "early_stopping": True}, {"learning_rate_init": 1e-300},
     {"learning_rate_init": 1e3}, {"learning_rate_init": 1e30}, {"learning_rate_init": 1e300}, {"alpha": 1e30},
     {"alpha": 1e300}, {"learning_rate_init": 1.0, "alpha": 1e5, "max_iter": 20}, {"window": []},
+    {"top_k": np.int8(3)}, {"top_k": 2**16},
 ]  # fmt: skip
 
 CLASSES = {
@@ -78,6 +80,7 @@ SOUND_OPTIONS = [
     {"n_jobs": -1}, {"lengths": 1}, {"lengths": 0}, {"window": (np.int8(2), np.uint64(1))}, {"causal": np.True_},
     {"causal": "end"}, {"window": (3, 2), "dilation": 2}, {"window": (2**70, 1), "dilation": 3, "n_global_steps": 1},
     {"window": (1, 1), "dilation": 2**70}, {"window": (0, 0), "n_global_steps": 2**70}, {"mask": True}, {"bias": 0.5},
+    {"window": (np.int8(5), 5), "dilation": np.int8(2), "n_global_steps": np.uint8(3)},
 ]  # fmt: skip
 BAD_ARRAYS = {
     "three axes": lambda a: a[0],

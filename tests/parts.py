@@ -79,6 +79,8 @@ def parameters(draw, estimator):
         chosen |= {"dilation": draw(pick(1, 2, 5, 10**6)), "n_global_steps": draw(pick(0, 1, 30))}
     elif form == "linear":
         chosen |= {"attention": "linear", "window": None, "position": draw(pick("auto", "sinusoidal", "none"))}
+    if form != "linear":
+        chosen["top_k"] = draw(pick(*[None] * 6, 1, 2, 100))
     if estimator is SelfAttentionTransformer:
         chosen["pooling"] = draw(pick(chosen["pooling"], None))
     if estimator is SelfAttentionClassifier:

@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from array_cases import EITHER, REFUSED, RIGHT, array_cases, best_cases
 from features import BROKEN_SAYINGS, BROKEN_STEPS, NUMBERS, Features, breaks, features, patches, pick, settle
 from forms import FORMS, NOT_SEQUENCES, NOT_TARGETS, NOT_WEIGHTS, SPOILS
 from hypothesis import strategies as st
-from oddities import BAD_ARRAYS, BAD_OPTIONS, BAD_PARAMETERS, CLASSES, ODD_PARAMETERS, SOUND_OPTIONS
+from oddities import BAD_PARAMETERS, CLASSES, ODD_PARAMETERS
 from parts import as_given, parameters, sequences, targets
 from preparations import PREPARATIONS
+from step_targets import BROKEN, step_targets
 from strides import LAYOUTS
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
 from skattn.categories import MOST
 
-RIGHT, REFUSED, EITHER = "right", "refused", "either"
 ESTIMATORS = {
     "transformer": SelfAttentionTransformer,
     "classifier": SelfAttentionClassifier,
@@ -65,20 +66,6 @@ class Case:
         return f"{self.kind}: {self.estimator.__name__}({self.parameters}), {', '.join(map(str, self.what))}"
 
 
-@dataclass
-class ArrayCase:
-    """A call of `attention` and its like: well-formed arrays and options, or what must be refused."""
-
-    arrays: list
-    options: dict
-    expected: str
-    what: list
-    kind: str = "attention"
-
-    def __repr__(self):
-        return f"{self.kind}: {', '.join(map(str, self.what))}, {self.options}"
-
-
 @st.composite
 def sound_cases(draw, kind, may_miss=True, always=False):
     """A case in which everything is as it should be; `always` with other features than numbers alone."""
@@ -86,8 +73,8 @@ def sound_cases(draw, kind, may_miss=True, always=False):
 
 
 @st.composite
-def told_cases(draw, kind, may_miss, always):
-    """A sound case, and what its features are."""
+def told_cases(draw, kind, may_miss, always, of_steps=False):
+    """A sound case, and what its features are; `of_steps` with a y that has an entry for every step."""
     estimator = ESTIMATORS[draw(st.sampled_from(sorted(ESTIMATORS)))]
     samples, what = draw(sequences())
     said, found = NUMBERS, Features()
@@ -98,11 +85,41 @@ def told_cases(draw, kind, may_miss, always):
     chosen = draw(parameters(estimator)) | draw(patches()) | said
     if FORMS[form.split(",")[0]].rows:
         chosen["n_step_features"] = samples[0].shape[1]
-    y, name = draw(targets(estimator, len(samples)))
-    if isinstance(chosen.get("class_weight"), str) and name == "y of indicators":
+    if of_steps:
+        y, name = draw(_told_steps(estimator, chosen, meant))
+        X = meant if estimator is SelfAttentionTransformer else X
+    else:
+        y, name = draw(targets(estimator, len(samples)))
+    if isinstance(chosen.get("class_weight"), str) and name.startswith("y of indicators"):
         chosen["class_weight"] = None
-    settle(chosen, found, samples[0].shape[1], y)
+    settle(chosen, found, samples[0].shape[1], y, of_steps)
     return Case(kind, estimator, chosen, X, y, meant, what=[*what, form, name]), found
+
+
+@st.composite
+def _told_steps(draw, estimator, chosen, meant):
+    """A y of steps and its name; no pooling of a predictor says that it can be nothing else."""
+    predicts = estimator is not SelfAttentionTransformer
+    if predicts:
+        chosen["pooling"] = None if len(set(map(len, meant))) == 1 else draw(pick(chosen["pooling"], None))
+    is_told = predicts and chosen["pooling"] is None
+    return draw(step_targets(estimator, [len(steps) for steps in meant], is_told))
+
+
+@st.composite
+def cases_of_steps(draw):
+    """A label for every step, in any form, sound or not."""
+    case, _ = draw(told_cases("steps", may_miss=True, always=False, of_steps=True))
+    if case.estimator is SelfAttentionTransformer or draw(st.booleans()):
+        case.later += [("transform", case.plain, None, RIGHT), ("pickle", None, None, RIGHT)]
+        return case
+    name, place = draw(st.sampled_from(sorted(BROKEN))), draw(st.integers(0, len(case.plain) - 1))
+    case.says, change = BROKEN[name]
+    case.parameters |= {"pooling": None, "n_tokens": 100}
+    case.y = change([(np.arange(len(steps)) + i) % 2 for i, steps in enumerate(case.plain)], place)
+    case.expected = REFUSED
+    case.what.append(name)
+    return case
 
 
 @st.composite
@@ -336,47 +353,12 @@ def cases_of_all(draw):
     return case
 
 
-@st.composite
-def array_cases(draw):
-    """Attention on arrays."""
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    n_samples, n_kv_heads, share = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
-    n_steps, n_keys = draw(pick(1, 2, 7, 33, 70)), draw(pick(1, 3, 17, 65))
-    d_head, d_value = draw(pick(1, 2, 5, 17)), draw(pick(1, 3, 16))
-    shapes = [
-        (n_samples, n_kv_heads * share, n_steps, d_head),
-        (n_samples, n_kv_heads, n_keys, d_head),
-        (n_samples, n_kv_heads, n_keys, d_value),
-    ]
-    what, arrays = [str(shapes)], []
-    same = draw(pick("float32", "float64", None))
-    for shape in shapes:
-        dtype = same or draw(pick("f4", "f8", "f2", ">f4", ">f8", "i4", "u1", "?", "i8", "g"))
-        layout = draw(st.sampled_from(sorted(LAYOUTS)))
-        array = (generator.normal(size=shape) * 3).astype(dtype)
-        arrays.append(LAYOUTS[layout](array))
-        what.append(f"{dtype} {layout}")
-    options, expected = dict(draw(st.sampled_from(SOUND_OPTIONS))), RIGHT
-    if isinstance(options.get("lengths"), int) or draw(st.booleans()):
-        lengths = generator.integers(0, n_steps + 1, n_samples), generator.integers(0, n_keys + 1, n_samples)
-        options["lengths"] = draw(pick(lengths, tuple(one.tolist() for one in lengths), options.get("lengths")))
-    spoil = draw(pick("nothing", "nothing", "option", "array"))
-    if spoil == "option":
-        options |= draw(st.sampled_from(BAD_OPTIONS))
-        expected = REFUSED
-    elif spoil == "array":
-        name, which = draw(st.sampled_from(sorted(BAD_ARRAYS))), draw(st.integers(0, 2))
-        arrays[which] = BAD_ARRAYS[name](np.asarray(arrays[which], dtype=np.float64))
-        what.append(f"{name} at {which}")
-        expected = EITHER if name.startswith("one more") else REFUSED
-    return ArrayCase(arrays, options, expected, what)
-
-
 STRATEGIES = {
     "X": sound_cases("X"),
     "spoiled X": spoiled_x(),
     "features": cases_of_features(),
     "spoiled features": spoiled_features(),
+    "steps": cases_of_steps(),
     "y": cases_of_y(),
     "weights": cases_of_weights(),
     "validation": cases_of_validation(),
@@ -384,6 +366,7 @@ STRATEGIES = {
     "several calls": cases_of_calls(),
     "all at once": cases_of_all(),
     "attention": array_cases(),
+    "best keys": best_cases(),
     **PREPARATIONS,
 }
 """A strategy for each kind of case."""
