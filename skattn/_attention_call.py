@@ -15,6 +15,7 @@ from ._attention_arrays import (
 from ._bounds import bounds, check_linear, check_sparse
 from ._kernels import attend, best, head, heads, linear_attention, maps, parallel
 from ._kernels.ahead import N_AHEAD, dose
+from ._kernels.linear_blocks import most_pieces, scratch_size, sum_size
 from ._wording import shortened
 
 # Parts of the keys that a few long heads are cut into, backwards; each needs a gradient of all queries.
@@ -24,6 +25,10 @@ _MOST_KEY_PARTS, _KEYS_A_PART = 8, 1024
 _RUNS_A_WORKER = 16
 # Parts of the queries that a head is cut into, so that a few long heads use every core.
 _QUERIES_A_PART = 4 * head.QUERIES
+# Parts of linear attention for each thread, about: each adds up the sums of all pieces before it anew.
+_LINEAR_PARTS_A_WORKER = 4
+# Multiplications of a linear head that are worth more than to wake other threads.
+_WORTH_PIECES = 1 << 22
 
 # What is done to a head: forwards, backwards, for its weights, for the gradient of a bias.
 _SOFTMAX = (attend.attend_forward, attend.attend_backward, maps.head_weights, maps.head_bias)
@@ -68,7 +73,7 @@ class AttentionCall:
         """Make room for results, and say how much there is of everything."""
         n_keys, d_head, d_value = self.key.shape[2], self.key.shape[3], self.value.shape[3]
         if self._is_linear:
-            kernels, scratch = _LINEAR, linear_attention.scratch_size(d_head, d_value)
+            kernels, scratch = _LINEAR, scratch_size(d_head, d_value)
         else:
             # More than there are keys are all.
             top_k = min(int(top_k or 0), n_keys)
@@ -136,6 +141,11 @@ class AttentionCall:
 
     def forward(self):
         n_heads = self.n_samples * self.n_heads
+        # Parts of linear attention, forwards and backwards.
+        self._n_parts = self._cut_into_pieces() if self._is_linear else 1
+        if self._n_parts > 1:
+            self._forward_in_pieces()
+            return
         # Whole heads where there are enough: parts on different cores would each bring the keys and values near.
         n_parts = min(-(-_RUNS_A_WORKER * self.workers // n_heads), self.n_steps // _QUERIES_A_PART)
         n_parts = 1 if self._is_linear else max(1, n_parts)
@@ -143,6 +153,34 @@ class AttentionCall:
         n_items = self._runs(n_heads) * n_parts
         self._dose(heads.QUERY, heads.KEY, heads.VALUE, heads.OUTPUT)
         self._share_out(heads.heads_forward_item, self._forward, n_items)
+
+    def _cut_into_pieces(self):
+        """Give how many parts the pieces of each linear head are cut into, and make room for the sums of pieces.
+
+        Whole heads where there are enough for all threads: in parts, sums of keys are made once more.
+        """
+        n_steps, n_keys, n_heads = self.n_steps, self.key.shape[2], self.n_samples * self.key.shape[1]
+        n_parts = min(-(-_LINEAR_PARTS_A_WORKER * self.workers // n_heads), most_pieces(max(n_steps, n_keys)))
+        size = sum_size(self.key.shape[3], self.value.shape[3])
+        has_enough_heads = 3 * -(-n_heads // self.workers) * self.workers <= 4 * n_heads
+        if n_parts == 1 or has_enough_heads or max(n_steps, n_keys) * size < _WORTH_PIECES:
+            return 1
+        n_of_keys, n_of_queries = most_pieces(n_keys, is_moved=True), most_pieces(n_steps)
+        self._run.point(sums=np.empty((n_heads, n_of_keys, size), self.dtype))
+        self._run.set(n_parts=n_parts, sums_size=n_of_keys * size, d_sums_size=n_of_queries * size)
+        return n_parts
+
+    def _forward_in_pieces(self):
+        """Sum up all pieces of keys, then attend from all pieces of queries."""
+        self._run.share_out(heads.sums_item, self.n_samples * self.key.shape[1] * self._n_parts)
+        self._run.share_out(heads.reads_item, self.n_samples * self.n_heads * self._n_parts)
+
+    def _backward_in_pieces(self):
+        """Give the gradients of queries and what pieces of them come to, then those of keys and values."""
+        n_heads, size = self.n_samples * self.n_heads, sum_size(self.key.shape[3], self.value.shape[3])
+        self._run.point(d_sums=np.empty((n_heads, most_pieces(self.n_steps), size), self.dtype))
+        self._run.share_out(heads.queries_backward_item, n_heads * self._n_parts)
+        self._run.share_out(heads.keys_backward_item, self.n_samples * self.key.shape[1] * self._n_parts)
 
     def _dose(self, *entries):
         """Say how many lines of the next head are fetched at a time."""
@@ -165,10 +203,13 @@ class AttentionCall:
         n_kv_heads = self.n_samples * self.key.shape[1]
         n_parts = max(1, min(_MOST_KEY_PARTS // n_kv_heads, self.key.shape[2] // _KEYS_A_PART))
         n_parts = 1 if self._is_linear else n_parts
-        self._run.set(n_parts=n_parts, part_size=self.query.size)
+        self._run.set(n_parts=max(n_parts, self._n_parts), part_size=self.query.size)
         d_queries = self._new((n_parts, *self.query.shape), self.dtype)
         gradients = d_queries[0], *(self._new(array.shape, self.dtype) for array in (self.key, self.value))
         self._describe(d_output=self._d_output, **dict(zip(("d_query", "d_key", "d_value"), gradients, strict=True)))
+        if self._n_parts > 1:
+            self._backward_in_pieces()
+            return gradients
         n_items = self._runs(n_kv_heads) * n_parts
         self._dose(*range(heads.QUERY, heads.PAIRS))
         self._share_out(heads.heads_backward_item, self._backward, n_items)

@@ -81,7 +81,8 @@ TESTED_ELSEWHERE = {
     "lookup_table": "soft_lookup",
     **dict.fromkeys(["_page_content", "_page_maps", "_page_sequences"], "attention_page"),
     **dict.fromkeys(["_attention_arrays", "_attention_call", "_bounds"], "sparse_attention"),
-    **dict.fromkeys(["attend", "attending", "best", "bias", "head", "linear_attention"], "sparse_attention"),
+    **dict.fromkeys(["attend", "attending", "best", "bias", "head"], "sparse_attention"),
+    "linear_blocks": "linear_attention",
     "given_importance": "importance_display",
     **dict.fromkeys(["_stream_checks", "kept", "one_query", "step", "step_attention", "stepper"], "stream"),
 }

@@ -54,6 +54,17 @@ def test_other_forms_take_less_or_more(settings):
     assert (other.n_multiplications > plain.n_multiplications) == ("pooling" in settings)
 
 
+def test_multiplications_of_linear_attention_and_of_the_best_keys_by_hand():
+    """Seven steps, two heads of width 7: sums of 7 by 8 numbers, made and read; values of two keys a query alone."""
+    plain, linear, best = (
+        SelfAttentionClassifier(**SMALL | each).fit(X, CLASSES).summary(7).n_multiplications
+        for each in ({}, {"attention": "linear"}, {"top_k": 2})
+    )
+    of_scores = of_values = 2 * 49 * 7
+    assert linear - (plain - of_scores - of_values) == 2 * 2 * 7 * 7 * 8
+    assert best - (plain - of_values) == 2 * 7 * 2 * 7
+
+
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (3, 2), (9, 0), (0, 0)])
 @pytest.mark.parametrize("dilation, n_global", [(1, 0), (2, 0), (3, 2), (1, 40)])
 def test_pairs_are_those_that_attention_meets(window, dilation, n_global):

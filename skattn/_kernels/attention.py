@@ -10,7 +10,16 @@ from .best import best_backward, best_forward
 from .head import Head
 from .jit import Int, address_of, doubles, ints, kernel, real, reals
 from .kept import kept_of, steps_before
-from .linear_attention import add_key, linear_backward, linear_forward, read_sum
+from .linear_attention import (
+    add_key,
+    learn_keys,
+    learn_queries,
+    n_key_pieces,
+    n_query_pieces,
+    read_pieces,
+    read_sum,
+    sum_pieces,
+)
 from .operation import Call, Kind, d_slot, slot
 from .record import Record
 from .simd import at
@@ -27,6 +36,11 @@ _Row = Record(
 
 _BestRow = Record(*_Row.names, "top_k", "best")
 # `best` [n_heads, n_steps, 2 * top_k]: which keys each query reads, then how much of each.
+
+_LinearRow = Record(*_Row.names, "sums")
+# `sums` [n_heads, n_pieces, d_head, d_value + 1]: what pieces of keys and values come to, where a sequence is cut into
+# parts, of the first `n_kv_heads`; and backwards, what pieces of queries come to. The operation that makes the sums has
+# the same fields as the one that reads them, `target` among them: its gradient is what keys learn from.
 
 
 @kernel
@@ -128,24 +142,79 @@ def attention_best_backward(row: _BestRow, call: Call):
 
 
 @kernel
-def linear_attention_forward(row: _Row, call: Call):
-    """Attend linearly; a part of a sequence has some of the key/value heads, each of which goes through all steps."""
-    head = Head()
-    _begin_heads(row, call, head)
-    for number in range(_first_head(row, call, call.part), _first_head(row, call, call.part + 1)):
-        _choose_head(row, call, head, number)
-        linear_forward(head)
+def _sums_of(row: _LinearRow, call: Call, number: Int, n_pieces: Int) -> Int:
+    """Give where what the pieces of a key/value head come to lies."""
+    return address_of(at(slot(call, row.sums), number * n_pieces * row.d_head * (row.d_value + 1)))
 
 
 @kernel
-def linear_attention_backward(row: _Row, call: Call):
-    """Give the gradients of queries, keys and values; a part of a sequence has some of the key/value heads."""
-    head = Head()
-    _begin_heads(row, call, head)
-    for number in range(_first_head(row, call, call.part), _first_head(row, call, call.part + 1)):
-        _choose_head(row, call, head, number)
-        _choose_gradients(row, call, head, number)
-        linear_backward(head)
+def _d_sums_of(row: _LinearRow, call: Call, number: Int, n_pieces: Int) -> Int:
+    """Give where what the pieces of the queries of a head come to lies."""
+    return address_of(at(d_slot(call, row.sums), number * n_pieces * row.d_head * (row.d_value + 1)))
+
+
+@kernel
+def linear_sums_forward(row: _LinearRow, call: Call):
+    """Sum up keys and values, piece by piece, where a sequence is cut into parts: each has some pieces of all heads."""
+    if call.n_parts == 1:
+        return
+    head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
+    _begin_heads(plain, call, head)
+    n, group = n_key_pieces(head), row.n_heads // row.n_kv_heads
+    begin, end = call.part * n * row.n_kv_heads // n_parts, (call.part + 1) * n * row.n_kv_heads // n_parts
+    for number in range(row.n_kv_heads):
+        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        if first < last:
+            _choose_head(plain, call, head, number * group)
+            sum_pieces(head, _sums_of(row, call, number, n), first, last)
+
+
+@kernel
+def linear_attention_forward(row: _LinearRow, call: Call):
+    """Attend linearly; a part of a sequence has some pieces of the queries of all heads."""
+    head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
+    _begin_heads(plain, call, head)
+    n, group = n_query_pieces(head), row.n_heads // row.n_kv_heads
+    begin, end = call.part * n * row.n_heads // n_parts, (call.part + 1) * n * row.n_heads // n_parts
+    for number in range(row.n_heads):
+        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        if first < last:
+            _choose_head(plain, call, head, number)
+            read_pieces(head, _sums_of(row, call, number // group, n) if n_parts > 1 else 0, first, last)
+
+
+@kernel
+def linear_attention_backward(row: _LinearRow, call: Call):
+    """Give the gradients of queries, and what these come to for keys and values, as the forward pass is cut."""
+    head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
+    _begin_heads(plain, call, head)
+    n, group = n_query_pieces(head), row.n_heads // row.n_kv_heads
+    begin, end = call.part * n * row.n_heads // n_parts, (call.part + 1) * n * row.n_heads // n_parts
+    for number in range(row.n_heads):
+        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        if first < last:
+            _choose_head(plain, call, head, number)
+            _choose_gradients(plain, call, head, number)
+            if n_parts == 1:
+                learn_queries(head, 0, 0, first, last)
+            else:
+                sums, d_sums = _sums_of(row, call, number // group, n), _d_sums_of(row, call, number, n)
+                learn_queries(head, sums, d_sums, first, last)
+
+
+@kernel
+def linear_sums_backward(row: _LinearRow, call: Call):
+    """Give the gradients of keys and values, from what queries have come to."""
+    head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
+    _begin_heads(plain, call, head)
+    n, group = n_key_pieces(head), row.n_heads // row.n_kv_heads
+    begin, end = call.part * n * row.n_kv_heads // n_parts, (call.part + 1) * n * row.n_kv_heads // n_parts
+    for number in range(row.n_heads):
+        first, last = max(begin - number // group * n, 0), min(end - number // group * n, n)
+        if first < last:
+            _choose_head(plain, call, head, number)
+            _choose_gradients(plain, call, head, number)
+            learn_keys(head, _d_sums_of(row, call, number, n) if n_parts > 1 else 0, first, last)
 
 
 @kernel
@@ -178,7 +247,12 @@ def attention_best_step(row: _BestRow, call: Call):
 
 
 @kernel
-def linear_attention_step(row: _Row, call: Call):
+def linear_sums_step(row: _LinearRow, call: Call):
+    """Leave new steps of streams to the operation that reads the sums: it keeps them."""
+
+
+@kernel
+def linear_attention_step(row: _LinearRow, call: Call):
     """Add the new step of each stream to the sum of those before, of each key/value head, and read it."""
     n_heads, n_kv_heads, d_head, d_value = row.n_heads, row.n_kv_heads, row.d_head, row.d_value
     scratch, size, group = reals(call.scratch), d_head * (d_value + 1), n_heads // n_kv_heads
@@ -213,7 +287,12 @@ BEST_ATTENTION = Kind(
     "attention_best", attention_best_forward, attention_best_backward, _BestRow, reads=_READS, step=attention_best_step,
     keeps=step_attention.keeps, steps_know=(*step_attention.KNOWN, "top_k", "best"),
 )  # fmt: skip
+# Two operations, for no part of a sequence can read sums before all parts have made them.
+LINEAR_SUMS = Kind(
+    "attention_linear_sums", linear_sums_forward, linear_sums_backward, _LinearRow, reads=("key", "value"),
+    step=linear_sums_step,
+)  # fmt: skip
 LINEAR_ATTENTION = Kind(
-    "attention_linear", linear_attention_forward, linear_attention_backward, _Row, reads=_READS,
+    "attention_linear", linear_attention_forward, linear_attention_backward, _LinearRow, reads=("query",),
     step=linear_attention_step, keeps=_keeps_sums,
 )  # fmt: skip

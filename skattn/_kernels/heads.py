@@ -6,6 +6,7 @@ What is done to a head is said by the address of a kernel: to all keys that a qu
 from .ahead import N_AHEAD, begin_list, enlist
 from .head import Head
 from .jit import Int, Ints, address_of, doubles, ints, invoke_head, kernel, reals
+from .linear_attention import learn_keys, learn_queries, n_key_pieces, n_query_pieces, read_pieces, sum_pieces
 from .operation import part_begin
 from .record import Record
 from .simd import at
@@ -30,6 +31,9 @@ Heads = Record(
     *("scratch", "scratch_size", "ahead", "dose", "itemsize"),
     # What is added to scores of every sample, if anything: see `Head`; slopes and tables lie one head after another.
     *("times", "slopes", "table", "reach"),
+    # Linear attention in pieces: what those of each key/value head come to, and those of the queries of each head; how
+    # many numbers lie between heads.
+    *("sums", "sums_size", "d_sums", "d_sums_size"),
     # Entries between keys of an array of scores, of a mask, and of what is asked of all pairs.
     *("bias_step", "mask_step", "pairs_step"),
     doubles=("scale",),
@@ -112,6 +116,72 @@ def heads_bias_item(heads: Heads, item: Int, worker: Int):
             # Gradients of scores alone are asked for.
             head.d_query = head.d_key = head.d_values = head.d_target
             invoke_head(heads.attend, head)
+
+
+@kernel
+def sums_item(heads: Heads, item: Int, worker: Int):
+    """Sum up a part of the pieces of one key/value head, for linear attention."""
+    n_parts, head = heads.n_parts, _begin_linear(heads, worker, Head())
+    part, shared = item % n_parts, item // n_parts % heads.n_kv_heads
+    sample = item // n_parts // heads.n_kv_heads
+    _choose_head(heads, head, sample, shared * (heads.n_heads // heads.n_kv_heads))
+    n = n_key_pieces(head)
+    sum_pieces(head, _sums(heads, sample, shared), part * n // n_parts, (part + 1) * n // n_parts)
+
+
+@kernel
+def reads_item(heads: Heads, item: Int, worker: Int):
+    """Attend linearly from a part of the pieces of one head, whose keys were summed up."""
+    n_parts, head = heads.n_parts, _begin_linear(heads, worker, Head())
+    part, number, sample = item % n_parts, item // n_parts % heads.n_heads, item // n_parts // heads.n_heads
+    _choose_head(heads, head, sample, number)
+    n, sums = n_query_pieces(head), _sums(heads, sample, number // (heads.n_heads // heads.n_kv_heads))
+    read_pieces(head, sums, part * n // n_parts, (part + 1) * n // n_parts)
+
+
+@kernel
+def queries_backward_item(heads: Heads, item: Int, worker: Int):
+    """Give the gradient of a part of the pieces of the queries of one head, and what keys learn from these."""
+    n_parts, head = heads.n_parts, _begin_linear(heads, worker, Head())
+    part, number, sample = item % n_parts, item // n_parts % heads.n_heads, item // n_parts // heads.n_heads
+    _choose_head(heads, head, sample, number)
+    head.d_query, head.d_target = _begin(heads, D_QUERY, sample, number), _begin(heads, D_OUTPUT, sample, number)
+    n, sums = n_query_pieces(head), _sums(heads, sample, number // (heads.n_heads // heads.n_kv_heads))
+    learn_queries(head, sums, _d_sums(heads, sample, number), part * n // n_parts, (part + 1) * n // n_parts)
+
+
+@kernel
+def keys_backward_item(heads: Heads, item: Int, worker: Int):
+    """Give the gradients of a part of the pieces of one key/value head, from what queries have come to."""
+    n_parts, group, head = heads.n_parts, heads.n_heads // heads.n_kv_heads, _begin_linear(heads, worker, Head())
+    part, shared = item % n_parts, item // n_parts % heads.n_kv_heads
+    sample = item // n_parts // heads.n_kv_heads
+    for number in range(shared * group, (shared + 1) * group):
+        _choose_head(heads, head, sample, number)
+        head.begins, head.d_target = number == shared * group, _begin(heads, D_OUTPUT, sample, number)
+        head.d_key, head.d_values = _begin(heads, D_KEY, sample, shared), _begin(heads, D_VALUE, sample, shared)
+        n = n_key_pieces(head)
+        learn_keys(head, _d_sums(heads, sample, number), part * n // n_parts, (part + 1) * n // n_parts)
+
+
+@kernel
+def _begin_linear(heads: Heads, worker: Int, head: Head) -> Head:
+    """Write what all heads have alike, none of which is fetched ahead."""
+    _begin_head(heads, worker, head)
+    begin_list(ints(head.ahead), 0)
+    return head
+
+
+@kernel
+def _sums(heads: Heads, sample: Int, shared: Int) -> Int:
+    """Give where what the pieces of a key/value head come to lies."""
+    return address_of(at(reals(heads.sums), (sample * heads.n_kv_heads + shared) * heads.sums_size))
+
+
+@kernel
+def _d_sums(heads: Heads, sample: Int, number: Int) -> Int:
+    """Give where what the pieces of the queries of a head come to lies."""
+    return address_of(at(reals(heads.d_sums), (sample * heads.n_heads + number) * heads.d_sums_size))
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Attention as a layer of a network: projections, what is seen of each other, and what is added to them."""
 
-from .._kernels import head, linear_attention
-from .._kernels.attention import ATTENTION, BEST_ATTENTION, LINEAR_ATTENTION
+from .._kernels import head, linear_blocks
+from .._kernels.attention import ATTENTION, BEST_ATTENTION, LINEAR_ATTENTION, LINEAR_SUMS
 from .._kernels.position import ROTATE
 from .layers import branch_deviation, dropout, inner_deviation, linear, norm
 from .positions import Places, slopes_of
@@ -52,20 +52,27 @@ def _attend(tape, layer, architecture, places, **projections):
     if places.times != -1:
         slopes = tape.constant(lambda network, _: slopes_of(network.architecture, layer))
     left, right = (head.bound(steps) for steps in a.window)
-    kind, fields = ATTENTION, {}
+    kinds, fields = (ATTENTION,), {}
     if a.attention == "linear":
-        kind = LINEAR_ATTENTION
-        tape.want_scratch(linear_attention.scratch_size(a.d_head, a.d_value))
+        sums = tape.slot(n_heads * linear_blocks.sum_size(a.d_head, a.d_value), axis=_pieces(tape, axis))
+        kinds, fields = (LINEAR_SUMS, LINEAR_ATTENTION), {"sums": sums}
+        tape.want_scratch(linear_blocks.scratch_size(a.d_head, a.d_value))
     elif a.top_k:
         best = tape.slot(2 * a.top_k * n_heads, axis=axis)
-        kind, fields = BEST_ATTENTION, {"top_k": a.top_k, "best": best}
+        kinds, fields = (BEST_ATTENTION,), {"top_k": a.top_k, "best": best}
     tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k, a.dilation))
-    tape.operation(
-        kind, **projections, target=target, kept=kept, n_heads=n_heads, n_kv_heads=len(a.groups_of(layer)),
-        d_head=a.d_head, d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps,
-        times=places.times, slopes=slopes, table=table, reach=places.reach, **fields,
-    )  # fmt: skip
+    for kind in kinds:
+        tape.operation(
+            kind, **projections, target=target, kept=kept, n_heads=n_heads, n_kv_heads=len(a.groups_of(layer)),
+            d_head=a.d_head, d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps,
+            times=places.times, slopes=slopes, table=table, reach=places.reach, **fields,
+        )  # fmt: skip
     return target
+
+
+def _pieces(tape, axis):
+    """Give the axis with a row for each piece of the steps that linear attention sums up."""
+    return tape.axis(axis.stride * linear_blocks.PIECE)
 
 
 def name_of_adapter(name):

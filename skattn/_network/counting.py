@@ -79,9 +79,9 @@ def _of_attention(fields, n_rows, width, n_steps):
     return fields["n_heads"] * (n_pairs * fields["d_head"] + n_values * fields["d_value"])
 
 
-def _of_linear_attention(fields, n_rows, width, n_steps):
-    """Products of features of keys with values, and of features of queries with sums of these."""
-    return n_rows * (fields["n_heads"] + fields["n_kv_heads"]) * fields["d_head"] * (fields["d_value"] + 1)
+def _of_linear_attention(n_heads):
+    """Products of features of keys with values, or of features of queries with sums of these, of so many heads."""
+    return lambda fields, n_rows, width, _: n_rows * fields[n_heads] * fields["d_head"] * (fields["d_value"] + 1)
 
 
 _PRODUCTS = {
@@ -91,8 +91,9 @@ _PRODUCTS = {
         2 * int(fields["source"].axis.count(np.int64(n_steps))) * fields["width"]
     ),
     "attention": _of_attention,
-    "best_attention": _of_attention,
-    "linear_attention": _of_linear_attention,
+    "attention_best": _of_attention,
+    "attention_linear_sums": _of_linear_attention("n_kv_heads"),
+    "attention_linear": _of_linear_attention("n_heads"),
 }
 """Multiplications of each kind that has products: of its fields, rows and columns that it gives, and steps at hand."""
 
