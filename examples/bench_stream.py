@@ -1,6 +1,9 @@
 """A step of a stream against the same network written in NumPy, and in torch, with keys and values kept as well.
 
-Run: ``python examples/bench_stream.py`` (``pip install torch`` for that side; without it, the others alone).
+Features are compared; beside them what a step costs that gives probabilities of three classes.
+
+Run: ``OPENBLAS_NUM_THREADS=1 python examples/bench_stream.py`` (``pip install torch`` for that side; without it, the
+others alone).
 d_model=64, 4 heads, feed-forward of 128, a window of 256 steps, which is full. One thread each; ours has its checks.
 """
 
@@ -10,19 +13,20 @@ import bench_common as bench
 import numpy as np
 from bench_small import in_blocks
 
-from skattn import SelfAttentionTransformer
+from skattn import SelfAttentionClassifier, SelfAttentionTransformer
 
 N_FEATURES, WINDOW, N_HEADS, D_HEAD = 4, 256, 4, 16
 N_STREAMS = [1, 8, 64]
 torch = bench.torch
 
 
-def fitted(dtype):
-    model = SelfAttentionTransformer(
+def fitted(dtype, estimator=SelfAttentionTransformer):
+    model = estimator(
         causal=True, window=WINDOW - 1, embedding="linear", position="none", pooling="last", n_estimators=1,
         max_iter=1, dtype=dtype, random_state=0, n_jobs=1,
     )  # fmt: skip
-    return model.fit(np.random.default_rng(1).normal(size=(8, 50, N_FEATURES)))
+    labels = None if estimator is SelfAttentionTransformer else np.arange(8) % 3
+    return model.fit(np.random.default_rng(1).normal(size=(8, 50, N_FEATURES)), labels)
 
 
 class PlainStep:
@@ -61,13 +65,11 @@ class PlainStep:
         return self.norm(x, "norm")
 
 
-def sides_of(model, x):
-    """Steps of a stream, of NumPy and of torch, after as many steps as the window holds and some more."""
-    stream, plain = model.stream(len(x)), PlainStep(model, len(x), np, np.asarray)
-    sides, steps = (
-        [lambda: stream.step(x), lambda: plain(x), None],
-        np.random.default_rng(2).normal(size=(300, *x.shape)),
-    )
+def sides_of(model, classifier, x):
+    """Steps of streams, of NumPy and of torch, after as many steps as the window holds and some more."""
+    stream, plain, telling = model.stream(len(x)), PlainStep(model, len(x), np, np.asarray), classifier.stream(len(x))
+    sides = [lambda: stream.step(x), lambda: telling.step(x), lambda: plain(x), None]
+    steps = np.random.default_rng(2).normal(size=(300, *x.shape))
     if torch is not None:
         other, tensor = PlainStep(model, len(x), torch, torch.from_numpy), torch.from_numpy(x)
 
@@ -75,9 +77,9 @@ def sides_of(model, x):
             with torch.inference_mode():
                 return other(tensor)
 
-        sides[2] = of_torch
+        sides[3] = of_torch
     for step in steps.astype(x.dtype):
-        found, expected = stream.step(step), plain(step)
+        found, expected, _ = stream.step(step), plain(step), telling.step(step)
         if torch is not None:
             other(torch.from_numpy(step))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -87,11 +89,12 @@ def sides_of(model, x):
 if __name__ == "__main__":
     bench.describe()
     bench.use_threads(1)
-    bench.head("precision", "streams", "skattn µs a step", "µs a stream", "NumPy, ratio", "torch, ratio")
+    bench.head("precision", "streams", "µs a step", "a stream", "of probabilities", "NumPy, ratio", "torch, ratio")
     for dtype in ("float32", "float64"):
-        model = fitted(dtype)
+        model, classifier = fitted(dtype), fitted(dtype, SelfAttentionClassifier)
         for n_streams in N_STREAMS:
             x = np.random.default_rng(0).normal(size=(n_streams, N_FEATURES)).astype(dtype)
-            mine, *others = in_blocks(sides_of(model, x))
+            mine, telling, *others = in_blocks(sides_of(model, classifier, x))
             ratios = ["" if other is None else f"{other / mine:.1f}" for other in others]
-            bench.row(dtype, n_streams, f"{mine * 1e6:.0f}", f"{mine / n_streams * 1e6:.1f}", *ratios)
+            microseconds = f"{mine * 1e6:.1f}", f"{mine / n_streams * 1e6:.1f}", f"{telling * 1e6:.1f}"
+            bench.row(dtype, n_streams, *microseconds, *ratios)

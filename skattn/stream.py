@@ -18,7 +18,7 @@ from skattn._stream_checks import (
     refuse_unlike,
     refuse_values,
 )
-from skattn._training.objectives import OBJECTIVES, Target
+from skattn._training.objectives import OBJECTIVES, Target, softmax
 from skattn._wording import shortened
 from skattn.model import Model
 
@@ -101,9 +101,10 @@ class Stream:
         self._of = networks, objective, target, classes, output, n_jobs
         a = networks[0].architecture
         name = "outputs" if output != "transform" else "features" if a.pooling is not None else "steps"
-        self._program = Program(networks, name)
         self._derived, self._combine = OUTPUTS[output], OBJECTIVES[objective].combine
         self._function = getattr(OBJECTIVES[objective], self._derived) if self._derived else None
+        # What NumPy takes for a few numbers would be a third of a step.
+        self._program = Program(networks, name, gives_shares=self._function is softmax)
         self._arguments = (target,) if self._derived in _OF_TARGET else ()
         self._classes, self._is_column = classes, target.is_column
         self._n_features, self._time = a.n_features, a.time_feature
@@ -243,7 +244,7 @@ class Stream:
 
     def _derive(self, found: NDArray[Any]) -> NDArray[Any]:
         """Make of what networks gave what the method gives, see `SelfAttentionEstimator._derive`."""
-        if self._function is None:
+        if self._function is None or self._program.gives_shares:
             return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
         with np.errstate(under="ignore"):
             outputs = found[0] if len(found) == 1 else self._combine(list(found))

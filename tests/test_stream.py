@@ -135,6 +135,30 @@ def test_bits_do_not_depend_on_streams_beside():
         np.testing.assert_array_equal(alone[:, 0], together[:, stream])
 
 
+def test_shares_are_the_mean_of_what_networks_say():
+    networks = [make_network(seed=seed, window=(9, 0)) for seed in (1, 2, 3)]
+    networks[0].weights["head.weight"][:] *= 1e4
+    plain, shared = (Stepper(Program(networks, "outputs", gives_shares=gives), 5) for gives in (False, True))
+    for x in np.random.default_rng(0).normal(size=(12, 5, 3)):
+        outputs, shares = plain.step(x, None)[0], shared.step(x, None)[0]
+        powers = np.exp(outputs - outputs.max(axis=2, keepdims=True))
+        expected = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
+        np.testing.assert_allclose(shares, expected[np.newaxis], rtol=1e-12, atol=1e-15)
+
+
+def test_all_streams_and_some_take_steps_by_turns():
+    steps = np.random.default_rng(0).normal(size=(4, 9, 3))
+    program = Program([make_network(window=(5, 0))], "features")
+    turns, apart = Stepper(program, 4), [Stepper(program, 1) for _ in range(4)]
+    for t, chosen in enumerate([None, None, [2], None, [3, 0], [3, 0], [1], None, None]):
+        streams = range(4) if chosen is None else chosen
+        found = turns.step(steps[list(streams), t], None if chosen is None else np.array(chosen))[0]
+        for row, stream in enumerate(streams):
+            np.testing.assert_array_equal(
+                found[:, row], apart[stream].step(steps[stream : stream + 1, t], None)[0][:, 0]
+            )
+
+
 def test_bits_do_not_depend_on_threads():
     network = make_network(d_model=66, n_heads=6, n_kv_heads=6, d_feedforward=132, position="rotary", window=(9, 0))
     program, steps = Program([network, network], "features"), np.random.default_rng(0).normal(size=(500, 7, 3))

@@ -334,12 +334,15 @@ class Prepared:
         self.stop, self._arguments, self._counter = np.zeros(1, np.int64), arguments, np.zeros(1, np.int64)
         self._stages = np.concatenate([write_stages(kernel, dtype, arguments, 0, 1, 1, 1) for kernel in kernels])
         self._given = address(self._stages), len(kernels), 1, address(self._counter), address(self.stop)
-        self._alone = _region(parallel=False)
+        self._alone, self._written = _region(parallel=False), None
 
     def run(self, number, n_items, workers):
         """Run all stages, that of a number for so many items, the others for one."""
-        stage = self._stages[number]
-        stage[_N_ITEMS], stage[_N_WORKERS], self.stop[0] = n_items, workers, 0
+        if self._written != (number, n_items, workers):
+            self._stages[:, _N_ITEMS] = self._stages[:, _N_WORKERS] = 1
+            self._stages[number, _N_ITEMS], self._stages[number, _N_WORKERS] = n_items, workers
+            self._written = number, n_items, workers
+        self.stop[0] = 0
         if workers == 1:
             self._alone(*self._given)
         else:

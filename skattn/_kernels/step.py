@@ -1,6 +1,8 @@
 """One step of many streams: the operations of a tape, for a block of streams at a time."""
 
-from .jit import Int, address_of, doubles, ints, invoke_operation, kernel, reals
+import math
+
+from .jit import Int, address_of, doubles, ints, invoke_operation, kernel, real, reals
 from .kept import Kept
 from .operation import TRANSFORM, Call, slot
 from .record import Record
@@ -26,10 +28,12 @@ Step = Record(
     # Whether values may be missing, and what becomes 1 where a number is not finite all the same.
     *("allows_missing", "refused"),
     # What streams keep: the address of each, of network after network; steps that each has taken, and has room for.
-    *("states", "counts", "rooms", "n_streams"),
+    *("states", "counts", "rooms", "n_streams", "n_networks"),
     # Results [n_networks, n_steps, out_width], and the number of a network, from 1, one of whose results is no number
     # up to `limit`.
     *("out", "out_slot", "out_width", "beyond"),
+    # Where the mean over networks of the softmax of results goes [n_steps, out_width], if it is wanted.
+    "shares",
     doubles=("limit",),
 )
 """What the kernel of a step is told."""
@@ -62,6 +66,24 @@ def count_item(run: Step, item: Int, worker: Int):
     counts, streams = ints(run.counts), ints(run.streams)
     for i in range(run.n_steps):
         counts[streams[i]] += 1
+
+
+@kernel
+def share_item(run: Step, item: Int, worker: Int):
+    """Give what all networks say together where their results are logarithms of shares."""
+    width, n_networks = run.out_width, run.n_networks
+    for r in range(run.n_steps):
+        target = at(reals(run.shares), r * width)
+        for network in range(n_networks):
+            source = at(reals(run.out), (network * run.n_steps + r) * width)
+            largest, total = source[0], real(0)
+            for k in range(1, width):
+                largest = max(largest, source[k])
+            for k in range(width):
+                total += math.exp(source[k] - largest)
+            for k in range(width):
+                share = math.exp(source[k] - largest) / (total * real(n_networks))
+                target[k] = share if network == 0 else target[k] + share
 
 
 @kernel

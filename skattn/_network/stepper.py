@@ -45,6 +45,8 @@ class Program:
         Of one architecture.
     name : str
         Of the slot that is wanted.
+    gives_shares : bool, default=False
+        Whether the mean over networks of the softmax of these results is wanted instead.
 
     Attributes
     ----------
@@ -54,7 +56,8 @@ class Program:
         Steps that are looked back to at the most, the new one among them; None: all.
     """
 
-    def __init__(self, networks, name):
+    def __init__(self, networks, name, gives_shares=False):
+        self.gives_shares = gives_shares
         self.networks, self.dtype = networks, networks[0].dtype
         tape, (left, _) = networks[0].runner.tape, networks[0].architecture.window
         self._slot = tape.names[name]
@@ -142,7 +145,7 @@ class Program:
             **{name: parallel.address(array) for name, array in arrays.items()},
             **{"row_width": self._rows.shape[1], "n_rows": len(self._rows), "workspace_size": size, "scratch": scratch},
             **{"n_columns": a.n_features, "allows_missing": a.handles_missing, "call_size": kernels.call_size()},
-            **{"n_streams": n_streams, "out_slot": self._slot.number},
+            **{"n_streams": n_streams, "n_networks": len(self.networks), "out_slot": self._slot.number},
             **{"out_width": self.width, "limit": float(np.finfo(self.dtype).max / 4)},
         )
         return run, arrays
@@ -185,16 +188,19 @@ class Stepper:
         # Steps and results are copied, so that addresses need not be asked for: that takes a microsecond each.
         self._source = np.zeros((n_streams, program.networks[0].architecture.n_features))
         self._out = np.empty(len(program.networks) * n_streams * program.width, program.dtype)
+        self._shares = np.empty((1, n_streams, program.width), program.dtype)
         self._beyond, self._chosen, self._all = np.zeros(1, np.int64), np.arange(n_streams), np.arange(n_streams)
         arrays = {
             **{"states": self._addresses, "counts": self.counts, "rooms": self._rooms, "beyond": self._beyond},
-            **{"source": self._source, "streams": self._chosen, "out": self._out},
+            **{"source": self._source, "streams": self._chosen, "out": self._out, "shares": self._shares},
         }
         addresses = {name: parallel.address(array) for name, array in arrays.items()}
         # One call: steps are looked at, taken, and counted.
         items = [kernels.check_item, kernels.step_item, kernels.count_item]
+        items += [kernels.share_item] if program.gives_shares else []
         self._prepared = parallel.Prepared(items, program.dtype.name, self._run)
         kernels.Step.write(self._run, **addresses, refused=parallel.address(self._prepared.stop))
+        self._choose(self._all)
         self.reset(self._all)
 
     def reset(self, streams):
@@ -225,21 +231,34 @@ class Stepper:
         Returns
         -------
         results : ndarray of shape (n_networks, n, width), or None
-            None, and no step is taken, where a number is infinite, or missing where none may be.
+            Of one network where the program gives shares. None, and no step is taken, where a number is infinite, or
+            missing where none may be.
         beyond : int
             Number, from 1 on, of a network that has left the range of floats; 0 for none.
         """
-        n, run, width, n_networks = len(values), self._run, self.program.width, len(self._addresses)
-        n_blocks = -(-n // kernels.BLOCK)
         if self._n_free <= 0:
             self._make_room()
-        self._source[:n], self._chosen[:n] = values, self._all if streams is None else streams
-        run[_N_STEPS], run[_N_BLOCKS], self._beyond[0] = n, n_blocks, 0
-        self._prepared.run(1, n_networks * n_blocks, self._workers())
+        if streams is not None or not self._is_of_all:
+            self._choose(self._all if streams is None else streams)
+        self._here[...] = values
+        self._prepared.run(1, self._n_items, self._workers())
         if self._prepared.stop[0]:
             return None, 0
         self._n_free -= 1
-        return self._out[: n_networks * n * width].reshape(n_networks, n, width).copy(), int(self._beyond[0])
+        beyond = int(self._beyond[0])
+        if beyond:
+            self._beyond[0] = 0
+            return self._outputs.copy(), beyond
+        return self._found.copy(), 0
+
+    def _choose(self, streams):
+        """Say which streams take the next steps: what a step of the same ones need not do again."""
+        n, width, n_networks = len(streams), self.program.width, len(self._addresses)
+        n_blocks = -(-n // kernels.BLOCK)
+        self._chosen[:n], self._is_of_all = streams, streams is self._all
+        self._run[_N_STEPS], self._run[_N_BLOCKS], self._n_items = n, n_blocks, n_networks * n_blocks
+        self._here, self._outputs = self._source[:n], self._out[: n_networks * n * width].reshape(n_networks, n, width)
+        self._found = self._shares[:, :n] if self.program.gives_shares else self._outputs
 
     def _workers(self):
         # After a fork there is one thread.
