@@ -16,7 +16,9 @@ from skattn.sequences import Sequences
 from skattn.stepwise import map_steps
 
 
-def read_steps(outputs: list[NDArray[Any]], network: Network) -> NDArray[np.float64]:
+def read_steps(
+    outputs: list[NDArray[Any]], network: Network, allowed: list[NDArray[np.bool_]] | None = None
+) -> NDArray[np.float64]:
     """Read what several networks tell of steps: mean numbers, and the codes that are most probable.
 
     Parameters
@@ -25,6 +27,8 @@ def read_steps(outputs: list[NDArray[Any]], network: Network) -> NDArray[np.floa
         Of each network: a number for each feature that is one, in deviations, and then those of the codes.
     network : Network
         One of them.
+    allowed : list of bool array of shape (n_rows, n_codes), optional
+        For each category the codes that there may be; all by default.
 
     Returns
     -------
@@ -37,8 +41,10 @@ def read_steps(outputs: list[NDArray[Any]], network: Network) -> NDArray[np.floa
     deviations = mean_outputs([part[:, :first].astype(np.float64) for part in outputs])
     with np.errstate(over="ignore"):  # what overflows is refused by who gives it away
         steps[:, numbers] = _let_out(deviations) * network.scale[numbers] + network.mean[numbers]
-    for (column, n_codes), codes in zip(architecture.categories, network.codes, strict=True):
+    for place, ((column, n_codes), codes) in enumerate(zip(architecture.categories, network.codes, strict=True)):
         told = mean_softmax([part[:, first : first + n_codes] for part in outputs])
+        if allowed is not None:
+            told = np.where(allowed[place], told, -np.inf)
         steps[:, column] = codes[told.argmax(axis=1)]
         first += n_codes
     return steps
@@ -110,8 +116,8 @@ def impute(estimator: Any, X: Any) -> Any:
     Raises
     ------
     ValueError
-        If it has learned something else, codes of X stand for something else than in fit, or what is told exceeds the
-        precision of X.
+        If it has learned something else, codes are missing of a sequence none of whose words fit has seen, or what is
+        told exceeds the precision of X.
     """
     network = estimator._fitted.network
     if not network.architecture.hides_values:
@@ -120,35 +126,82 @@ def impute(estimator: Any, X: Any) -> Any:
             'impute fills in what objective="reconstruction" with handle_missing="mask" has learned to tell, and this '
             f"transformer was fitted with {learned}; set these, and fit again without y."
         )
-    data = estimator._read_in_form(X)
-    _refuse_other_codes(X, estimator)
+    data, done = estimator._read_in_form(X), 0
+    own_codes = _own_codes(X, estimator)
 
     def fill(steps: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+        nonlocal done
         is_missing, starts = np.isnan(steps), np.cumsum(lengths) - lengths
+        allowed = _allowed(own_codes, is_missing, lengths, done, estimator) if own_codes else None
+        done += len(lengths)
         if is_missing.any():
             part = Sequences(steps.copy(), starts, lengths, "ragged", int(lengths.max()), data.roles)
-            steps[is_missing] = read_steps(estimator._carry(part, "outputs"), network)[is_missing]
+            steps[is_missing] = read_steps(estimator._carry(part, "outputs"), network, allowed)[is_missing]
         return steps
 
-    return map_steps(data, fill, data.n_features, data.values.dtype)
+    filled = map_steps(data, fill, data.n_features, data.values.dtype)
+    for number, tables in own_codes.items():
+        _give_own_codes(filled[number][: data.lengths[number]], X[number], tables)
+    return filled
 
 
-def _refuse_other_codes(X: Any, estimator: Any) -> None:
-    """Refuse sequences whose codes stand for something else than those of fit: what is given back could not tell."""
+def _own_codes(X: Any, estimator: Any) -> dict[int, dict[int, NDArray[np.int64]]]:
+    """Say of each sequence whose codes stand for something else than in fit, and each such feature, what codes mean.
+
+    A table has the sequence's own code for each code of fit, -1 where none of its own stands for the same.
+    """
     known = getattr(estimator, "_held_categories", None)
     if known is None or getattr(X, "columns", None) is not None:
-        return
+        return {}
     columns = [column for column, _ in estimator._model.network.architecture.categories]
+    result: dict[int, dict[int, NDArray[np.int64]]] = {}
     for number, sample in enumerate(X):
         held = getattr(sample, "categories", None)
         for column, wanted in zip(columns, known, strict=True):
             found = wanted if held is None or held[column] is None else held[column]
             if not np.array_equal(found, wanted):
+                places = {category: place for place, category in enumerate(found.tolist())}
+                table = np.array([places.get(category, -1) for category in wanted.tolist()], np.int64)
+                result.setdefault(number, {})[column] = table
+    return result
+
+
+def _allowed(
+    own_codes: dict[int, dict[int, NDArray[np.int64]]],
+    is_missing: NDArray[np.bool_],
+    lengths: NDArray[np.int64],
+    first: int,
+    estimator: Any,
+) -> list[NDArray[np.bool_]]:
+    """Say which codes each step may have: those that its sequence has a code of its own for."""
+    network, ends = estimator._model.network, np.cumsum(lengths)
+    result = [np.ones((len(is_missing), n_codes), bool) for _, n_codes in network.architecture.categories]
+    for i, (end, length) in enumerate(zip(ends.tolist(), lengths.tolist(), strict=True)):
+        for place, (column, _) in enumerate(network.architecture.categories):
+            table = own_codes.get(first + i, {}).get(column)
+            if table is None:
+                continue
+            codes = network.codes[place].astype(np.int64)
+            has_own = (codes < len(table)) & (table[np.minimum(codes, len(table) - 1)] >= 0)
+            if not has_own.any() and is_missing[end - length : end, column].any():
+                words = estimator._held_categories[place].tolist()
                 raise ValueError(
-                    f"Codes of feature {column} in sample {number} of X stand for {shortened(found.tolist(), 80)}, and "
-                    f"in fit for {shortened(wanted.tolist(), 80)}; make the column a category of these in the frame "
-                    "that sequences_from_frame reads."
+                    f"Values of feature {column} in sample {first + i} of X are missing, and none of the words of its "
+                    f"codes is one that fit has seen, of {shortened(words, 80)}; make the column a category of these "
+                    "in the frame that sequences_from_frame reads."
                 )
+            result[place][end - length : end] = has_own | ~has_own.any()
+    return result
+
+
+def _give_own_codes(steps: NDArray[Any], sample: Any, tables: dict[int, NDArray[np.int64]]) -> None:
+    """Write the codes of a sequence's own words over those of fit, in place."""
+    given = np.asarray(sample)
+    for column, table in tables.items():
+        own = given[: len(steps), column]
+        is_missing = np.isnan(own)
+        steps[is_missing, column] = table[steps[is_missing, column].astype(np.int64)]
+        steps[~is_missing, column] = own[~is_missing]
 
 
 def _with_room(data: Sequences, n_more: int) -> Sequences:

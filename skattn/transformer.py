@@ -156,13 +156,14 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
             2-D or 3-D as X, NaN where padded; a list of arrays (n_steps_i, n_features) of the valid steps of ragged X.
             In the units and the precision of X; what is there stays as it is. Numbers are the mean of what the networks
             tell of the feature, which is not a draw from what it may have been. Of a category it is the code that is
-            most probable among those that `fit` has seen.
+            most probable among those that `fit` has seen; where codes stand for words, as from `sequences_from_frame`,
+            among the sequence's own words, and in its own codes.
 
         Raises
         ------
         ValueError
-            If something else was learned, codes of X stand for something else than in `fit`, or a number exceeds the
-            precision of X.
+            If something else was learned, codes are missing of a sequence none of whose words `fit` has seen, or a
+            number exceeds the precision of X.
         """
         return impute(self, X)
 

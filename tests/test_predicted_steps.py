@@ -298,16 +298,55 @@ def test_codes_are_filled_in_by_those_that_fit_the_rest():
     assert (filled == X)[is_missing].mean() > 0.95
 
 
-def test_words_that_stand_for_other_codes_are_refused():
+TONES = {"do": 0.0, "re": 1.0, "mi": 4.0}
+
+
+def notes(words, codes):
+    """Sequences of notes drawn from some words, beside what tells them, whose codes stand for others; some missing."""
     frames = pytest.importorskip("pandas")
-    frame = frames.DataFrame({"id": np.repeat(np.arange(9), 12), "note": ["do", "re", None, "mi"] * 27})
-    X, _ = sequences_from_frame(frame, id="id")
-    model = SelfAttentionTransformer(**MASK | {"categorical_features": "from_dtype"}).fit(X)
-    assert set(np.concatenate(model.impute(X)).ravel()) <= {0.0, 1.0, 2.0}
-    np.testing.assert_array_equal(model.impute([np.asarray(steps) for steps in X]), np.array(model.impute(X)))
-    other, _ = sequences_from_frame(frame[frame["note"] != "do"], id="id")
-    with pytest.raises(ValueError, match=r"feature 0 in sample 0 of X stand for \['mi', 're'\], and in fit for \['do'"):
-        model.impute(other)
+    note = np.random.default_rng(0).choice(words, 9 * 12).astype(object)
+    tones = [TONES.get(word, 2.0) for word in note]
+    note[3::4] = None
+    frame = frames.DataFrame({"id": np.repeat(np.arange(9), 12), "note": frames.Categorical(note, categories=codes)})
+    return sequences_from_frame(frame.assign(tone=tones), id="id")[0]
+
+
+def fitted_to_notes(max_iter=1):
+    """A transformer that has seen three notes, and what it has seen."""
+    X = notes([*TONES], [*TONES])
+    settings = {"categorical_features": "from_dtype", "max_iter": max_iter, "learning_rate_init": 0.01}
+    return SelfAttentionTransformer(**MASK | settings).fit(X), X
+
+
+@pytest.mark.parametrize("codes", [["mi", "do", "re"], ["sol", "mi", "do", "la", "re"]], ids=str)
+def test_words_are_filled_in_by_the_codes_of_the_sequence(codes):
+    model, X = fitted_to_notes(max_iter=30)
+    expected, other = model.impute(X), notes([*TONES], codes)
+    assert len(set(np.concatenate(expected)[3::4, 0])) > 1
+    for steps, filled, wanted in zip(other, model.impute(other), expected, strict=True):
+        words = np.array(codes)[filled[:, 0].astype(int)]
+        np.testing.assert_array_equal(words, np.array([*TONES])[wanted[:, 0].astype(int)])
+        np.testing.assert_array_equal(filled[:, 1], steps[:, 1])
+
+
+def test_only_words_of_the_sequence_are_filled_in():
+    """Others may be more probable, and have no code there; what nobody knows is never told, and stays where it is."""
+    model, _ = fitted_to_notes()
+    other = notes(["mi", "sol"], ["mi", "sol"])
+    for steps, filled in zip(other, model.impute(other), strict=True):
+        assert (filled[3::4, 0] == 0).all()
+        is_there = ~np.isnan(np.asarray(steps)[:, 0])
+        np.testing.assert_array_equal(filled[is_there], np.asarray(steps)[is_there])
+
+
+def test_words_that_nobody_knows_are_refused_where_some_are_missing():
+    model, X = fitted_to_notes()
+    other = notes(["sol", "la"], ["sol", "la"])
+    with pytest.raises(ValueError, match=r"feature 0 in sample 1 of X are missing, .* fit has seen, of \['do', 're'"):
+        model.impute([X[0], other[1]])
+    whole = [steps[:3] for steps in other]
+    for steps, filled in zip(whole, model.impute(whole), strict=True):
+        np.testing.assert_array_equal(filled, steps)
 
 
 @pytest.mark.parametrize("options", [{}, {"n_estimators": 2, "time_feature": 0, "position": "rotary"}])
