@@ -26,6 +26,7 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
+from .passes import KernelCompiler
 from .record import Record
 
 Reals, Ints, Real, Double, Int, Bool = "reals", "ints", "real", "double", "int", "bool"
@@ -240,7 +241,7 @@ class Kernel:
         function = python_types.FunctionType(self.function.__code__, scope, self.__name__)
         function.__module__ = self.function.__module__
         signature = self.signature(dtype)
-        compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=_OPTIONS)
+        compiled = CFunc(function, (signature.args, signature.return_type), {}, _OPTIONS, KernelCompiler)
         compiled._cache = _cache(function, dtype) or compiled._cache
         compiled.compile()
         _count(loaded=compiled.cache_hits > 0)
