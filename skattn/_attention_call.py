@@ -15,6 +15,8 @@ from ._attention_arrays import (
 from ._bounds import bounds, check_linear, check_sparse
 from ._kernels import attend, best, head, heads, linear_attention, maps, parallel
 from ._kernels.ahead import N_AHEAD, dose
+from ._kernels.bias import add_times, cover, look_for_seen
+from ._kernels.distances import add_distances
 from ._kernels.linear_blocks import most_pieces, scratch_size, sum_size
 from ._wording import shortened
 
@@ -67,6 +69,8 @@ class AttentionCall:
             n_global=head.bound(n_global_steps), at_end=isinstance(causal, str), left=head.bound(sides[0]),
             right=head.bound(sides[1]), scale=factor_of_scores(scale, d_head, self.query.dtype)[0],
         )  # fmt: skip
+        if dilation > 1:
+            self._run.set(gathers=head.gather.address(self.dtype))
         self._add_arrays(bias, mask)
 
     def _begin(self, has_lengths, query_lengths, key_lengths, top_k, dilation):
@@ -104,12 +108,15 @@ class AttentionCall:
         """Tell the kernels what is added to scores, and what is seen."""
         scores = (self.n_samples, self.n_heads, self.n_steps, self.key.shape[2])
         self._bias = self._mask = None
+        if bias is not None or mask is not None:
+            self._run.set(covers=cover.address(self.dtype))
         if bias is not None:
             self._bias, among = laid_out_bias(bias, scores, self.query.dtype)
             self._run.set(bias_step=self._describe_steps("BIAS", self._bias, among))
         if mask is not None:
             self._mask, among = laid_out_mask(mask, scores)
             self._run.set(mask_step=self._describe_steps("MASK", self._mask, among))
+            self._run.set(hides=look_for_seen.address(self.dtype))
 
     def _describe(self, **arrays):
         """Tell the kernels where arrays are; these must outlive their calls."""
@@ -135,9 +142,10 @@ class AttentionCall:
         """Say what distances count."""
         if times is not None:
             self._run.point(times=np.ascontiguousarray(times, self.dtype), slopes=np.array(slopes, np.float64))
+            self._run.set(adds=add_times.address(self.dtype))
         if table is not None:
             self._run.point(table=np.ascontiguousarray(table, self.dtype))
-            self._run.set(reach=table.shape[1] // 2)
+            self._run.set(reach=table.shape[1] // 2, adds=add_distances.address(self.dtype))
 
     def forward(self):
         n_heads = self.n_samples * self.n_heads

@@ -10,11 +10,14 @@ from ._kernels import (
     attend,
     attention,
     best,
+    bias,
     columns,
     contrast,
     convolution,
     convolve,
+    distances,
     dropout,
+    head,
     heads,
     input,
     jit,
@@ -52,8 +55,8 @@ _PAIRS = (
     position,
     reconstruction,
 )
-# What is done to the heads of plain arrays is called by its address.
-_HEADS = (attend, best, heads, linear_attention, maps)
+# What is done to the heads of plain arrays, and added to scores, is called by its address.
+_HEADS = (attend, best, bias, distances, head, heads, linear_attention, maps)
 _MODULES = (*_PAIRS, *_HEADS, columns, convolution, projection, step, step_attention, update, walk)
 
 

@@ -5,9 +5,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from skattn._kernels import attend
+from skattn._kernels import attend, distances
 from skattn._kernels.ahead import N_AHEAD
-from skattn._kernels.head import UNBOUNDED, Head, scratch_size
+from skattn._kernels.head import UNBOUNDED, Head, gather, scratch_size
 
 N_STEPS, D_HEAD, D_VALUE = 331, 5, 3
 SEEN = {
@@ -17,6 +17,9 @@ SEEN = {
     "dilated": {"dilation": 3},
     "dilated window with global steps": {"dilation": 2, "left": 90, "right": 90, "n_global": 3},
 }
+
+
+CALLED = {"adds": distances.add_distances, "learns": distances.learn_distances, "gathers": gather}
 
 
 def arrays_of(n_steps, reach, dtype):
@@ -40,6 +43,7 @@ def attended(arrays, **seen):
     head = Head.new(
         n_queries=n_steps, end_key=n_steps, n_parts=1, d_head=D_HEAD, d_value=D_VALUE, query_row=D_HEAD,
         key_row=D_HEAD, value_row=D_VALUE, target_row=D_VALUE, begins=1, scale=D_HEAD**-0.5,
+        **{name: kernel.address(dtype.name) for name, kernel in CALLED.items()},
         reach=len(arrays["table"]) // 2, **{"left": UNBOUNDED, "right": UNBOUNDED, "dilation": 1} | seen,
         **{name: array.ctypes.data for name, array in (arrays | room).items()},
     )  # fmt: skip

@@ -56,7 +56,7 @@ TESTED_ELSEWHERE = {
     "subject": "gradients",
     **dict.fromkeys(["findings", "head_frame", "head_statistics"], "head_report"),
     **dict.fromkeys(["architecture", "rules"], "tape"),
-    **dict.fromkeys(["passes", "record"], "jit"),
+    **dict.fromkeys(["invoke", "passes", "record"], "jit"),
     "description": "defaults",
     **dict.fromkeys(["responses", "stem_learning"], "stem"),
     **dict.fromkeys(["_samples", "_step_checks"], "sequences"),

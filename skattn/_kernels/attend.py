@@ -7,8 +7,6 @@ arXiv:2307.08691).
 """
 
 from .ahead import fetch_some
-from .bias import add_bias, is_hidden
-from .distances import learn_distances
 from .head import (
     LOG2_E,
     Block,
@@ -19,10 +17,10 @@ from .head import (
     bring_queries,
     cut_blocks,
     lay_out,
-    n_strands,
     next_keys,
     tell_strand,
 )
+from .invoke import invoke_block
 from .jit import Int, Real, Reals, ints, kernel, real, reals
 from .matmul import matmul, transpose
 from .simd import at, lanes_of, transpose_tile
@@ -34,8 +32,8 @@ def attend_forward(head: Head):
     """Attend from the queries of one head."""
     strand, near, shared, block = Strand(), Keys(), Keys(), Block()
     lay_out(head, block)
-    for number in range(n_strands(head)):
-        tell_strand(head, number, strand, near, shared)
+    for number in range(block.n_strands):
+        tell_strand(head, block, number, strand, near, shared)
         cut_blocks(strand, near, block, lanes_of(reals(head.scratch)))
         for first in range(strand.begin, strand.end, block.height):
             turn_queries(head, strand, block, first)
@@ -64,9 +62,21 @@ def score_keys(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: 
     turned, scores = at(reals(block.turned), begin), at(reals(block.scores), begin)
     bring_keys(head, keys, block, k, n)
     matmul(reals(block.key), block.key_row, 1, turned, width, scores, width, n, head.d_head, block.end - begin, True)
-    if head.times or head.table or head.bias or head.mask:
-        return add_bias(head, strand, keys, block, k, n)
-    return real(0)
+    block.level = 0.0
+    if head.adds:
+        invoke_block(head.adds, head, strand, keys, block, k, n)
+    if head.covers:
+        invoke_block(head.covers, head, strand, keys, block, k, n)
+    return real(block.level)
+
+
+@kernel
+def is_hidden(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Int:
+    """Tell whether a mask hides every key of a block from every query of it."""
+    block.hidden = 0
+    if head.hides:
+        invoke_block(head.hides, head, strand, keys, block, k, n)
+    return block.hidden
 
 
 @kernel
@@ -177,11 +187,11 @@ def attend_backward(head: Head):
     strand, near, shared, block = Strand(), Keys(), Keys(), Block()
     lay_out(head, block)
     # One strand meets all keys in its first block, or knows which it does not meet.
-    begins_apart = n_strands(head) > 1 or head.mask or head.n_queries == 0
+    begins_apart = block.n_strands > 1 or head.mask or head.n_queries == 0
     if head.begins and begins_apart:
         clear_keys(head, head.first_key, head.end_key)
-    for number in range(n_strands(head)):
-        tell_strand(head, number, strand, near, shared)
+    for number in range(block.n_strands):
+        tell_strand(head, block, number, strand, near, shared)
         near.begins = head.begins and not begins_apart
         cut_blocks(strand, near, block, lanes_of(reals(head.scratch)))
         for first in range(strand.begin, strand.end, block.height):
@@ -313,7 +323,7 @@ def _meet_keys(head: Head, strand: Strand, keys: Keys, block: Block):
             block.fresh = False
         recall_keys(head, strand, keys, block, k, n, scale)
         if head.d_table:
-            learn_distances(head, strand, keys, block, k, n)
+            invoke_block(head.learns, head, strand, keys, block, k, n)
         fetch_some(ahead)
         own, d_own, live = at(scores, begin), at(d_scores, begin), min(n_queries, end) - begin
         d_values, d_seen = at(reals(keys.d_values), k * value_row), at(d_rows, begin * d_row)

@@ -8,7 +8,7 @@ from . import step_attention
 from .attend import attend_backward, attend_forward
 from .best import best_backward, best_forward
 from .head import Head
-from .jit import Int, address_of, doubles, ints, kernel, real, reals
+from .jit import Int, address_at, address_of, doubles, ints, kernel, real, reals
 from .kept import kept_of, steps_before
 from .linear_attention import (
     add_key,
@@ -27,10 +27,11 @@ from .step_attention import NewSteps, attend_steps
 
 # What is added to scores, if anything (-1: nothing): `slopes` numbers the constant of what each head takes off for one
 # unit of the distance between two of the slot `times`; `table` is a parameter [n_heads, 2 * reach + 1], a number for
-# each distance in rows, farther ones counting as `reach`.
+# each distance in rows, farther ones counting as `reach`. `kernels` numbers the constant of what heads call by their
+# addresses, if they call anything: `Head.adds`, `learns` and `gathers`.
 _Row = Record(
     *("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right"),
-    *("dilation", "n_global", "times", "slopes", "table", "reach"),
+    *("dilation", "n_global", "times", "slopes", "table", "reach", "kernels"),
 )
 # `kept` [2 * n_heads, n_steps]: of each head the largest score of each query, in log2 units, then one over the sum.
 
@@ -54,6 +55,10 @@ def _begin_heads(row: _Row, call: Call, head: Head):
     head.part, head.n_parts, head.first_key = 0, 1, 0
     head.d_query = head.d_key = head.d_values = head.d_target = head.begins = 0
     head.top_k = head.best = head.times = head.table = head.d_table = head.bias = head.mask = 0
+    head.adds = head.learns = head.gathers = head.covers = head.hides = 0
+    if row.kernels >= 0:
+        kernels = ints(ints(call.constants)[row.kernels])
+        head.adds, head.learns, head.gathers = kernels[0], kernels[1], kernels[2]
     head.scratch, head.ahead = call.scratch, call.ahead
     head.scale = np.float64(real(1) / math.sqrt(real(row.d_head)))
 
@@ -72,9 +77,9 @@ def _choose_head(row: _Row, call: Call, head: Head, number: Int):
         head.times, head.slope = address_of(slot(call, row.times)), doubles(ints(call.constants)[row.slopes])[number]
     if row.table >= 0:
         head.reach, place = row.reach, row.table + number * (2 * row.reach + 1)
-        head.table = address_of(at(reals(call.weights), place))
+        head.table = address_at(call.weights, place)
         if row.table < call.n_learned and call.d_weights:
-            head.d_table = address_of(at(reals(call.d_weights), place))
+            head.d_table = address_at(call.d_weights, place)
 
 
 @kernel
@@ -234,7 +239,7 @@ def _begin_step(row: _Row, call: Call, step: NewSteps):
     step.dilation, step.n_global, step.top_k = row.dilation, row.n_global, 0
     step.left, step.reach, step.scale = row.left, row.reach, np.float64(real(1) / math.sqrt(real(row.d_head)))
     step.slopes = ints(call.constants)[row.slopes] if row.times >= 0 else 0
-    step.table = address_of(at(reals(call.weights), row.table)) if row.table >= 0 else 0
+    step.table = address_at(call.weights, row.table) if row.table >= 0 else 0
 
 
 @kernel

@@ -7,9 +7,8 @@ Values are fetched, and gradients given, for what was kept. Of equals the first 
 
 import numpy as np
 
-from .attend import clear_keys, is_cut, score_keys, turn_queries
-from .bias import is_hidden
-from .head import KEYS, QUERIES, Block, Head, Keys, Strand, lay_out, n_strands, tell_strand
+from .attend import clear_keys, is_cut, is_hidden, score_keys, turn_queries
+from .head import KEYS, QUERIES, Block, Head, Keys, Strand, lay_out, tell_strand
 from .jit import Int, Real, Reals, kernel, real, reals
 from .reduce import add_up, dot
 from .simd import at, exp2, lanes_of
@@ -24,8 +23,8 @@ def best_forward(head: Head):
     """
     strand, near, shared, block = Strand(), Keys(), Keys(), Block()
     lay_out(head, block)
-    for number in range(n_strands(head)):
-        tell_strand(head, number, strand, near, shared)
+    for number in range(block.n_strands):
+        tell_strand(head, block, number, strand, near, shared)
         for first in range(strand.begin, strand.end, QUERIES):
             turn_queries(head, strand, block, first)
             _begin(head, block)

@@ -1,6 +1,8 @@
-"""What is added to the scores of a block: by distance, by an array of scores, or minus infinity by a mask."""
+"""What is added to the scores of a block: by time, by an array of scores, or minus infinity by a mask.
 
-from .distances import add_distances
+These kernels, as those of a table of distances, are called by the addresses that a head has of them.
+"""
+
 from .head import LOG2_E, Block, Head, Keys, Strand
 from .jit import Int, Real, Reals, kernel, octets, real, reals
 from .matmul import transpose
@@ -9,26 +11,8 @@ from .softmax import lowest
 
 
 @kernel
-def add_bias(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Real:
-    """Add what counts besides queries and keys to the scores of `n` keys from `k` on, in units of log2.
-
-    What is the same for all of them is given back instead.
-    """
-    level = real(0)
-    if head.times:
-        _add_times(head, strand, keys, block, k, n)
-    if head.table:
-        level = add_distances(head, strand, keys, block, k, n)
-    if head.bias:
-        _add_array(head, strand, keys, block, k, n)
-    if head.mask:
-        _hide(head, strand, keys, block, k, n)
-    return level
-
-
-@kernel
-def _add_times(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
-    """Take off what each unit of time between a query and a key counts."""
+def add_times(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
+    """Take off what each unit of time between a query and a key counts, in units of log2."""
     times, slope, scores, width = reals(head.times), real(head.slope) * real(LOG2_E), reals(block.scores), block.width
     step, n_queries = strand.step, block.n_queries
     of_queries = at(times, strand.origin + block.first * step)
@@ -46,6 +30,15 @@ def _add_times(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: 
 def corner_of(strand: Strand, keys: Keys, block: Block, k: Int, row: Int, step: Int) -> Int:
     """Give where an array of all pairs has the first query of a block, and key `k`."""
     return (strand.row + block.first * strand.step) * row + (keys.origin + k * keys.step) * step
+
+
+@kernel
+def cover(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
+    """Add an array of scores, and hide what a mask hides, of which there is one at least."""
+    if head.bias:
+        _add_array(head, strand, keys, block, k, n)
+    if head.mask:
+        _hide(head, strand, keys, block, k, n)
 
 
 @kernel
@@ -84,15 +77,13 @@ def _hide(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
 
 
 @kernel
-def is_hidden(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Int:
-    """Tell whether a mask hides every key of a block from every query of it."""
-    if head.mask == 0:
-        return 0
+def look_for_seen(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
+    """Say that the mask hides every key of a block from every query of it, unless one is found that is seen."""
     row, step = head.mask_row, head.mask_step
     corner = octets(head.mask + corner_of(strand, keys, block, k, row, step))
     row, step = row * strand.step, step * keys.step
     for q in range(block.n_queries):
         for key in range(n):
             if corner[q * row + key * step]:
-                return 0
-    return 1
+                return
+    block.hidden = 1

@@ -105,21 +105,20 @@ def _before(distance: Int, step: Int, bound: Int, n: Int) -> Int:
 
 
 @kernel
-def add_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int) -> Real:
-    """Add what the table says of distances; what is the same for a whole block is given back instead."""
+def add_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, n: Int):
+    """Add what the table says of distances; what is the same for a whole block becomes its level instead."""
     table, reach, step = at(reals(head.table), head.reach), head.reach, strand.step
     if step != keys.step:
         _add_pairs(head, strand, keys, block, k, n)
-        return real(0)
+        return
     begin, end, biases = block.begin, block.end, reals(block.biases)
     # Of the first of these pairs, the last key and the query at `begin`.
     distance, count = _nearest(strand, keys, block, k + n - 1) + begin * step, n + end - begin - 1
     low, high = _before(distance, step, -reach, count), _before(distance, step, reach + 1, count)
     least, most = table[-reach] * real(LOG2_E), table[reach] * real(LOG2_E)
-    if low == count:
-        return least
-    if high == 0:
-        return most
+    if low == count or high == 0:
+        block.level = least if low else most
+        return
     of_pairs = at(biases, begin)
     for i in range(low):
         of_pairs[i] = least
@@ -128,7 +127,6 @@ def add_distances(head: Head, strand: Strand, keys: Keys, block: Block, k: Int, 
     for i in range(high, count):
         of_pairs[i] = most
     _add_slanted(reals(block.scores), block.width, n, begin, end, biases)
-    return real(0)
 
 
 @kernel

@@ -1,7 +1,8 @@
 """One head of one sequence: what attends, to what, and where its arrays lie."""
 
 from .ahead import LINE, prefetch
-from .jit import Int, address_of, kernel, reals
+from .invoke import invoke_gather
+from .jit import Int, address_at, address_of, kernel, reals
 from .operation import GRANULE, part_begin
 from .record import Record
 from .simd import TILE_ROWS, at
@@ -29,8 +30,12 @@ Head = Record(
     *("top_k", "best"),
     # Gradients, which lie as what they are of; whether those of keys and values are begun here, or added to.
     *("d_query", "d_key", "d_values", "d_target", "begins"),
-    # What is added to scores: addresses, 0 where there is nothing, and of the gradient of the table. Of an array of
-    # scores, and of a mask of bytes, how many entries lie between queries and between keys.
+    # Addresses of kernels, so that none is compiled which no head needs; 0 where there is nothing to do. What adds to
+    # scores by distances, and learns from the gradients; what adds an array or hides by a mask, and tells what is
+    # hidden whole; what gathers rows of strands.
+    *("adds", "learns", "covers", "hides", "gathers"),
+    # What these read: addresses, 0 where there is nothing, and of the gradient of the table. Of an array of scores, and
+    # of a mask of bytes, how many entries lie between queries and between keys.
     *("times", "table", "reach", "d_table", "bias", "bias_row", "bias_step", "mask", "mask_row", "mask_step"),
     # What is asked of all pairs, if anything: a matrix, and how many numbers lie between its rows and columns.
     *("out", "out_row", "out_step"),
@@ -61,6 +66,8 @@ Block = Record(
     # Queries at hand, and their columns in whole vectors; those that see some of the keys at hand; whether no key was
     # met yet.
     *("first", "n_queries", "width", "begin", "end", "fresh"),
+    # Strands of the head, and places between neighbours of one.
+    *("n_strands", "step"),
     # Columns of the largest block; where a window ends on both sides, columns that begin and end to see keys together.
     *("height", "strip"),
     # What lies in scratch: arrays that are turned have a column a query, scores a row a key, the rest a number a query.
@@ -69,6 +76,9 @@ Block = Record(
     *("query_room", "key_room", "query", "query_row", "d_rows", "d_row", "key", "key_row", "value", "value_row"),
     # Keys that are together in `key_room`, as many as it has places, and whose they are.
     *("held_of", "held", "held_end", "ring"),
+    # Whether no query sees any of the keys at hand; what all of their scores are short of.
+    "hidden",
+    doubles=("level",),
 )
 """A block of queries on its way."""
 
@@ -86,40 +96,28 @@ def scratch_size(d_head, d_value, top_k=0, dilation=1):
 
 @kernel
 def lay_out(head: Head, block: Block):
-    """Say where the arrays of a block lie."""
+    """Say where the arrays of a block lie, and how many strands the queries of its head make."""
     block.height, block.strip, block.ring = QUERIES, 0, _HELD
-    turned = reals(head.scratch)
-    d_turned = at(turned, QUERIES * head.d_head)
-    mixed = at(d_turned, QUERIES * head.d_head)
-    scores = at(mixed, QUERIES * head.d_value)
-    d_scores = at(scores, QUERIES * KEYS)
-    highest = at(d_scores, QUERIES * KEYS)
-    biases = at(highest, 3 * QUERIES)
-    block.turned, block.d_turned, block.mixed = address_of(turned), address_of(d_turned), address_of(mixed)
-    block.scores, block.d_scores, block.highest = address_of(scores), address_of(d_scores), address_of(highest)
-    block.total, block.expected = address_of(at(highest, QUERIES)), address_of(at(highest, 2 * QUERIES))
+    turned, d_head, d_value = head.scratch, head.d_head, head.d_value
+    mixed = address_at(turned, 2 * QUERIES * d_head)
+    block.turned, block.d_turned, block.mixed = turned, address_at(turned, QUERIES * d_head), mixed
+    scores = address_at(mixed, QUERIES * d_value)
+    highest = address_at(scores, 2 * QUERIES * KEYS)
+    block.scores, block.d_scores, block.highest = scores, address_at(scores, QUERIES * KEYS), highest
+    block.total, block.expected = address_at(highest, QUERIES), address_at(highest, 2 * QUERIES)
+    block.biases = address_at(highest, 3 * QUERIES)
     # Rooms for what lies apart are there where there is a dilation.
-    query_room = at(biases, 2 * (QUERIES + KEYS))
-    key_room = at(query_room, QUERIES * (head.d_head + head.d_value))
-    spare = at(key_room, _HELD * (head.d_head + head.d_value)) if head.dilation > 1 else query_room
-    block.biases, block.query_room, block.key_room = address_of(biases), address_of(query_room), address_of(key_room)
-    block.spare, block.held_of = address_of(spare), 0
+    query_room = address_at(block.biases, 2 * (QUERIES + KEYS))
+    key_room = address_at(query_room, QUERIES * (d_head + d_value))
+    block.query_room, block.key_room, block.held_of = query_room, key_room, 0
+    block.spare = address_at(key_room, _HELD * (d_head + d_value)) if head.dilation > 1 else query_room
+    # No query and key are farther apart than all there are.
+    block.step = min(head.dilation, head.n_queries + abs(head.offset) + head.end_key + 1)
+    block.n_strands = block.step + min(head.n_global, 1)
 
 
 @kernel
-def n_strands(head: Head) -> Int:
-    """Give how many strands the queries of a head make."""
-    return _step(head) + min(head.n_global, 1)
-
-
-@kernel
-def _step(head: Head) -> Int:
-    """Give the places between neighbours of a strand: no query and key are farther apart than all there are."""
-    return min(head.dilation, head.n_queries + abs(head.offset) + head.end_key + 1)
-
-
-@kernel
-def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Keys):
+def tell_strand(head: Head, block: Block, number: Int, strand: Strand, near: Keys, shared: Keys):
     """Write one of the strands of a head, and the two kinds of keys that it sees: those near it, and the global ones.
 
     With a dilation of k, queries at places that leave the same rest by k see each other alone. So each rest is a
@@ -127,7 +125,7 @@ def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Key
     strand is that of the global places, if there are any, to which every key is near.
     """
     is_global, n_global, offset = head.n_global > 0 and number == 0, head.n_global, head.offset
-    step = 1 if is_global else _step(head)
+    step = 1 if is_global else block.step
     rest = 0 if is_global else number - min(n_global, 1)
     n_before = min(max(n_global - offset, 0), head.n_queries) if n_global else 0
     lowest, highest = (0, n_before) if is_global else (n_before, head.n_queries)
@@ -140,11 +138,12 @@ def tell_strand(head: Head, number: Int, strand: Strand, near: Keys, shared: Key
         part_begin(n_rows, head.part + 1, head.n_parts),
     )
     strand.query_row, strand.target_row = step * head.query_row, step * head.target_row
-    strand.query, strand.target = _entry(head.query, row * head.query_row), _entry(head.target, row * head.target_row)
-    strand.top, strand.inverse = _entry(head.top, row), _entry(head.inverse, row)
+    strand.query = address_at(head.query, row * head.query_row)
+    strand.target = address_at(head.target, row * head.target_row)
+    strand.top, strand.inverse = address_at(head.top, row), address_at(head.inverse, row)
     if head.d_target:
-        strand.d_query = _entry(head.d_query, row * head.query_row)
-        strand.d_target = _entry(head.d_target, row * head.target_row)
+        strand.d_query = address_at(head.d_query, row * head.query_row)
+        strand.d_target = address_at(head.d_target, row * head.target_row)
     ahead = (row + offset - rest) // step
     _choose_keys(head, near, rest, step, head.first_key if is_global else max(head.first_key, n_global), head.end_key)
     near.left, near.right = head.left // step - ahead, head.right // step + ahead
@@ -160,10 +159,10 @@ def _choose_keys(head: Head, keys: Keys, origin: Int, step: Int, first: Int, end
     keys.origin, keys.step, keys.begins = origin, step, False
     keys.first, keys.end = (first - origin + step - 1) // step, (end - origin + step - 1) // step
     keys.key_row, keys.value_row = step * head.key_row, step * head.value_row
-    keys.key, keys.value = _entry(head.key, origin * head.key_row), _entry(head.value, origin * head.value_row)
+    keys.key, keys.value = address_at(head.key, origin * head.key_row), address_at(head.value, origin * head.value_row)
     if head.d_target:
-        keys.d_key = _entry(head.d_key, origin * head.key_row)
-        keys.d_values = _entry(head.d_values, origin * head.value_row)
+        keys.d_key = address_at(head.d_key, origin * head.key_row)
+        keys.d_values = address_at(head.d_values, origin * head.value_row)
 
 
 @kernel
@@ -229,12 +228,12 @@ def bring_queries(head: Head, strand: Strand, block: Block):
     Rows of a strand that lie a power of two apart would share few places of the first-level cache.
     """
     first, n, d_head, d_value = block.first, block.n_queries, head.d_head, head.d_value
-    block.query, block.query_row = _entry(strand.query, first * strand.query_row), strand.query_row
-    block.d_rows, block.d_row = _entry(strand.d_target, first * strand.target_row), strand.target_row
+    block.query, block.query_row = address_at(strand.query, first * strand.query_row), strand.query_row
+    block.d_rows, block.d_row = address_at(strand.d_target, first * strand.target_row), strand.target_row
     if strand.step > 1:
-        room = _entry(block.query_room, n * d_head)
-        _gather(block.query, block.query_row, n, d_head, block.query_room)
-        _gather(block.d_rows, block.d_row, n, d_value, room)
+        room = address_at(block.query_room, n * d_head)
+        invoke_gather(head.gathers, block.query, block.query_row, n, d_head, block.query_room)
+        invoke_gather(head.gathers, block.d_rows, block.d_row, n, d_value, room)
         block.query, block.query_row, block.d_rows, block.d_row = block.query_room, d_head, room, d_value
 
 
@@ -244,26 +243,27 @@ def bring_keys(head: Head, keys: Keys, block: Block, k: Int, n: Int):
 
     They lie in a ring, so that each is brought once while blocks of queries, and the keys that these see, move on.
     """
-    block.key, block.key_row = _entry(keys.key, k * keys.key_row), keys.key_row
-    block.value, block.value_row = _entry(keys.value, k * keys.value_row), keys.value_row
+    block.key, block.key_row = address_at(keys.key, k * keys.key_row), keys.key_row
+    block.value, block.value_row = address_at(keys.value, k * keys.value_row), keys.value_row
     place, ring = k % block.ring, block.ring
     if keys.step == 1 or place + n > ring:
         return
-    d_head, d_value, room = head.d_head, head.d_value, _entry(block.key_room, _HELD * head.d_head)
+    d_head, d_value, room = head.d_head, head.d_value, address_at(block.key_room, _HELD * head.d_head)
     if block.held_of != keys.key or k < block.held_end - ring or k < block.held or k > block.held_end:
         block.held_of, block.held, block.held_end = keys.key, k, k
     begin, missing = block.held_end, k + n - block.held_end
     if missing > 0:
-        key, value = _entry(keys.key, begin * keys.key_row), _entry(keys.value, begin * keys.value_row)
-        _gather(key, keys.key_row, missing, d_head, _entry(block.key_room, begin % ring * d_head))
-        _gather(value, keys.value_row, missing, d_value, _entry(room, begin % ring * d_value))
+        key, value = address_at(keys.key, begin * keys.key_row), address_at(keys.value, begin * keys.value_row)
+        key_place, value_place = begin % ring * d_head, begin % ring * d_value
+        invoke_gather(head.gathers, key, keys.key_row, missing, d_head, address_at(block.key_room, key_place))
+        invoke_gather(head.gathers, value, keys.value_row, missing, d_value, address_at(room, value_place))
         block.held_end = k + n
-    block.key, block.key_row = _entry(block.key_room, place * d_head), d_head
-    block.value, block.value_row = _entry(room, place * d_value), d_value
+    block.key, block.key_row = address_at(block.key_room, place * d_head), d_head
+    block.value, block.value_row = address_at(room, place * d_value), d_value
 
 
 @kernel
-def _gather(address: Int, row: Int, n_rows: Int, width: Int, room: Int):
+def gather(address: Int, row: Int, n_rows: Int, width: Int, room: Int):
     """Copy rows to where they lie together."""
     rows, target = reals(address), reals(room)
     n_lines = (address_of(at(rows, width)) - address + LINE - 1) // LINE
@@ -273,9 +273,3 @@ def _gather(address: Int, row: Int, n_rows: Int, width: Int, room: Int):
         prefetch(address_of(at(source, n_rows * row)), n_lines)
         for j in range(width):
             out[j] = source[j]
-
-
-@kernel
-def _entry(address: Int, place: Int) -> Int:
-    """Give the address of an entry of an array."""
-    return address_of(at(reals(address), place))

@@ -5,7 +5,8 @@ What is done to a head is said by the address of a kernel: to all keys that a qu
 
 from .ahead import N_AHEAD, begin_list, enlist
 from .head import Head
-from .jit import Int, Ints, address_of, doubles, ints, invoke_head, kernel, reals
+from .invoke import invoke_head
+from .jit import Int, Ints, address_at, address_of, doubles, ints, kernel, reals
 from .linear_attention import learn_keys, learn_queries, n_key_pieces, n_query_pieces, read_pieces, sum_pieces
 from .operation import part_begin
 from .record import Record
@@ -30,7 +31,7 @@ Heads = Record(
     # Each worker's room, and its list of what to fetch ahead, so many lines at a time.
     *("scratch", "scratch_size", "ahead", "dose", "itemsize"),
     # What is added to scores of every sample, if anything: see `Head`; slopes and tables lie one head after another.
-    *("times", "slopes", "table", "reach"),
+    *("times", "slopes", "table", "reach", "adds", "covers", "hides", "gathers"),
     # Linear attention in pieces: what those of each key/value head come to, and those of the queries of each head; how
     # many numbers lie between heads.
     *("sums", "sums_size", "d_sums", "d_sums_size"),
@@ -191,12 +192,13 @@ def _begin_head(heads: Heads, worker: Int, head: Head) -> Head:
     head.value_row, head.target_row = _array(heads, VALUE).row, _array(heads, OUTPUT).row
     head.left, head.right, head.dilation, head.n_global = heads.left, heads.right, heads.dilation, heads.n_global
     head.d_head, head.d_value, head.top_k, head.part, head.n_parts = heads.d_head, heads.width, heads.top_k, 0, 1
-    head.scratch = address_of(at(reals(heads.scratch), worker * heads.scratch_size))
+    head.scratch = address_at(heads.scratch, worker * heads.scratch_size)
     head.ahead = address_of(at(ints(heads.ahead), worker * N_AHEAD))
     head.scale, head.times, head.reach, head.table, head.d_table = heads.scale, heads.times, heads.reach, 0, 0
     head.bias_row, head.mask_row = _array(heads, BIAS).row, _array(heads, MASK).row
     head.bias_step, head.mask_step, head.bias, head.mask, head.best = heads.bias_step, heads.mask_step, 0, 0, 0
     head.d_query = head.d_key = head.d_values = head.d_target = head.begins = 0
+    head.adds, head.covers, head.hides, head.gathers = heads.adds, heads.covers, heads.hides, heads.gathers
     return head
 
 
@@ -213,13 +215,13 @@ def _choose_head(heads: Heads, head: Head, sample: Int, number: Int):
     head.n_queries, head.first_key, head.end_key = n_queries, 0, n_keys
     head.offset = n_keys - n_queries if heads.at_end else heads.offset
     kept = (sample * heads.n_heads + number) * heads.n_queries
-    head.top, head.inverse = address_of(at(reals(heads.top), kept)), address_of(at(reals(heads.inverse), kept))
+    head.top, head.inverse = address_at(heads.top, kept), address_at(heads.inverse, kept)
     if heads.best:
-        head.best = address_of(at(reals(heads.best), 2 * heads.top_k * kept))
+        head.best = address_at(heads.best, 2 * heads.top_k * kept)
     if heads.times:
         head.slope = doubles(heads.slopes)[number]
     if heads.table:
-        head.table = address_of(at(reals(heads.table), number * (2 * heads.reach + 1)))
+        head.table = address_at(heads.table, number * (2 * heads.reach + 1))
     if _array(heads, BIAS).address:
         head.bias = _begin(heads, BIAS, sample, number)
     mask = _array(heads, MASK)
@@ -244,7 +246,7 @@ def _array(heads: Heads, entry: Int) -> Array:
 def _begin(heads: Heads, entry: Int, sample: Int, number: Int) -> Int:
     """Give the address where one head of one sample of an array begins."""
     array = _array(heads, entry)
-    return address_of(at(reals(array.address), sample * array.sample + number * array.head))
+    return address_at(array.address, sample * array.sample + number * array.head)
 
 
 @kernel

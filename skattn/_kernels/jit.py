@@ -95,6 +95,22 @@ reals = ByPrecision("reals", _pointer_to)
 """Inside kernels, ``reals(address)`` gives a pointer to numbers of that precision."""
 
 
+def _address_within(scalar):
+    @intrinsic
+    def address_at(typing_context, address, place):
+        def generate(context, builder, signature, arguments):
+            address, place = arguments
+            return builder.add(address, builder.mul(place, ir.IntType(64)(scalar.bitwidth // 8)))
+
+        return types.int64(types.int64, types.int64), generate
+
+    return address_at
+
+
+address_at = ByPrecision("address_at", _address_within)
+"""Inside kernels, ``address_at(address, place)`` gives the address of one of the numbers at an address."""
+
+
 @intrinsic
 def ints(typing_context, address):
     """Cast an address to a pointer to int64."""
@@ -134,36 +150,6 @@ def singles(typing_context, address):
 def octets(typing_context, address):
     """Cast an address to a pointer to bytes."""
     return _address_to(types.CPointer(types.uint8))
-
-
-def _invoke(*arguments):
-    """Type and write the call of a kernel at an address, the first of the arguments."""
-
-    def generate(context, builder, signature, values):
-        kinds = [context.get_value_type(argument) for argument in signature.args[1:]]
-        pointer = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
-        builder.call(builder.inttoptr(values[0], pointer), values[1:])
-        return context.get_dummy_value()
-
-    return types.void(*arguments), generate
-
-
-@intrinsic
-def invoke_item(typing_context, address, arguments, item, worker):
-    """Call what a region shares out."""
-    return _invoke(address, arguments, item, worker)
-
-
-@intrinsic
-def invoke_operation(typing_context, address, row, call):
-    """Call a kernel of an operation's pair."""
-    return _invoke(address, row, call)
-
-
-@intrinsic
-def invoke_head(typing_context, address, head):
-    """Call a kernel of one head."""
-    return _invoke(address, head)
 
 
 _TYPES = {

@@ -1,8 +1,8 @@
 """What is asked of all pairs of a head: the weights, to look at, and the gradient of an array added to scores."""
 
-from .attend import recall_keys, recall_queries, recall_sums, score_keys, turn_queries
-from .bias import corner_of, is_hidden
-from .head import KEYS, QUERIES, Block, Head, Keys, Strand, lay_out, n_strands, tell_strand
+from .attend import is_hidden, recall_keys, recall_queries, recall_sums, score_keys, turn_queries
+from .bias import corner_of
+from .head import KEYS, QUERIES, Block, Head, Keys, Strand, lay_out, tell_strand
 from .jit import Int, kernel, real, reals
 from .simd import at, lanes_of
 from .softmax import mask_columns, recall_masked
@@ -13,8 +13,8 @@ def head_weights(head: Head):
     """Give the weights of a head from the kept maxima and sums; where a query sees no key they are left as they are."""
     strand, near, shared, block = Strand(), Keys(), Keys(), Block()
     lay_out(head, block)
-    for number in range(n_strands(head)):
-        tell_strand(head, number, strand, near, shared)
+    for number in range(block.n_strands):
+        tell_strand(head, block, number, strand, near, shared)
         for first in range(strand.begin, strand.end, QUERIES):
             turn_queries(head, strand, block, first)
             recall_sums(strand, block)
@@ -49,8 +49,8 @@ def head_bias(head: Head):
     """Add the gradients of the scores of a head to those of an array that was added to them."""
     strand, near, shared, block = Strand(), Keys(), Keys(), Block()
     lay_out(head, block)
-    for number in range(n_strands(head)):
-        tell_strand(head, number, strand, near, shared)
+    for number in range(block.n_strands):
+        tell_strand(head, block, number, strand, near, shared)
         for first in range(strand.begin, strand.end, QUERIES):
             turn_queries(head, strand, block, first)
             recall_queries(head, strand, block)

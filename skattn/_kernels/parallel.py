@@ -20,7 +20,8 @@ from numba import prange
 from numba.core import types
 from numba.extending import intrinsic
 
-from .jit import ints, invoke_item, region
+from .invoke import invoke_item
+from .jit import ints, region
 from .record import Record
 
 # Numbers of a cache line, or of two.

@@ -2,7 +2,8 @@
 
 import math
 
-from .jit import Int, address_of, doubles, ints, invoke_operation, kernel, real, reals
+from .invoke import invoke_operation
+from .jit import Int, address_of, doubles, ints, kernel, real, reals
 from .kept import Kept
 from .operation import TRANSFORM, Call, slot
 from .record import Record

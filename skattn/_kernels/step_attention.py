@@ -20,7 +20,7 @@ from .softmax import lowest
 
 KNOWN = (
     *("query", "key", "value", "target", "kept", "n_heads", "n_kv_heads", "d_head", "d_value", "left", "right"),
-    *("dilation", "n_global", "times", "slopes", "table", "reach"),
+    *("dilation", "n_global", "times", "slopes", "table", "reach", "kernels"),
 )
 """Fields of an operation of attention that a step takes into account."""
 

@@ -1,7 +1,8 @@
 """The tape forwards and backwards, for the sequences of a batch."""
 
 from .ahead import N_AHEAD, begin_list
-from .jit import Int, Ints, Reals, address_of, ints, invoke_operation, kernel, real, reals
+from .invoke import invoke_operation
+from .jit import Int, Ints, Reals, address_at, address_of, ints, kernel, real, reals
 from .operation import LEARN, Call, part_begin, slot
 from .record import Record
 from .simd import at
@@ -125,10 +126,10 @@ def _begin(run: Pass, sample: Int, worker: Int, owner: Int) -> Call:
     call.found, call.d_found = run.found, run.d_found
     call.row = ints(run.row_starts)[sample] if run.row_starts else 0
     wanted = ints(run.target_starts)[sample] if run.target_starts else sample
-    call.wanted = address_of(at(reals(run.targets), wanted * run.n_targets))
-    call.weight = address_of(at(reals(run.sample_weights), sample))
+    call.wanted = address_at(run.targets, wanted * run.n_targets)
+    call.weight = address_at(run.sample_weights, sample)
     # What does not outlive an operation is a worker's own.
-    call.scratch = address_of(at(reals(run.workspace), worker * run.workspace_size + run.scratch))
+    call.scratch = address_at(run.workspace, worker * run.workspace_size + run.scratch)
     call.ahead = address_of(at(counters, run.call_size - N_AHEAD))
     # Nothing to fetch ahead: a sequence on its way is in cache.
     begin_list(ints(call.ahead), 0)

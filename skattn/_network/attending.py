@@ -1,7 +1,11 @@
 """Attention as a layer of a network: projections, what is seen of each other, and what is added to them."""
 
+import numpy as np
+
 from .._kernels import head, linear_blocks
 from .._kernels.attention import ATTENTION, BEST_ATTENTION, LINEAR_ATTENTION, LINEAR_SUMS
+from .._kernels.bias import add_times
+from .._kernels.distances import add_distances, learn_distances
 from .._kernels.position import ROTATE
 from .layers import branch_deviation, dropout, inner_deviation, linear, norm
 from .positions import Places, slopes_of
@@ -44,13 +48,15 @@ def attention(tape, stream, layer, architecture, places=None):
 
 def _attend(tape, layer, architecture, places, **projections):
     """Mix the values of what each step sees into a new slot."""
-    a, axis, table, slopes = architecture, projections["query"].axis, -1, -1
+    a, axis, table, slopes, called = architecture, projections["query"].axis, -1, -1, {}
     n_heads = len(a.heads_of(layer))
     target, kept = (tape.slot(width, axis=axis) for width in (n_heads * a.d_value, 2 * n_heads))
     if places.reach:
         table = tape.parameter(f"layers.{layer}.distance", (n_heads, 2 * places.reach + 1), Normal(0))
+        called = {"adds": add_distances, "learns": learn_distances}
     if places.times != -1:
         slopes = tape.constant(lambda network, _: slopes_of(network.architecture, layer))
+        called = {"adds": add_times}
     left, right = (head.bound(steps) for steps in a.window)
     kinds, fields = (ATTENTION,), {}
     if a.attention == "linear":
@@ -60,12 +66,15 @@ def _attend(tape, layer, architecture, places, **projections):
     elif a.top_k:
         best = tape.slot(2 * a.top_k * n_heads, axis=axis)
         kinds, fields = (BEST_ATTENTION,), {"top_k": a.top_k, "best": best}
+    if a.dilation > 1:
+        called["gathers"] = head.gather
     tape.want_scratch(head.scratch_size(a.d_head, a.d_value, a.top_k, a.dilation))
+    kernels = _addresses(tape, **called)
     for kind in kinds:
         tape.operation(
             kind, **projections, target=target, kept=kept, n_heads=n_heads, n_kv_heads=len(a.groups_of(layer)),
             d_head=a.d_head, d_value=a.d_value, left=left, right=right, dilation=a.dilation, n_global=a.n_global_steps,
-            times=places.times, slopes=slopes, table=table, reach=places.reach, **fields,
+            times=places.times, slopes=slopes, table=table, reach=places.reach, kernels=kernels, **fields,
         )  # fmt: skip
     return target
 
@@ -73,6 +82,16 @@ def _attend(tape, layer, architecture, places, **projections):
 def _pieces(tape, axis):
     """Give the axis with a row for each piece of the steps that linear attention sums up."""
     return tape.axis(axis.stride * linear_blocks.PIECE)
+
+
+def _addresses(tape, adds=None, learns=None, gathers=None):
+    """Name the constant of kernels that heads call by their addresses, which are those of this process; -1 for none."""
+    kernels = (adds, learns, gathers)
+
+    def give(network, _):
+        return np.array([k.address(network.dtype.name) if k else 0 for k in kernels], np.int64)
+
+    return tape.constant(give) if any(kernels) else -1
 
 
 def name_of_adapter(name):
