@@ -54,6 +54,64 @@ def files(cache, ending):
     return sorted(cache.rglob(f"*.{ending}"))
 
 
+FIT = """
+import numpy as np
+from skattn import SelfAttentionClassifier
+from skattn._kernels import jit
+compiled, of_kernel = [], jit.Kernel._compile
+def note(self, dtype):
+    compiled.append(self.function.__module__.split(".")[-1] + "." + self.__name__)
+    return of_kernel(self, dtype)
+jit.Kernel._compile = note
+X = np.random.default_rng(0).normal(size=(13, 11, 3))
+sizes = dict(embedding="linear", max_iter=1, n_estimators=1, d_model=8, n_heads=2)
+SelfAttentionClassifier(**sizes, {}).fit(X, np.arange(13) % 2)
+print(*compiled)
+"""
+
+
+def compiled_by(parameters):
+    """Names of the kernels that a first fit compiles, or loads where an earlier one has kept them."""
+    return set(run(FIT.format(parameters)))
+
+
+def test_a_fit_compiles_nothing_that_only_others_need():
+    compiled = compiled_by("")
+    assert "attend.attend_backward" in compiled
+    assert not {name for name in compiled if name.split(".")[0] in ("best", "bias", "distances", "linear_attention")}
+    assert "head.gather" not in compiled
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ("position='relative'", {"distances.add_distances", "distances.learn_distances"}),
+        ("position='alibi'", {"bias.add_times"}),
+        ("window=5, dilation=2", {"head.gather"}),
+    ],
+)
+def test_a_fit_compiles_what_is_called_by_its_address(parameters, expected):
+    names = {"distances.add_distances", "distances.learn_distances", "bias.add_times", "head.gather"}
+    assert compiled_by(parameters) & names == expected
+
+
+def test_collecting_garbage_goes_on_after_compiling():
+    code = """
+import gc
+from skattn._kernels import jit, matmul
+was = []
+def compiled(function, dtype):
+    was.append(gc.isenabled())
+jit._cache = compiled
+matmul.transpose.address("float32")
+print(was[0], gc.isenabled())
+gc.disable()
+matmul.add_rows.address("float32")
+print(gc.isenabled())
+"""
+    assert run(code) == ["False", "True", "False"]
+
+
 def test_importing_compiles_nothing():
     code = "import skattn; skattn.SelfAttentionClassifier; from skattn._kernels import jit; print(*jit.counts())"
     assert run(code) == ["0", "0"]
