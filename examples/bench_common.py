@@ -20,24 +20,32 @@ except ImportError:
 PAUSE = 0.02
 
 
-def in_turn(sides, n_rounds, *, warm_up=2):
-    """Time functions in turn; gives the median seconds of each, None for a side that is None."""
+def in_turn(sides, n_rounds, *, warm_up=2, clock=time.perf_counter):
+    """Time functions in turn; gives the median seconds of each, None for a side that is None.
+
+    By ``clock=time.process_time`` what else runs on the machine counts less; then both sides should have one thread.
+    """
     seconds = [[] for _ in sides]
     for i in range(warm_up + n_rounds):
         for side, times in zip(sides, seconds, strict=True):
             if side is None:
                 continue
-            time.sleep(PAUSE)
-            # What the pause let fall asleep wakes up here, and not on the clock.
-            awake = time.perf_counter() + PAUSE
-            side()
-            while time.perf_counter() < awake:
-                side()
-            start = time.perf_counter()
+            if clock is time.perf_counter:
+                _wake(side)
+            start = clock()
             side()
             if i >= warm_up:
-                times.append(time.perf_counter() - start)
+                times.append(clock() - start)
     return [statistics.median(times) if times else None for times in seconds]
+
+
+def _wake(side):
+    """Let threads of the side before end their waiting, and wake up those of this one, before the clock starts."""
+    time.sleep(PAUSE)
+    awake = time.perf_counter() + PAUSE
+    side()
+    while time.perf_counter() < awake:
+        side()
 
 
 def rounds(seconds, budget=1.5):
