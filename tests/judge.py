@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -346,7 +347,8 @@ def _judge_arrays(case):
 
 
 def _bounds(options):
-    left, right = options.get("window") or (None, None)
+    window = options.get("window")
+    left, right = (window, window) if isinstance(window, Integral) else window or (None, None)
     far = 10**9  # beyond any sequence, within int64
     left, right = (None if side is None else min(int(side), far) for side in (left, right))
     return left, 0 if options.get("causal") else right

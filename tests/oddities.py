@@ -66,7 +66,7 @@ BAD_OPTIONS = [
     {"lengths": "all"}, {"lengths": -1}, {"lengths": 10**6}, {"lengths": [1.5]}, {"lengths": np.nan},
     {"lengths": [[1], [2]]}, {"lengths": np.ones((2, 2), int)}, {"lengths": 10**30}, {"lengths": []},
     {"lengths": [None]}, {"lengths": ([1] * 9, [1] * 9)}, {"lengths": {}}, {"lengths": [[1], [1, 2]]},
-    {"window": 3}, {"window": (1,)}, {"window": (1, 2, 3)}, {"window": (-1, 2)}, {"window": "ab"},
+    {"window": -3}, {"window": (1,)}, {"window": (1, 2, 3)}, {"window": (-1, 2)}, {"window": "ab"},
     {"window": (1.0, 2.0)}, {"window": (np.nan, 1)}, {"scale": "wide"}, {"scale": np.nan}, {"scale": np.inf},
     {"scale": [1, 2]}, {"scale": 1j}, {"scale": 10**400}, {"scale": np.ones(3)}, {"n_jobs": 0}, {"n_jobs": "all"},
     {"n_jobs": 1.5}, {"lengths": True}, {"lengths": np.datetime64("2020")}, {"scale": []}, {"dilation": 0},
@@ -76,6 +76,7 @@ BAD_OPTIONS = [
 ]  # fmt: skip
 SOUND_OPTIONS = [
     {}, {"causal": True}, {"window": (1, 2)}, {"window": (0, None)}, {"window": (2**70, 0)}, {"window": [3, 3]},
+    {"window": 3}, {"window": np.int8(0)},
     {"scale": 1.0}, {"scale": 0}, {"scale": -2}, {"scale": np.float32(0.3)}, {"scale": 30}, {"n_jobs": 2},
     {"n_jobs": -1}, {"lengths": 1}, {"lengths": 0}, {"window": (np.int8(2), np.uint64(1))}, {"causal": np.True_},
     {"causal": "end"}, {"window": (3, 2), "dilation": 2}, {"window": (2**70, 1), "dilation": 3, "n_global_steps": 1},

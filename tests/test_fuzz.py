@@ -38,6 +38,6 @@ def test_any_case_is_right_or_refused(kind):
 def test_a_wrong_judgement_is_noticed():
     """What must be refused and is not, and the other way round."""
     for expected in ("refused", "right"):
-        case = ArrayCase([[[[[1.0]]]]] * 3, {"window": (0, 0) if expected == "refused" else 5}, expected, [])
+        case = ArrayCase([[[[[1.0]]]]] * 3, {"window": (0, 0) if expected == "refused" else 1.5}, expected, [])
         with pytest.raises(AssertionError):
             judge(case)
