@@ -43,10 +43,6 @@ SMOOTHING = 0.1
 """Share of a label that is spread over all classes, times their number: the fewer there are, the surer probabilities
 of few samples become."""
 
-DROPPED_TOKENS = {100: 0.2, 300: 0.0}
-"""Share of the tokens behind a stem that an update does not see where there are classes to tell, likewise: few samples
-are learned by heart from any one of their tokens, and values to predict rest on all of them."""
-
 BATCH, LARGE, LARGE_BATCH = 8, 2000, 16
 """Samples an update behind a stem, and that many from so many samples on."""
 
@@ -120,14 +116,10 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
     patch_size, stride = resolve_patches(estimator)
     stride = stride if patch_size else a.stride
-    share = _share_or(estimator.token_dropout, a.token_dropout)
+    share = float(estimator.token_dropout)
     return Choice(
         n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise, share
     )
-
-
-def _share_or(share: float | str, automatic: float) -> float:
-    return automatic if share == "auto" else float(share)
 
 
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
@@ -259,7 +251,7 @@ def choose(
         )
     _warn_of_gaps(patch_size, stride)
     n_taps = N_TAPS if embedding == "convolution" else 0
-    share, n_tokens = _share_or(estimator.token_dropout, 0.0), (longest - 1) // stride + 1
+    share, n_tokens = float(estimator.token_dropout), (longest - 1) // stride + 1
     return Choice(0, stride, n_tokens, n_taps=n_taps, patch_size=patch_size, token_dropout=share)
 
 
@@ -299,9 +291,7 @@ def _choose_stem(
     n_kernels = estimator.n_kernels
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
-    is_label = LOSSES[loss].n_spread != 0
-    share = float(np.interp(len(weight), list(DROPPED_TOKENS), list(DROPPED_TOKENS.values()))) if is_label else 0.0
-    share = _share_or(estimator.token_dropout, share)
+    share = float(estimator.token_dropout)
     return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1, token_dropout=share)
 
 

@@ -167,10 +167,9 @@ class SelfAttentionParameters(BaseEstimator):
     embedding_dropout : float, default=0.3
         Share of the stem's features that are left out of an update, in blocks of 16, in [0, 1). They cost nothing in
         that update.
-    token_dropout : float or "auto", default="auto"
+    token_dropout : float, default=0
         Share of the tokens (what a stem or patches make of steps; else steps) that an update sees as nothing but their
-        places, in [0, 1). "auto": behind a stem, for classes, 0.2 of up to 100 sequences, falling to 0 of 300 and
-        more; else 0.
+        places, in [0, 1).
     batch_size : int or "auto", default="auto"
         Sequences an update. "auto": behind a stem 8, and 16 of 2000 and more; else all of up to 64, which makes
         `sample_weight` the same as repeating samples; 32 of more, and up to 256 of very many.
@@ -275,7 +274,7 @@ class SelfAttentionParameters(BaseEstimator):
     alpha: float = 0.01
     dropout: float = 0.1
     embedding_dropout: float = 0.3
-    token_dropout: float | str = "auto"
+    token_dropout: float = 0
     batch_size: int | str = "auto"
     max_iter: int | str = "auto"
     early_stopping: bool = False
@@ -327,7 +326,7 @@ class SelfAttentionParameters(BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "embedding_dropout": [Interval(Real, 0, 1, closed="left")],
-        "token_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "token_dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [AT_LEAST_1, StrOptions({"auto"})],
         "max_iter": [AT_LEAST_1, StrOptions({"auto"})],
         "early_stopping": ["boolean"],

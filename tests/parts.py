@@ -58,7 +58,7 @@ def parameters(draw, estimator):
         "n_kernels": draw(pick(1, 16, 40)),
         "n_tokens": draw(pick(64, 64, 100)),
         "embedding_dropout": draw(pick(0.0, 0.3)),
-        "token_dropout": draw(pick("auto", 0.0, 0.7)),
+        "token_dropout": draw(pick(0, 0.0, 0.7)),
         "n_estimators": draw(pick(1, 1, 2)),
         "optimizer": draw(pick("adamw", "adam", "sgd")),
         "learning_rate": draw(pick("cosine", "constant", "adaptive")),
