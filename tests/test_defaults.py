@@ -44,6 +44,12 @@ def test_tokens_are_dropped_where_that_is_asked_for():
         assert fitted(numbers(), embedding=embedding, token_dropout=0.4).token_dropout == 0.4
 
 
+def test_words_tell_of_dropped_tokens(capsys):
+    for share, expected in ((0, "rate 0.001\n"), (0.25, "rate 0.001, token dropout 0.25\n")):
+        fitted(numbers(), embedding="linear", token_dropout=share, verbose=1)
+        assert expected in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("X", "parameters"),
     [
