@@ -84,8 +84,6 @@ class Choice:
         Column that says when a step was.
     is_stepwise : bool
         Whether every step has an output of its own.
-    token_dropout : float
-        Share of the tokens that are left out while learning.
     """
 
     n_kernels: int
@@ -96,7 +94,6 @@ class Choice:
     patch_size: int = 0
     time_feature: int | None = None
     is_stepwise: bool = False
-    token_dropout: float = 0.0
 
 
 def chosen(estimator: Any, architecture: Architecture) -> Choice:
@@ -116,10 +113,7 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
     patch_size, stride = resolve_patches(estimator)
     stride = stride if patch_size else a.stride
-    share = float(estimator.token_dropout)
-    return Choice(
-        n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise, share
-    )
+    return Choice(n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise)
 
 
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
@@ -251,8 +245,7 @@ def choose(
         )
     _warn_of_gaps(patch_size, stride)
     n_taps = N_TAPS if embedding == "convolution" else 0
-    share, n_tokens = float(estimator.token_dropout), (longest - 1) // stride + 1
-    return Choice(0, stride, n_tokens, n_taps=n_taps, patch_size=patch_size, token_dropout=share)
+    return Choice(0, stride, (longest - 1) // stride + 1, n_taps=n_taps, patch_size=patch_size)
 
 
 def _suited(estimator: Any, data: Sequences, loss: str, *, is_open: bool, is_whole: bool) -> str:
@@ -291,8 +284,7 @@ def _choose_stem(
     n_kernels = estimator.n_kernels
     if n_kernels == "auto":
         n_kernels = resolve_n_kernels(data.lengths, stride)
-    share = float(estimator.token_dropout)
-    return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1, token_dropout=share)
+    return Choice(whole_groups(n_kernels), stride, (longest - 1) // stride + 1)
 
 
 def competes(number: int, stride: int, n_samples: int) -> bool:

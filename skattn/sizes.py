@@ -65,7 +65,7 @@ def resolve_architecture(
         n_kernels=choice.n_kernels,
         stride=choice.stride,
         embedding_dropout=float(parameters.embedding_dropout) if choice.n_kernels else 0.0,
-        token_dropout=choice.token_dropout,
+        token_dropout=float(parameters.token_dropout),
         label_smoothing=resolve_label_smoothing(parameters, loss, n_outputs),
         categories=choice.categories,
         handles_missing=parameters.handle_missing == "mask",
