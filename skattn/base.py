@@ -361,8 +361,15 @@ class SelfAttentionEstimator(
             return getattr(self._objective, name)(self._objective.combine(outputs), *arguments)
 
     def _carry(self, data: Sequences, name: str) -> list[NDArray[Any]]:
-        """What stands in a slot of each network."""
-        return carry_all([member.network for member in self._fitted.members], data, name, self.n_jobs, self.verbose)
+        """What stands in a slot of each network; where weights are less precise than X unasked, with the digits of X.
+
+        Values to predict may lie on a level that these weights could not tell, and what comes after may mix nothing.
+        """
+        networks = [member.network for member in self._fitted.members]
+        found = carry_all(networks, data, name, self.n_jobs, self.verbose)
+        if self.dtype != "auto":
+            return found
+        return [each.astype(np.result_type(each, data.values), copy=False) for each in found]
 
     def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
         """What stands in a slot of a network, all of it finite."""

@@ -15,7 +15,7 @@ from skattn._training.objectives import OBJECTIVES
 from skattn._training.seen import look, supported_length
 from skattn._training.settings import TrainingState
 from skattn.categories import learn_codes, pairs_of
-from skattn.defaults import Choice, choose, chosen, competes
+from skattn.defaults import Choice, choose, chosen, competes, resolve_dtype
 from skattn.description import describe
 from skattn.encoding import learn_target
 from skattn.model import Member, Model, Samples
@@ -65,8 +65,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
         refuse_others(architecture, given, estimator, data)
         architecture = replace(architecture, heads=before.network.architecture.heads)
     architecture = with_frozen(architecture, estimator)
-    dtype = data.values.dtype if before is None else before.network.dtype
-    dtype = dtype if estimator.dtype == "auto" else np.dtype(estimator.dtype)
+    dtype = resolve_dtype(estimator, architecture, data.values.dtype if before is None else before.network.dtype)
     refuse_too_large(architecture, dtype, rows_of_tape(architecture, data.max_length))
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)

@@ -116,6 +116,21 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     return Choice(n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise)
 
 
+def resolve_dtype(estimator: Any, architecture: Architecture, given: np.dtype[Any]) -> np.dtype[Any]:
+    """Precision of weights: float32 behind a stem, whose responses say no more; else that of what is learned from.
+
+    Parameters
+    ----------
+    estimator : SelfAttentionEstimator
+    architecture : Architecture
+    given : dtype
+        Of X, or of the network that this one begins with.
+    """
+    if estimator.dtype != "auto":
+        return np.dtype(estimator.dtype)
+    return np.dtype(np.float32) if architecture.n_kernels else given
+
+
 def resolve_batch_size(batch_size: int | str, architecture: Architecture, n_samples: int) -> int:
     """Sequences an update: `BATCH` behind a stem, or `LARGE_BATCH`; else see `settings.resolve_batch_size`.
 

@@ -201,9 +201,9 @@ class SelfAttentionParameters(BaseEstimator):
         fit in the file, but for `n_jobs` and `verbose`; one in which `random_state` was None keeps its
         seed. It holds no code. `partial_fit` does not use it.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of weights and results. "auto": that of X, and "float32" where all features are categories. X
-        itself is neither converted nor copied: its features are centred and scaled in double precision, and rounded
-        after that.
+        Precision of weights and results. "auto": weights are of "float32" behind a stem, whose responses say no more,
+        and where all features are categories, else of that of X; `transform` gives that of X. X itself is neither
+        converted nor copied: its features are centred and scaled in double precision, and rounded after that.
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the batches, the validation share, dropout and hidden steps.
     n_jobs : int, default=None
