@@ -20,7 +20,7 @@ from skattn._network.network import Network
 from skattn._training.objectives import OBJECTIVES
 from skattn.beginning import roles_of
 from skattn.callbacks import CallbackSupportMixin
-from skattn.carrying import carry, carry_all
+from skattn.carrying import as_precise, carry, carry_all
 from skattn.checkpoint import Checkpoint
 from skattn.fitted import FittedAttributes
 from skattn.fitting import fit_model
@@ -361,15 +361,9 @@ class SelfAttentionEstimator(
             return getattr(self._objective, name)(self._objective.combine(outputs), *arguments)
 
     def _carry(self, data: Sequences, name: str) -> list[NDArray[Any]]:
-        """What stands in a slot of each network; where weights are less precise than X unasked, with the digits of X.
-
-        Values to predict may lie on a level that these weights could not tell, and what comes after may mix nothing.
-        """
-        networks = [member.network for member in self._fitted.members]
-        found = carry_all(networks, data, name, self.n_jobs, self.verbose)
-        if self.dtype != "auto":
-            return found
-        return [each.astype(np.result_type(each, data.values), copy=False) for each in found]
+        """What stands in a slot of each network."""
+        found = carry_all([member.network for member in self._fitted.members], data, name, self.n_jobs, self.verbose)
+        return as_precise(found, data) if self.dtype == "auto" else found
 
     def _carry_by(self, network: Network, data: Sequences, name: str) -> NDArray[Any]:
         """What stands in a slot of a network, all of it finite."""

@@ -65,7 +65,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
         refuse_others(architecture, given, estimator, data)
         architecture = replace(architecture, heads=before.network.architecture.heads)
     architecture = with_frozen(architecture, estimator)
-    dtype = resolve_dtype(estimator, architecture, data.values.dtype if before is None else before.network.dtype)
+    dtype = resolve_dtype(estimator, architecture, data.values.dtype, None if before is None else before.network.dtype)
     refuse_too_large(architecture, dtype, rows_of_tape(architecture, data.max_length))
     if estimator.verbose:
         print(describe(estimator, architecture, len(samples.weight)), flush=True)

@@ -81,3 +81,20 @@ def carry_all(
     finally:
         bar.end()
     return found
+
+
+def as_precise(found: list[NDArray[Any]], data: Sequences) -> list[NDArray[Any]]:
+    """Give what was found room for as many digits as X has, where weights have fewer that nobody asked for.
+
+    Values to predict may lie on a level beside which these would not show, and what comes after may mix no precisions.
+
+    Parameters
+    ----------
+    found : list of ndarray
+    data : Sequences
+
+    Returns
+    -------
+    found : list of ndarray
+    """
+    return [each.astype(np.result_type(each, data.values), copy=False) for each in found]

@@ -116,18 +116,25 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
     return Choice(n_kernels, stride, a.max_steps, a.categories, n_taps, patch_size, a.time_feature, a.is_stepwise)
 
 
-def resolve_dtype(estimator: Any, architecture: Architecture, given: np.dtype[Any]) -> np.dtype[Any]:
-    """Precision of weights: float32 behind a stem, whose responses say no more; else that of what is learned from.
+def resolve_dtype(
+    estimator: Any, architecture: Architecture, given: np.dtype[Any], before: np.dtype[Any] | None
+) -> np.dtype[Any]:
+    """Precision of weights: float32 behind a stem, whose responses say no more, else that of X.
 
     Parameters
     ----------
     estimator : SelfAttentionEstimator
+        Its `dtype` is read.
     architecture : Architecture
     given : dtype
-        Of X, or of the network that this one begins with.
+        Of X.
+    before : dtype or None
+        Of the network that this one begins with: it stays.
     """
     if estimator.dtype != "auto":
         return np.dtype(estimator.dtype)
+    if before is not None:
+        return before
     return np.dtype(np.float32) if architecture.n_kernels else given
 
 

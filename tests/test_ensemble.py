@@ -62,7 +62,8 @@ def test_kernels_of_every_third_network_compete_where_there_is_enough_to_count(n
 def test_probabilities_are_the_mean_of_the_networks():
     model = fitted(n_estimators=3)
     each = [
-        softmax(member.network.forward(model._read_fitted(X), "outputs"), axis=1) for member in model._model.members
+        softmax(member.network.forward(model._read_fitted(X), "outputs").astype(np.float64), axis=1)
+        for member in model._model.members
     ]
     np.testing.assert_allclose(model.predict_proba(X), np.mean(each, axis=0), rtol=1e-9)
     assert np.abs(each[0] - each[1]).max() > 1e-3

@@ -215,7 +215,7 @@ def test_what_cannot_be_is_refused(options, message):
 
 @pytest.mark.parametrize("options", [{}, STEM])
 def test_the_precision_is_that_of_the_network_before(options):
-    before = SelfAttentionClassifier(**SMALL | options).fit(X, LABELS)
+    before = SelfAttentionClassifier(**SMALL | options, dtype="float64").fit(X, LABELS)
     parameters = SMALL | options | {"learning_rate_init": 1e-30, "pretrained": before}
     single = [steps.astype(np.float32) for steps in X]
     model = SelfAttentionClassifier(**parameters).fit(single, LABELS)
