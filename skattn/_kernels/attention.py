@@ -159,16 +159,21 @@ def _d_sums_of(row: _LinearRow, call: Call, number: Int, n_pieces: Int) -> Int:
 
 
 @kernel
+def _piece(call: Call, n: Int, n_heads: Int, number: Int, later: Int) -> Int:
+    """Give where this part of a sequence, or the next, begins among the pieces of a head, of which each has `n`."""
+    return min(max((call.part + later) * n * n_heads // call.n_parts - number * n, 0), n)
+
+
+@kernel
 def linear_sums_forward(row: _LinearRow, call: Call):
     """Sum up keys and values, piece by piece, where a sequence is cut into parts: each has some pieces of all heads."""
     if call.n_parts == 1:
         return
-    head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
+    head, plain = Head(), _Row(address_of(row))
     _begin_heads(plain, call, head)
     n, group = n_key_pieces(head), row.n_heads // row.n_kv_heads
-    begin, end = call.part * n * row.n_kv_heads // n_parts, (call.part + 1) * n * row.n_kv_heads // n_parts
     for number in range(row.n_kv_heads):
-        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        first, last = _piece(call, n, row.n_kv_heads, number, 0), _piece(call, n, row.n_kv_heads, number, 1)
         if first < last:
             _choose_head(plain, call, head, number * group)
             sum_pieces(head, _sums_of(row, call, number, n), first, last)
@@ -180,9 +185,8 @@ def linear_attention_forward(row: _LinearRow, call: Call):
     head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
     _begin_heads(plain, call, head)
     n, group = n_query_pieces(head), row.n_heads // row.n_kv_heads
-    begin, end = call.part * n * row.n_heads // n_parts, (call.part + 1) * n * row.n_heads // n_parts
     for number in range(row.n_heads):
-        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        first, last = _piece(call, n, row.n_heads, number, 0), _piece(call, n, row.n_heads, number, 1)
         if first < last:
             _choose_head(plain, call, head, number)
             read_pieces(head, _sums_of(row, call, number // group, n) if n_parts > 1 else 0, first, last)
@@ -194,9 +198,8 @@ def linear_attention_backward(row: _LinearRow, call: Call):
     head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
     _begin_heads(plain, call, head)
     n, group = n_query_pieces(head), row.n_heads // row.n_kv_heads
-    begin, end = call.part * n * row.n_heads // n_parts, (call.part + 1) * n * row.n_heads // n_parts
     for number in range(row.n_heads):
-        first, last = max(begin - number * n, 0), min(end - number * n, n)
+        first, last = _piece(call, n, row.n_heads, number, 0), _piece(call, n, row.n_heads, number, 1)
         if first < last:
             _choose_head(plain, call, head, number)
             _choose_gradients(plain, call, head, number)
@@ -213,9 +216,9 @@ def linear_sums_backward(row: _LinearRow, call: Call):
     head, plain, n_parts = Head(), _Row(address_of(row)), call.n_parts
     _begin_heads(plain, call, head)
     n, group = n_key_pieces(head), row.n_heads // row.n_kv_heads
-    begin, end = call.part * n * row.n_kv_heads // n_parts, (call.part + 1) * n * row.n_kv_heads // n_parts
     for number in range(row.n_heads):
-        first, last = max(begin - number // group * n, 0), min(end - number // group * n, n)
+        own = number // group
+        first, last = _piece(call, n, row.n_kv_heads, own, 0), _piece(call, n, row.n_kv_heads, own, 1)
         if first < last:
             _choose_head(plain, call, head, number)
             _choose_gradients(plain, call, head, number)
