@@ -20,9 +20,9 @@ FEWEST_KERNELS, MOST_KERNELS, KERNELS_A_TOKEN, FEW_TOKENS = 64, 1920, 2, 128
 """Kernels of a stem: so many for each token to learn from beyond a few, within bounds. With 1920, three networks take
 2 MiB."""
 
-COMPETING, FEWEST_COMPETING = (1, 2), 100
-"""Which of four networks in a row, counted from 0, have a stem whose kernels compete, which errs elsewhere; and from
-how many samples on. Two of three do, half of more (docs/accuracy.rst)."""
+COMPETING, FEWEST_COMPETING = 3, 100
+"""From so many samples on, one network of so many has a stem whose kernels compete, which errs elsewhere
+(docs/accuracy.rst)."""
 
 MOST_TIMES = 4
 """Times as many tokens as `n_tokens` that the longest sequences may have, so that most have about as many."""
@@ -321,7 +321,7 @@ def competes(number: int, stride: int, n_samples: int) -> bool:
     n_samples : int
         Different samples to learn from: few do not tell which kernels' victories count.
     """
-    return stride > 1 and n_samples >= FEWEST_COMPETING and number % 4 in COMPETING
+    return stride > 1 and n_samples >= FEWEST_COMPETING and number % COMPETING == COMPETING - 1
 
 
 def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str:

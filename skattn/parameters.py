@@ -147,9 +147,9 @@ class SelfAttentionParameters(BaseEstimator):
         and output (Hu et al. 2021, arXiv:2106.09685). With `pretrained`, and unless `freeze` says otherwise, nothing
         else learns but the outputs; without it they learn beside all others. `merge_adapters` adds them up.
     n_estimators : int, default=3
-        Networks that are trained from different seeds, each with a stem of its own: probabilities and values are
-        averaged, features stand side by side. Time and memory grow with their number; they are trained at the
-        same time, each on its share of the cores, or one after another with `checkpoint`.
+        Networks that are trained from different seeds, each with a stem of its own: values are averaged, of
+        probabilities the logarithms, features stand side by side. Time and memory grow with their number; they are
+        trained at the same time, each on its share of the cores, or one after another with `checkpoint`.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How the gradient moves the weights. "sgd" has Nesterov's momentum.
     learning_rate_init : float or "auto", default="auto"

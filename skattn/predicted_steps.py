@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skattn._kernels.scaling import FAR
 from skattn._network.network import Network
 from skattn._steps import Steps
-from skattn._training.objectives import mean_outputs, mean_softmax
+from skattn._training.objectives import mean_outputs
 from skattn._wording import shortened
 from skattn.sequences import Sequences
 from skattn.stepwise import map_steps
@@ -38,11 +38,12 @@ def read_steps(
     architecture = network.architecture
     numbers, first = list(architecture.numbers), len(architecture.numbers)
     steps = np.full((len(outputs[0]), architecture.n_features), np.nan)
-    deviations = mean_outputs([part[:, :first].astype(np.float64) for part in outputs])
+    told_of_all = mean_outputs([part.astype(np.float64) for part in outputs])
+    deviations = told_of_all[:, :first]
     with np.errstate(over="ignore"):  # what overflows is refused by who gives it away
         steps[:, numbers] = _let_out(deviations) * network.scale[numbers] + network.mean[numbers]
     for place, ((column, n_codes), codes) in enumerate(zip(architecture.categories, network.codes, strict=True)):
-        told = mean_softmax([part[:, first : first + n_codes] for part in outputs])
+        told = told_of_all[:, first : first + n_codes]
         if allowed is not None:
             told = np.where(allowed[place], told, -np.inf)
         steps[:, column] = codes[told.argmax(axis=1)]

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
+from scipy.special import softmax
 from sklearn import config_context, get_config
 from sklearn.base import clone
 
@@ -30,14 +30,19 @@ def fitted(kind=SelfAttentionClassifier, **parameters):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 1e4])
-def test_outputs_together_give_the_mean_of_probabilities_and_values(dtype, size):
+def test_outputs_together_give_the_geometric_mean_of_odds_and_the_mean_of_values(dtype, size):
     outputs = [(size * np.random.default_rng(i).normal(size=(7, 3))).astype(dtype) for i in range(3)]
-    for objective, probability in (("cross_entropy", lambda o: softmax(o, axis=1)), ("binary_cross_entropy", expit)):
+    for objective in ("cross_entropy", "binary_cross_entropy"):
         entry = OBJECTIVES[objective]
         combined = entry.combine(outputs)
-        expected = np.mean([probability(o.astype(np.float64)) for o in outputs], axis=0)
-        np.testing.assert_allclose(entry.probabilities(combined), expected, rtol=1e-4, atol=1e-7)
-        assert combined.dtype == dtype and np.isfinite(combined).all()
+        logarithms = np.mean([entry.log_probabilities(o.astype(np.float64)) for o in outputs], axis=0)
+        between = logarithms[:, 1:] - logarithms[:, :1]
+        if objective == "binary_cross_entropy":
+            between = logarithms - np.mean([entry.log_probabilities(-o.astype(np.float64)) for o in outputs], axis=0)
+            np.testing.assert_allclose(combined, between, rtol=1e-4)
+        else:
+            np.testing.assert_allclose(combined[:, 1:] - combined[:, :1], between, rtol=1e-4)
+        assert combined.dtype == dtype and np.isfinite(entry.probabilities(combined)).all()
     np.testing.assert_allclose(OBJECTIVES["squared_error"].combine(outputs), np.mean(outputs, axis=0), rtol=1e-5)
 
 
@@ -49,23 +54,24 @@ def test_one_network_speaks_for_itself(objective):
 
 @pytest.mark.parametrize(
     ("n_samples", "n_tokens", "expected"),
-    [(100, 10, [0, 1, 1, 0, 0, 1]), (100, 20, [0] * 6), (99, 10, [0] * 6)],
+    [(100, 10, [0, 0, 1, 0, 0, 1]), (100, 20, [0] * 6), (99, 10, [0] * 6)],
     ids=["several steps a token", "a step a token", "too few"],
 )
-def test_kernels_of_half_of_the_networks_compete_where_there_is_enough_to_count(n_samples, n_tokens, expected):
+def test_kernels_of_every_third_network_compete_where_there_is_enough_to_count(n_samples, n_tokens, expected):
     many = np.random.default_rng(0).normal(size=(n_samples, 20, 2))
     model = SelfAttentionClassifier(**SMALL | {"max_iter": 1}, n_estimators=6, n_tokens=n_tokens)
     model.fit(many, np.arange(n_samples) % 2)
     assert [member.network.stem.competes for member in model._fitted.members] == expected
 
 
-def test_probabilities_are_the_mean_of_the_networks():
+def test_probabilities_are_the_geometric_mean_of_those_of_the_networks():
     model = fitted(n_estimators=3)
     each = [
         softmax(member.network.forward(model._read_fitted(X), "outputs").astype(np.float64), axis=1)
         for member in model._model.members
     ]
-    np.testing.assert_allclose(model.predict_proba(X), np.mean(each, axis=0), rtol=1e-9)
+    expected = np.prod(each, axis=0) ** (1 / 3)
+    np.testing.assert_allclose(model.predict_proba(X), expected / expected.sum(axis=1, keepdims=True), rtol=1e-9)
     assert np.abs(each[0] - each[1]).max() > 1e-3
 
 

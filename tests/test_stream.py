@@ -135,15 +135,16 @@ def test_bits_do_not_depend_on_streams_beside():
         np.testing.assert_array_equal(alone[:, 0], together[:, stream])
 
 
-def test_shares_are_the_mean_of_what_networks_say():
+def test_shares_are_the_softmax_of_the_mean_of_what_networks_say():
     networks = [make_network(seed=seed, window=(9, 0)) for seed in (1, 2, 3)]
     networks[0].weights["head.weight"][:] *= 1e4
     plain, shared = (Stepper(Program(networks, "outputs", gives_shares=gives), 5) for gives in (False, True))
     for x in np.random.default_rng(0).normal(size=(12, 5, 3)):
         outputs, shares = plain.step(x, None)[0], shared.step(x, None)[0]
-        powers = np.exp(outputs - outputs.max(axis=2, keepdims=True))
-        expected = (powers / powers.sum(axis=2, keepdims=True)).mean(axis=0)
-        np.testing.assert_allclose(shares, expected[np.newaxis], rtol=1e-12, atol=1e-15)
+        mean = outputs.mean(axis=0)
+        powers = np.exp(mean - mean.max(axis=1, keepdims=True))
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(shares, expected[np.newaxis], rtol=1e-9, atol=1e-15)
 
 
 def test_all_streams_and_some_take_steps_by_turns():

@@ -71,20 +71,24 @@ def count_item(run: Step, item: Int, worker: Int):
 
 @kernel
 def share_item(run: Step, item: Int, worker: Int):
-    """Give what all networks say together where their results are logarithms of shares."""
+    """Give the shares that all networks say together: the softmax of the mean of their results."""
     width, n_networks = run.out_width, run.n_networks
     for r in range(run.n_steps):
         target = at(reals(run.shares), r * width)
+        for k in range(width):
+            target[k] = real(0)
         for network in range(n_networks):
             source = at(reals(run.out), (network * run.n_steps + r) * width)
-            largest, total = source[0], real(0)
-            for k in range(1, width):
-                largest = max(largest, source[k])
             for k in range(width):
-                total += math.exp(source[k] - largest)
-            for k in range(width):
-                share = math.exp(source[k] - largest) / (total * real(n_networks))
-                target[k] = share if network == 0 else target[k] + share
+                target[k] += source[k] / real(n_networks)
+        largest, total = target[0], real(0)
+        for k in range(1, width):
+            largest = max(largest, target[k])
+        for k in range(width):
+            target[k] = math.exp(target[k] - largest)
+            total += target[k]
+        for k in range(width):
+            target[k] /= total
 
 
 @kernel

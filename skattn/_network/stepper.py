@@ -46,7 +46,7 @@ class Program:
     name : str
         Of the slot that is wanted.
     gives_shares : bool, default=False
-        Whether the mean over networks of the softmax of these results is wanted instead.
+        Whether the softmax of the mean of these results over networks is wanted instead.
 
     Attributes
     ----------

@@ -46,7 +46,10 @@ class Target:
 
 
 def mean_outputs(outputs):
-    """What several networks say together where outputs are values."""
+    """What several networks say together.
+
+    Of classes that is the geometric mean of their probabilities, up to a factor: who is sure says more than who is not.
+    """
     return outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
 
 
@@ -78,7 +81,7 @@ class Objective:
     decision : callable (outputs) -> ndarray, or None
         Scikit-learn's ``decision_function``: (n_samples,) for two classes, else (n_samples, n_outputs).
     combine : callable (list of outputs) -> outputs
-        What several networks say together: outputs whose probabilities are the mean of theirs, or mean values.
+        What several networks say together, as outputs of one.
     quantiles : callable (outputs, target) -> ndarray of shape (n_samples, n_values, n_quantiles), or None
         In the units of y, in rising order. None where there are none.
     least : float or None
@@ -127,23 +130,6 @@ def sigmoid(outputs):
 def log_sigmoid(outputs):
     """Turn each number into the logarithm of a probability."""
     return -np.logaddexp(0, -outputs)
-
-
-def mean_softmax(outputs):
-    """Outputs whose softmax is the mean of those of several networks: its logarithm."""
-    return outputs[0] if len(outputs) == 1 else _log_mean([log_softmax(each) for each in outputs])
-
-
-def mean_sigmoid(outputs):
-    """Outputs whose sigmoid is the mean of those of several networks: the logarithm of its odds."""
-    if len(outputs) == 1:
-        return outputs[0]
-    return _log_mean([log_sigmoid(each) for each in outputs]) - _log_mean([log_sigmoid(-each) for each in outputs])
-
-
-def _log_mean(logarithms):
-    """Logarithm of the mean of numbers whose logarithms these are; none of them is taken out of the range."""
-    return np.logaddexp.reduce(logarithms, axis=0) - np.log(len(logarithms)).astype(logarithms[0].dtype)
 
 
 def _learn_classes(y, weight, n_outputs):
@@ -232,7 +218,9 @@ def _predict_rates(outputs, target):
 
 def mean_rates(outputs):
     """Outputs whose exponential is the mean of those of several networks."""
-    return outputs[0] if len(outputs) == 1 else _log_mean(outputs)
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.logaddexp.reduce(outputs, axis=0) - np.log(len(outputs)).astype(outputs[0].dtype)
 
 
 def _predict_quantiles(outputs, target):
@@ -287,7 +275,6 @@ OBJECTIVES = {
         probabilities=softmax,
         log_probabilities=log_softmax,
         decision=_class_decision,
-        combine=mean_softmax,
         is_chosen_for=("binary", "multiclass"),
     ),
     "squared_error": _of_values(
@@ -307,7 +294,6 @@ OBJECTIVES = {
         probabilities=sigmoid,
         log_probabilities=log_sigmoid,
         decision=_label_decision,
-        combine=mean_sigmoid,
         is_chosen_for=("multilabel-indicator",),
     ),
     "poisson": Objective(
