@@ -60,6 +60,22 @@ def test_accuracies_stand_beside_published_ones(table, folder, monkeypatch, caps
     assert "Libras: skipped, as no --data folder holds Libras.npz" in printed.err
 
 
+def test_cross_validation_stands_beside_models_of_rows(folder, beside, monkeypatch, capsys):
+    X = np.random.default_rng(0).normal(size=(24, 9, 2))
+    np.savez(folder / "Plane.npz", X=X, y=X[:, 4, 0] > 0, split=np.zeros(24))
+    options = ["--data", str(folder), "--cuts", "1", "--only", "ERing", "Plane", "Libras"]
+    monkeypatch.setattr(sys, "argv", ["table_cross_validation.py", *options])
+    script("table_cross_validation").main()
+    printed = capsys.readouterr()
+    header, _, *rows = [line.strip("| ").split(" | ") for line in printed.out.splitlines()]
+    assert header[:6] == ["data set", "samples, fits", "skattn", "log loss", "ridge", "trees"]
+    (ragged, whole, mean), trees = rows, header.index("trees")
+    assert ragged[:2] == ["ERing", "16, 3"] and ragged[trees] == "–"
+    assert whole[:2] == ["Plane", "24, 3"] and 0.5 < float(whole[trees]) <= 1
+    assert mean[0] == "mean of the 1 that all take" and mean[2:] == whole[2:]
+    assert "Libras: skipped, as no --data folder holds Libras.npz" in printed.err
+
+
 def test_a_table_is_put_between_its_marks(table, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
