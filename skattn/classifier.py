@@ -73,7 +73,6 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         **SelfAttentionEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
     }
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -93,6 +92,12 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            With ``early_stopping=True``, which cannot know how often this will be called; with
+            ``class_weight="balanced"``; at the first call without `classes`; else as `fit`.
         """
         self._validate_params()
         is_first = not self.__sklearn_is_fitted__()
@@ -185,7 +190,9 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         Returns
         -------
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logarithms of odds. For two classes one number, positive where the second is more likely.
+            For two classes, and for each of several labels, the logarithm of its odds: of two classes one number,
+            positive where the second is more likely. For more classes logarithms of their probabilities, up to a number
+            that is the same for all classes of a row.
         """
         data = self._read_fitted(X)
         return self._as_given(self._derive("decision", data), data)

@@ -65,9 +65,11 @@ def attention(
     kind : {"softmax", "linear"}, default="softmax"
         "linear" puts ``elu(x) + 1`` of queries and keys in the place of the exponential of their product, so that keys
         and values are summed up once and time grows with the length alone (Katharopoulos et al. 2020,
-        arXiv:2006.16236). It can be causal, and takes no other option but `lengths` and `n_jobs`.
+        arXiv:2006.16236). It can be causal, and takes no other option but `lengths`, `n_jobs` and
+        `return_log_sum_exp`.
     return_log_sum_exp : bool, default=False
-        Also give the logarithm of what each query's weights were divided by: the sum of the exponentials of scores.
+        Also give the logarithm of what each query's weights were divided by: the sum of the exponentials of scores,
+        or where they are linear of the products of features.
     n_jobs : int, optional
         Threads, as in scikit-learn; by default every core that this process may use. Results do not depend on it.
 

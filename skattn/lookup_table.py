@@ -160,6 +160,11 @@ class SoftLookup(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             Rows of X of `fit`, the most read first; rows of X of `partial_fit` are counted on from there.
         weights : ndarray of shape (n_queries, k)
             Share of what was read: all records together have 1.
+
+        Raises
+        ------
+        ValueError
+            If `k` is no number from 1 to that of the records.
         """
         check_is_fitted(self)
         if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= self.n_records_:

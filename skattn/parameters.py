@@ -46,7 +46,7 @@ class SelfAttentionParameters(BaseEstimator):
     Parameters
     ----------
     d_model : int, default=64
-        Width of the vector that represents a step, and of the pooled features.
+        Width of the vector that represents a step. Pooled features are a multiple of it: see `pooling`, `n_estimators`.
     n_heads : int, default=4
         Attention patterns computed side by side in a layer.
     n_kv_heads : int, default=None
@@ -64,12 +64,13 @@ class SelfAttentionParameters(BaseEstimator):
     position : {"auto", "learned", "sinusoidal", "rotary", "alibi", "relative", "none"}, default="auto"
         How a step's place in the sequence is told. "learned": a learned vector for every place up to the end of the
         longest sequence at fit, the last one standing for later places too; where less than one in twenty sequences
-        is longer than 64 steps, say, there are vectors for at most 256, for few exceptions cannot teach more.
+        has 64 steps or more, say, there are vectors for at most 256, for few exceptions cannot teach more.
         "sinusoidal": fixed waves. "rotary": queries and keys are turned by angles that grow with the place, so that
         only distances count. "alibi": each head takes off scores what grows with the distance, at a rate of its own.
         "relative": each head adds a learned number for each distance up to 64 steps, and one for all beyond. "none":
         order does not count. All but "learned" mean the same for sequences longer than those of fit. "auto":
-        "learned", and "rotary" with a `time_feature`, or where each step is told from those before it.
+        "learned"; with a `time_feature`, or where each step is told from those before it, "rotary", or "sinusoidal"
+        where attention is "linear".
     causal : bool, default=False
         Whether a step attends only to itself and to earlier steps.
     window : int or tuple (left, right), default=None
@@ -126,8 +127,9 @@ class SelfAttentionParameters(BaseEstimator):
         "random_convolution": a stem of fixed random convolutions, calibrated on the training sequences, turns a
         sequence into about `n_tokens` tokens that tell its local shapes; attention is then between tokens
         (`token_spans` says which steps each stands for). "auto": the stem for numbers; "convolution" where there
-        are categories; "linear" for steps of 0 and 1 alone, more than 512 features a step, patches,
-        ``pooling=None``, reconstruction, and numbers in `partial_fit`.
+        are categories, unless steps are hidden; "linear" for steps of 0 and 1 alone, more than 512 features a step,
+        sequences of one step, patches, a `time_feature`, a row a step (``pooling=None``, labels of steps), an objective
+        without y, and numbers in `partial_fit`.
     n_kernels : int or "auto", default="auto"
         Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64
         to 1920.
@@ -174,8 +176,9 @@ class SelfAttentionParameters(BaseEstimator):
         Sequences an update. "auto": behind a stem 8, and 16 of 2000 and more; else all of up to 64, which makes
         `sample_weight` the same as repeating samples; 32 of more, and up to 256 of very many.
     max_iter : int or "auto", default="auto"
-        Epochs, that is, passes over the training data. "auto": as many as 300 updates take for small
-        data sets, rising to 1500 for those of 300 sequences and more; 10 for very large ones.
+        Epochs, that is, passes over the training data. "auto": behind a stem as many as 100 updates take for 15
+        sequences, 600 for 30 to 300, 1000 for 500 and 1500 for 2000 and more; else 300 where one batch holds all, up to
+        1500 for 300 sequences and more, and 20 epochs at least.
     early_stopping : bool, default=False
         Whether to watch the score of validation samples, end when it stops improving, and keep
         the weights that scored best: of losses that may be equal, by their standard error, the last.
@@ -205,7 +208,7 @@ class SelfAttentionParameters(BaseEstimator):
         and where all features are categories, else of that of X; `transform` gives that of X. X itself is neither
         converted nor copied: its features are centred and scaled in double precision, and rounded after that.
     random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the batches, the validation share, dropout and hidden steps.
+        Decides the stem's kernels, the initial weights, the batches, the validation share, dropout and hidden steps.
     n_jobs : int, default=None
         Threads. None: all cores that this process may use, or what joblib's context says; -1: all.
         The results have the same bits for any number.
@@ -305,7 +308,7 @@ class SelfAttentionParameters(BaseEstimator):
         "n_global_steps": [Interval(Integral, 0, 1 << 31, closed="both")],
         "top_k": [Interval(Integral, 1, MOST_KEYS, closed="both"), None],
         "attention": [StrOptions(set(FORMS))],
-        "pooling": [StrOptions(set(POOLINGS))],
+        "pooling": [StrOptions(set(POOLINGS)), None],
         "n_pooling_queries": [Interval(Integral, 1, 1 << 16, closed="both")],
         "n_step_features": [AT_LEAST_1],
         "categorical_features": ["array-like", StrOptions({"all", "from_dtype"}), None],

@@ -37,10 +37,11 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, default="squared_error"
         What is made small. "squared_error" aims at the mean, and ridge regression finds the weights of the outputs anew
         when a first `fit` without `early_stopping` has ended; "absolute_error" aims at the median, which a few wrong y
-        do not move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964). The two
-        count deviations by the quartiles of y. "poisson" is for counts and rates, none of them negative: their
-        logarithm is learned, so predictions are positive. "quantile" learns the `quantiles` (Koenker & Bassett 1978):
-        each network leaves out one in five samples, which tell how far its quantiles must be moved.
+        do not move; "huber" is squared up to 1.35 deviations of y, and grows along a line beyond (Huber 1964).
+        "poisson" is for counts and rates, none of them negative: their logarithm is learned, so predictions are
+        positive. "quantile" learns the `quantiles` (Koenker & Bassett 1978): each network leaves out one in five
+        samples, which tell how far its quantiles must be moved. For it, "huber" and "absolute_error" deviations are
+        counted by the quartiles of y.
     quantiles : tuple of float, default=(0.05, 0.5, 0.95)
         For ``loss="quantile"``: which, in rising order, between 0 and 1. `predict_quantiles` gives all of them,
         `predict` that of 0.5, on a line between those around it, or the nearest where all are above or below.
@@ -61,7 +62,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     Notes
     -----
     Self-attention: Vaswani et al. (2017), arXiv:1706.03762. Normalisation before each part: Xiong et
-    al. (2020), arXiv:2002.04745. y is scaled by its mean and deviation while learning.
+    al. (2020), arXiv:2002.04745. While learning, y is scaled: for squared errors by its
+    mean and deviation, for absolute ones, Huber's and quantiles by its median and quartiles, for counts by their mean.
 
     Examples
     --------
@@ -86,7 +88,6 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         **SelfAttentionEstimator._parameter_constraints,
         "loss": [StrOptions(set(_learns))],
         "quantiles": ["array-like"],
-        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "normalise_target": [StrOptions({"global", "sequence"})],
     }
 
@@ -103,6 +104,11 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            With ``early_stopping=True``, which cannot know how often this will be called; else as `fit`.
         """
         return self._partial_fit(X, y, sample_weight)
 

@@ -91,7 +91,6 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SelfAttentionEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "pooling": [*SelfAttentionEstimator._parameter_constraints["pooling"], None],
         "objective": [StrOptions({"auto", *_learns})],
         "augmentations": [str, "array-like"],
         "temperature": [Interval(Real, 0, None, closed="neither")],
@@ -113,6 +112,11 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            With ``early_stopping=True``, which cannot know how often this will be called; else as `fit`.
         """
         return self._partial_fit(X, y, sample_weight, classes)
 

@@ -18,9 +18,9 @@ PAGES = sorted(path for path in DOCS.rglob("*.rst") if not BUILT & set(path.rela
 README = ROOT / "README.md"
 MODULES = [
     *["base", "classifier", "frames", "_array_layouts", "functional", "regressor", "scaler", "text", "transformer"],
-    *["soft_lookup", "stream"],
+    *["soft_lookup", "stream", "tokens", "compilation"],
     "datasets._loaders",
-    "inspection.attention_page",
+    *["inspection.attention_page", "inspection.head_report", "inspection.head_removal", "inspection.gradients"],
     *[f"inspection.{name}_display" for name in ("attention", "head", "importance", "loss_curve", "token_attention")],
 ]
 
@@ -52,6 +52,15 @@ def inclusions():
                 dict(re.findall(r":([\w-]+): *(.*)", options)),
                 id=f"{name_of(page)}-{Path(target).stem}",
             )
+
+
+def test_every_module_stands_on_its_floor():
+    listing = re.search(
+        r"code-block:: text\n\n((?: {3}.*\n|\n)+)", (DOCS / "architecture.rst").read_text(encoding="utf-8")
+    )[1]
+    named = set(re.findall(r"[\w/]+\.py\b", listing))
+    modules = {path.name for path in (ROOT / "skattn").rglob("*.py")} - {"__init__.py", "_loaders.py"}
+    assert named == modules
 
 
 def test_readme_code_runs(monkeypatch, tmp_path):

@@ -27,7 +27,7 @@ def best_forward(head: Head):
         tell_strand(head, block, number, strand, near, shared)
         for first in range(strand.begin, strand.end, QUERIES):
             turn_queries(head, strand, block, first)
-            _begin(head, block)
+            _begin(block)
             _collect(head, strand, shared, block)
             _collect(head, strand, near, block)
             for q in range(block.n_queries):
@@ -35,7 +35,7 @@ def best_forward(head: Head):
 
 
 @kernel
-def _begin(head: Head, block: Block):
+def _begin(block: Block):
     """Note nothing yet; what only fills a vector up shall never note anything."""
     least, counts = reals(block.highest), reals(block.total)
     for q in range(block.width):

@@ -49,7 +49,7 @@ def n_key_pieces(head: Head) -> Int:
 
 
 @kernel
-def _n_before(head: Head, room: Room, piece: Int) -> Int:
+def _n_before(room: Room, piece: Int) -> Int:
     """Give how many pieces of keys a whole piece of queries sees all of."""
     return min(max(piece + room.ahead, 0), room.n_key_pieces) if room.causal else room.n_key_pieces
 
@@ -160,12 +160,12 @@ def read_pieces(head: Head, sums: Int, first: Int, last: Int):
     """Attend from some pieces of queries; one over its sum is kept of each query."""
     room = Room()
     lay_out(head, room)
-    n_before = _n_before(head, room, first)
+    n_before = _n_before(room, first)
     _sum_before(head, room, sums, n_before, False)
     for piece in range(first, last):
         _read_piece(head, room, piece, n_before > 0)
         if piece + 1 < last:
-            n_before = _go_on(head, room, n_before, _n_before(head, room, piece + 1))
+            n_before = _go_on(head, room, n_before, _n_before(room, piece + 1))
 
 
 @kernel
@@ -190,7 +190,7 @@ def _read_piece(head: Head, room: Room, piece: Int, has_before: Bool):
             take_keys(head, room, k, m)
             turn_block(head, room, m)
             pairs = reals(room.pairs)
-            pair_up(head, room, reals(room.queries), d_head, reals(room.turned_keys), first, n, k, m, pairs)
+            pair_up(head, reals(room.queries), d_head, reals(room.turned_keys), first, n, k, m, pairs)
             matmul(pairs, m, 1, reals(room.values), width, mixed, width, n, m, width, not found)
             # Behind the last query nobody asks.
             if first + n < head.n_queries:
@@ -220,12 +220,12 @@ def learn_queries(head: Head, sums: Int, d_sums: Int, first: Int, last: Int):
     """Begin the gradient of some pieces of queries; write what these come to for keys, unless `d_sums` is 0."""
     room, size = Room(), head.d_head * (head.d_value + 1)
     lay_out(head, room)
-    n_before = _n_before(head, room, first)
+    n_before = _n_before(room, first)
     _sum_before(head, room, sums, n_before, True)
     for piece in range(first, last):
         _queries_backward(head, room, piece, n_before > 0)
         if piece + 1 < last:
-            n_before = _go_on(head, room, n_before, _n_before(head, room, piece + 1))
+            n_before = _go_on(head, room, n_before, _n_before(room, piece + 1))
     if d_sums:
         for piece in range(first, last):
             _sum_of_queries(head, room, piece, at(reals(d_sums), piece * size))
@@ -248,7 +248,7 @@ def _queries_backward(head: Head, room: Room, piece: Int, has_before: Bool):
         if m > 0:
             take_keys(head, room, k, m)
             turn_block(head, room, m)
-            pair_up(head, room, mixed, width, reals(room.turned_values), first, n, k, m, d_pairs)
+            pair_up(head, mixed, width, reals(room.turned_values), first, n, k, m, d_pairs)
             matmul(d_pairs, m, 1, reals(room.keys), d_head, d_features, d_head, n, m, d_head, not found)
             if first + n < head.n_queries:
                 add_keys(head, room, m, reals(room.total), True, not has_own)

@@ -102,7 +102,7 @@ def turn_block(head: Head, room: Room, n: Int):
 
 
 @kernel
-def pair_up(head: Head, room: Room, a: Reals, width: Int, b: Reals, first: Int, n: Int, k: Int, m: Int, pairs: Reals):
+def pair_up(head: Head, a: Reals, width: Int, b: Reals, first: Int, n: Int, k: Int, m: Int, pairs: Reals):
     """Multiply rows of a block of queries with turned rows of one of keys; what a query does not see gives 0."""
     matmul(a, width, 1, b, m, pairs, m, n, width, m, True)
     for i in range(n):
@@ -182,8 +182,8 @@ def give_keys(head: Head, room: Room, total: Reals, k: Int, m: Int):
 def meet_queries(head: Head, room: Room, first: Int, n: Int, k: Int, m: Int, fresh: Bool):
     """Give the block of keys and values at hand what is seen of them by the block of queries at the same places."""
     d_head, width, pairs, d_pairs = head.d_head, head.d_value + 1, reals(room.pairs), reals(room.d_pairs)
-    pair_up(head, room, reals(room.queries), d_head, reals(room.turned_keys), first, n, k, m, pairs)
-    pair_up(head, room, reals(room.mixed), width, reals(room.turned_values), first, n, k, m, d_pairs)
+    pair_up(head, reals(room.queries), d_head, reals(room.turned_keys), first, n, k, m, pairs)
+    pair_up(head, reals(room.mixed), width, reals(room.turned_values), first, n, k, m, d_pairs)
     matmul(d_pairs, 1, m, reals(room.queries), d_head, reals(room.d_features), d_head, m, n, d_head, fresh)
     d_values = at(reals(head.d_values), k * head.value_row)
     matmul(pairs, 1, m, reals(room.mixed), width, d_values, head.value_row, m, n, width - 1, False)

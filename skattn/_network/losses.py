@@ -48,4 +48,5 @@ LOSSES = {
     "next_step": Loss(reconstruction.RECONSTRUCTION, reconstructs=True, n_ahead=1),
     "contrastive": Loss(contrast.GIVEN, contrasts=True),
 }
-"""Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels/loss.py``."""
+"""Losses by name, ``Architecture.loss``; their kernels stand in ``_kernels``: ``loss.py``, ``reconstruction.py``
+and ``contrast.py``."""

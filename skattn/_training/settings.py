@@ -88,6 +88,8 @@ class TrainingState:
         Update at which the schedule began, and the updates it spans; None when no end is known.
     rate : float
         Highest learning rate of the schedule; 0 where nothing has been learned, or a file does not tell.
+    rate_scale : float
+        What the rate is multiplied by; "adaptive" makes it less.
     reference : float
         Loss or score of the last real improvement, higher is better.
     n_flat_epochs : int
@@ -115,16 +117,6 @@ class TrainingState:
     kept_parameters: np.ndarray | None = None
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
-
-    @property
-    def best_loss(self):
-        """Lowest training loss of an epoch; infinite before the first."""
-        return min(self.loss_curve, default=math.inf)
-
-    @property
-    def best_score(self):
-        """Highest validation score of an epoch; minus infinity before the first."""
-        return max(self.validation_scores, default=-math.inf)
 
     @property
     def n_plan_updates(self):

@@ -38,9 +38,9 @@ def gradient_times_input(
     Returns
     -------
     attributions : list of ndarray of shape (n_steps_i,), or (n_steps_i, n_features)
-        For each sequence what its steps have given, in units of the output: of a classifier those of logarithms of
-        odds, of values those of y. 0 is what the mean of a feature gives. Behind a stem the steps of a token share what
-        it has given.
+        For each sequence what its steps have given, in units of the output: of a classifier those of
+        `decision_function`, of values those of y. 0 is what the mean of a feature gives. Behind a stem the steps of a
+        token share what it has given.
 
     Raises
     ------
