@@ -38,11 +38,7 @@ def main():
     parser.add_argument("--cuts", type=int, default=4, help="cuts of small training parts (default: 4)")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="data sets (default: all)")
     arguments = parser.parse_args()
-    others = {
-        "ridge": lambda: make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 13))),
-        "trees": lambda: ExtraTreesClassifier(500, random_state=0, n_jobs=-1),
-        **rockets(),
-    }
+    others = {**flat_models(), **rockets()}
     print("| data set | samples, fits | skattn | log loss | " + " | ".join(others) + " |")
     print("| --- | --- |" + " ---: |" * (2 + len(others)))
     rows = []
@@ -63,6 +59,14 @@ def show(head, figures):
     """Print a row."""
     cells = ["–" if np.isnan(figure) else f"{figure:.3f}" for figure in figures]
     print("| " + " | ".join([*head, *cells]) + " |", flush=True)
+
+
+def flat_models():
+    """Give what takes flattened values."""
+    return {
+        "ridge": lambda: make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 13))),
+        "trees": lambda: ExtraTreesClassifier(500, random_state=0, n_jobs=-1),
+    }
 
 
 def rockets():

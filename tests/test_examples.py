@@ -76,6 +76,28 @@ def test_cross_validation_stands_beside_models_of_rows(folder, beside, monkeypat
     assert "Libras: skipped, as no --data folder holds Libras.npz" in printed.err
 
 
+def test_people_that_are_told_are_not_those_learned_from(beside, monkeypatch, capsys):
+    unseen, seen = script("table_unseen"), []
+    generator = np.random.default_rng(0)
+    steps = [generator.normal(size=(20, 6)) + (i % 2) for i in range(40)]
+    recordings = {"X": steps, "y": np.arange(40) % 2, "subject": np.arange(40) // 4}
+    monkeypatch.setattr(unseen, "read_watch", lambda: recordings)
+    monkeypatch.setattr(unseen, "PIECES", {"short": (2, 9, 2, 3)})
+    cut = unseen.cut_out(recordings, 2, 9, 2)
+    np.testing.assert_array_equal(cut[0][0], np.float32(steps[0][::2][:9]))
+    np.testing.assert_array_equal(cut[0][1], np.float32(steps[0][::2][1:10]))
+    monkeypatch.setattr(
+        unseen, "score", lambda models, X, y, is_known: seen.append((is_known, X)) or [0.5] * len(models)
+    )
+    monkeypatch.setattr(sys, "argv", ["table_unseen.py", "--draws", "2"])
+    monkeypatch.setattr(unseen, "rockets", dict)
+    unseen.main()
+    assert "| short: 9 × 6 | 3, 24 | 0.500 |" in capsys.readouterr().out
+    for is_known, X in seen:
+        known = set(cut[2][is_known])
+        assert X.shape == (80, 9, 6) and len(known) == 3 and not known & set(cut[2][~is_known])
+
+
 def test_a_table_is_put_between_its_marks(table, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n", encoding="utf-8")
