@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from cases import ARCHITECTURES
 from problems import SMALL, fitted, make_ragged, rise
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -19,6 +20,7 @@ from skattn import (
     sequences_from_frame,
 )
 from skattn._network.architecture import Architecture, write_tape
+from skattn._network.runner import Runner
 
 X = make_ragged(n_samples=41)
 Y = rise(X)
@@ -99,6 +101,35 @@ def test_what_learns_has_the_gradient_that_it_had(frozen, lengths):
     wheres = slices(free.network), slices(some.network)
     for name in set(wheres[0]) - set(frozen):
         np.testing.assert_allclose(found[wheres[1][name]], expected[wheres[0][name]], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *("two layers with feed-forward", "adapters", "pooling by several queries", "patches of convolved categories"),
+        *("learned distances", "features of all kinds at once", "reconstruction of categories and numbers"),
+    ],
+)
+def test_any_weight_may_be_frozen_alone_and_nothing_is_written_beyond_what_learns(architecture, monkeypatch):
+    free = Problem(**ARCHITECTURES[architecture])
+    expected, where = free.loss_and_gradient()[1].copy(), slices(free.network)
+    roomy, tails = Runner.room, []
+
+    def guarded(runner, name, size):
+        room = roomy(runner, name, size + 512)
+        room[size:] = 7
+        tails.append(room[size:])
+        return room[:size]
+
+    monkeypatch.setattr(Runner, "room", guarded)
+    for frozen in where:
+        some = Problem(**ARCHITECTURES[architecture], frozen=(frozen,))
+        for name, weight in free.network.weights.items():
+            some.network.weights[name][...] = weight
+        found, places = some.loss_and_gradient()[1], slices(some.network)
+        for name in set(where) - {frozen}:
+            np.testing.assert_allclose(found[places[name]], expected[where[name]], rtol=1e-9, atol=1e-13, err_msg=name)
+        assert all((tail == 7).all() for tail in tails), frozen
 
 
 def test_what_comes_before_the_first_that_learns_is_not_walked_back():

@@ -47,16 +47,8 @@ def norm_backward(row: _Row, call: Call):
     factor = real(1) / real(width)
     for block in range(first, last, _BLOCK):
         end = min(block + _BLOCK, last)
-        if row.scale < call.n_learned:
-            _add_to_parameters(
-                at(normals, block * width),
-                at(d_targets, block * width),
-                end - block,
-                width,
-                at(reals(call.d_weights), row.scale),
-                at(reals(call.d_weights), row.bias),
-                scratch,
-            )
+        if row.scale < call.n_learned or row.bias < call.n_learned:
+            _add_to_parameters(row, call, at(normals, block * width), at(d_targets, block * width), end - block)
         for t in range(block, end):
             normal, d_target, d_source = at(normals, t * width), at(d_targets, t * width), at(d_sources, t * width)
             for j in range(width):
@@ -71,11 +63,10 @@ NORM = Kind("norm", norm_forward, norm_backward, _Row, step=norm_forward)
 
 
 @kernel
-def _add_to_parameters(
-    normal: Reals, d_target: Reals, n_rows: Int, width: Int, d_scale: Reals, d_bias: Reals, scratch: Reals
-):
-    """Add a block of rows to the gradients of scale and bias: sums of sums err less than one long sum."""
-    d_shift = at(scratch, width)
+def _add_to_parameters(row: _Row, call: Call, normal: Reals, d_target: Reals, n_rows: Int):
+    """Add a block of rows to the gradients of scale and bias, if these learn: sums of sums err less than a long one."""
+    width, scratch, d_weights = row.width, reals(call.scratch), reals(call.d_weights)
+    d_shift, d_scale, d_bias = at(scratch, width), at(d_weights, row.scale), at(d_weights, row.bias)
     for j in range(2 * width):
         scratch[j] = real(0)
     for r in range(n_rows):
@@ -83,6 +74,9 @@ def _add_to_parameters(
         for j in range(width):
             scratch[j] += d_row[j] * normal_row[j]
             d_shift[j] += d_row[j]
-    for j in range(width):
-        d_scale[j] += scratch[j]
-        d_bias[j] += d_shift[j]
+    if row.scale < call.n_learned:
+        for j in range(width):
+            d_scale[j] += scratch[j]
+    if row.bias < call.n_learned:
+        for j in range(width):
+            d_bias[j] += d_shift[j]
