@@ -18,6 +18,12 @@ _BLOCK = 1 << 18
 _MASK = 'set handle_missing="mask" for values that are missing, fill this one,'
 """The way out where values may be missing."""
 
+_OF_WORDS = (
+    "Encode X as numbers first: TokenSequencer makes sequences of codes of texts, sequences_from_frame of a long data "
+    "frame with words; and data frames, one a sequence, may have words where categorical_features says so."
+)
+"""The way out where there are words."""
+
 TIME_IS_MISSING = "The time is missing {}, and time_feature needs one for every step; drop the step."
 """Refusal of a step without a time, for its place."""
 
@@ -147,24 +153,25 @@ def _refuse_at(entry: Any, place: str) -> None:
     except (TypeError, ValueError) as reason:
         kind = TypeError if isinstance(reason, TypeError) else ValueError
         reason = shortened(reason, 100)
-        raise kind(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Encode X as numbers first.") from None
+        way_out = _OF_WORDS if isinstance(entry, str) else "Encode X as numbers first."
+        raise kind(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. {way_out}") from None
     except OverflowError as reason:
         raise ValueError(f"Input X holds {reprlib.repr(entry)} at {place}: {reason}. Scale or clip X first.") from None
 
 
 def unmasked(X: Any, who: str, allows_missing: bool | None) -> Any:
     """Give NaN where an array is masked, if values may be missing; else refuse it, for its mask would be lost."""
-    if np.ma.is_masked(X) and allows_missing and X.dtype.kind in "fiub":
-        return X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
-    refuse_masked(X, who)
+    if np.ma.is_masked(X) and allows_missing and X.dtype.kind in "fiubO":
+        return X.astype(object if X.dtype == object else np.result_type(X.dtype, np.float32)).filled(np.nan)
+    refuse_masked(X, who, "" if allows_missing is None else 'set handle_missing="mask" for values that are missing, ')
     return X
 
 
-def refuse_masked(X: Any, who: str) -> None:
-    """Refuse a masked array, whose mask would be lost."""
+def refuse_masked(X: Any, who: str, way_out: str = "") -> None:
+    """Refuse a masked array, whose mask would be lost; `way_out` is one more."""
     if np.ma.is_masked(X):
         raise ValueError(
-            f"{who} has masked entries, which would be read as values; fill them in, leave them out, or use "
+            f"{who} has masked entries, which would be read as values; {way_out}fill them in, leave them out, or use "
             ".filled(np.nan) where they are steps of padding."
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._containers import as_array
+from skattn._dates import is_date
 from skattn._network.architecture import Architecture
 from skattn._network.network import Network
 from skattn._network.stepper import Program
@@ -14,6 +15,7 @@ from skattn._step_checks import refuse_masked, wrong_dtype
 from skattn._training.objectives import Target
 from skattn._wording import shortened
 from skattn.categories import MOST
+from skattn.held_categories import as_in_fit, words_of
 from skattn.sizes import memory
 
 
@@ -115,7 +117,7 @@ def check_streams(streams: Any, n_streams: int) -> NDArray[np.int64]:
     return np.array(named, np.int64)
 
 
-def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
+def read_steps(x: Any, n: int, n_features: int, known: dict[int, NDArray[Any] | None]) -> NDArray[Any]:
     """Give new steps as an array of numbers, of shape (n, n_features).
 
     Parameters
@@ -124,6 +126,8 @@ def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
     n : int
         Streams that take a step.
     n_features : int
+    known : dict of int to (ndarray or None)
+        What codes of fit stand for, by column, where fit's sequences said so.
 
     Raises
     ------
@@ -135,7 +139,9 @@ def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
         steps = np.asarray(as_array(x))
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"The step cannot be read as numbers: {shortened(error)}") from error
+        has_dates = any(map(is_date, np.ravel(np.asarray(x, object)).tolist()))
+        way_out = "; give seconds, of dates those since 1970-01-01 UTC, as fit has read them" if has_dates else ""
+        raise kind(f"The step cannot be read as numbers: {shortened(error)}{way_out}") from error
     if steps.dtype.kind not in "fiub":
         raise ValueError(wrong_dtype(steps.dtype, "The step"))
     if steps.shape == (n_features,) and n == 1:
@@ -144,6 +150,11 @@ def read_steps(x: Any, n: int, n_features: int) -> NDArray[Any]:
         wanted = f"({n}, {n_features}), a row for each stream that takes a step"
         wanted += f", or ({n_features},)" if n == 1 else "; streams= says which do where not all of them do"
         raise ValueError(f"x has shape {steps.shape}, and {wanted} is wanted.")
+    held = words_of(x)
+    if held is not None and known:
+        steps = steps.copy()
+        for column, wanted_words in known.items():
+            steps[:, column] = as_in_fit(steps[:, column], held[column], wanted_words, f"feature {column}")
     return steps
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._containers import as_array
+from skattn._wording import shortened
 
 MOST_NUMBERS, MOST_SAMPLES, MOST_ROWS = 2**18, 1000, 4096
 """How much of X is looked at, so that it is not felt beside a fit."""
@@ -24,21 +25,40 @@ _GRAINS = 16
 _KEY = re.compile(r"(^|_)(id|key|case|group|sample|sequence|series|subject|user|patient|trial)(_|$)|id$", re.IGNORECASE)
 
 
-def warn_of_suspicions(data: Any, X: Any) -> None:
+def warn_of_suspicions(data: Any, X: Any, held: Any = None) -> None:
     """Warn once of each thing that `data`, as `read_sequences` made it of X, is suspected to be.
+
+    Parameters
+    ----------
+    data : Sequences
+    X : object
+    held : sequence of (ndarray or None), optional
+        For each feature what its codes stand for, where X says so.
 
     Warns
     -----
     UserWarning
-        If X looks like channels first, codes of tokens, a long frame, or padded by zeros, or its times are rounded;
-        with the line that mends it.
+        If X looks like channels first, codes of tokens, a long frame, or padded by zeros, or its times are rounded, or
+        codes of words are read as numbers; with the line that mends it.
     """
+    for column, known in enumerate(held or ()):
+        # Truth values are numbers as well.
+        if known is not None and known.dtype != bool and column not in data.roles.no_numbers:
+            warnings.warn(_word_words(column, known), UserWarning, stacklevel=6)
+            break
     sequences = _some_of(data)
     for suspect in (_channels_first, _codes, _long_frame, _padded_by_zeros, _coarse_times):
         message = suspect(data, X, sequences)
         if message is not None:
             # As seen from `fit`'s caller: there are the lines that read and fit between.
             warnings.warn(message, UserWarning, stacklevel=6)
+
+
+def _word_words(column: int, known: NDArray[Any]) -> str:
+    return (
+        f"Feature {column} of X is codes of {shortened(known.tolist(), 60)}, and their size is read as a value. Set "
+        'categorical_features="from_dtype" where there is that parameter, or leave the feature out.'
+    )
 
 
 def _some_of(data: Any) -> list[NDArray[Any]]:

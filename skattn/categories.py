@@ -1,14 +1,12 @@
 """Features that are categories: which they are, and the codes that they hold."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skattn._network.checks import damaged
 from skattn._wording import shortened
 
 MOST = 1 << 24
@@ -146,80 +144,3 @@ def _different(data: Any, column: int) -> NDArray[np.float64]:
 def pairs_of(columns: Iterable[int], codes: Iterable[NDArray[np.float64]]) -> tuple[tuple[int, int], ...]:
     """Columns and how many codes each has, as an `Architecture` holds them."""
     return tuple((int(column), len(known)) for column, known in zip(columns, codes, strict=True))
-
-
-def known_categories(held: Any, roles: Any) -> list[NDArray[Any]] | None:
-    """Give what the codes of each category stand for, in the order of their columns; None where nobody says."""
-    if held is None or not roles.categorical or any(held[column] is None for column in roles.categorical):
-        return None
-    return [np.asarray(held[column]) for column in roles.categorical]
-
-
-def check_held(held: Any, n_columns: int) -> list[NDArray[Any]] | None:
-    """Give what a file says that codes stand for, as `known_categories` did in fit.
-
-    Parameters
-    ----------
-    held : object
-        None where it does not say.
-    n_columns : int
-        How many features are categories.
-
-    Raises
-    ------
-    ValueError
-        If it is not an array of values for each of these.
-    """
-    if held is None:
-        return None
-    if not isinstance(held, list) or len(held) != n_columns or not held:
-        raise damaged("categories", held, f"a list of {n_columns} arrays")
-    for known in held:
-        if not isinstance(known, np.ndarray) or known.ndim != 1:
-            raise damaged("categories", known, "an array of one axis")
-        try:
-            set(known.tolist())
-        except TypeError:
-            raise damaged("categories", known.tolist(), "values that can be told apart") from None
-    return held
-
-
-def recoded(data: Any, samples: Any, known: list[NDArray[Any]] | None) -> Any:
-    """Give sequences with the codes of fit, where they say that theirs stand for something else.
-
-    Parameters
-    ----------
-    data : Sequences
-        With its `roles`.
-    samples : sequence of array or None
-        What they were read from: `Steps` say what their codes stand for.
-    known : list of ndarray or None
-        As `known_categories` gave it in fit.
-
-    Returns
-    -------
-    data : Sequences
-        A category that was not there in fit has a code that nobody knows. The same where all is as it was.
-    """
-    if known is None or samples is None:
-        return data
-    values: NDArray[Any] | None = None
-    for number, sample in enumerate(samples):
-        held = getattr(sample, "categories", None)
-        for column, wanted in zip(data.roles.categorical, known, strict=True):
-            found = None if held is None else held[column]
-            if found is None or found is wanted or np.array_equal(found, wanted):
-                continue
-            values = data.values.copy() if values is None else values
-            start = data.starts[number]
-            own = values[start : start + data.lengths[number], column]
-            own[...] = _translated(own, found, wanted)
-    return data if values is None else replace(data, values=values)
-
-
-def _translated(codes: NDArray[Any], found: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
-    """Turn codes of some categories into those of others; what is no code stays as it is."""
-    places = {category: place for place, category in enumerate(wanted.tolist())}
-    table = np.array([places.get(category, MOST - 1) for category in found.tolist()], np.float64)
-    is_code = (codes >= 0) & (codes < len(table)) & (codes == np.rint(codes))
-    return np.where(is_code, table[np.where(is_code, codes, 0).astype(np.int64)], codes)

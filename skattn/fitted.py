@@ -186,11 +186,13 @@ class FittedAttributes:
         ------
         ValueError
             If the model is not causal, or what stands before the network makes one token of several steps: a stem or
-            patches; if values are counted from the level of a whole sequence; if the estimator has no such method; or
-            if `n_streams` is no number from 1 on, or more than memory holds.
+            patches; if values are counted from the level of a whole sequence; if heads were taken out of one network
+            and not of another; if the estimator has no such method; or if `n_streams` is no number from 1 on, or more
+            than memory holds.
         """
         model = self._fitted
-        return Stream(model, n_streams, resolve_output(output, self._streams, self), self.n_jobs)
+        held = getattr(self, "_held_categories", None)
+        return Stream(model, n_streams, resolve_output(output, self._streams, self), self.n_jobs, held)
 
     def summary(self, n_steps: int | None = None) -> Summary:
         """List the operations of the networks, what they give, and how many parameters and multiplications they take.

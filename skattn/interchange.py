@@ -30,9 +30,9 @@ from skattn._weights_file import (
     write_labels,
 )
 from skattn._wording import shortened
-from skattn.categories import check_held
 from skattn.checkpoint import FREE
 from skattn.defaults import chosen
+from skattn.held_categories import check_held
 from skattn.levels import counted_from
 from skattn.model import Member, Model, named_weights, prefix_of
 from skattn.parameters import name_of
@@ -384,14 +384,16 @@ def _plain(value: Any) -> Any:
 def _write_held(estimator: Any) -> dict[str, Any]:
     """What the codes of each category stand for, where that is known."""
     held = getattr(estimator, "_held_categories", None)
-    return {} if held is None else {"categories": [write_labels(k, "The categories of a feature") for k in held]}
+    if held is None:
+        return {}
+    return {"categories": [None if k is None else write_labels(k, "The categories of a feature") for k in held]}
 
 
-def _read_held(description: dict[str, Any]) -> list[NDArray[Any]] | None:
+def _read_held(description: dict[str, Any]) -> list[NDArray[Any] | None] | None:
     """What the codes of each category stand for, None where the file does not say."""
     if "categories" not in description:
         return None
     held = description["categories"]
     if not isinstance(held, list):
         raise damaged("categories", held, "a list, an entry a feature that is a category")
-    return [read_labels("categories", known) for known in held]
+    return [None if known is None else read_labels("categories", known) for known in held]

@@ -30,7 +30,7 @@ from skattn._training.objectives import OBJECTIVES
 from skattn._training.optimizers import OPTIMIZERS, Optimizer
 from skattn._training.seen import N_BITS, Seen
 from skattn._training.settings import TrainingState
-from skattn.categories import check_held
+from skattn.held_categories import check_held
 from skattn.model import Member, Model
 
 TRUSTED_TYPES = [

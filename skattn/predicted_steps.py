@@ -12,6 +12,7 @@ from skattn._network.network import Network
 from skattn._steps import Steps
 from skattn._training.objectives import mean_outputs
 from skattn._wording import shortened
+from skattn.held_categories import words_of
 from skattn.sequences import Sequences
 from skattn.stepwise import map_steps
 
@@ -157,10 +158,10 @@ def _own_codes(X: Any, estimator: Any) -> dict[int, dict[int, NDArray[np.int64]]
     columns = [column for column, _ in estimator._model.network.architecture.categories]
     result: dict[int, dict[int, NDArray[np.int64]]] = {}
     for number, sample in enumerate(X):
-        held = getattr(sample, "categories", None)
+        held = words_of(sample)
         for column, wanted in zip(columns, known, strict=True):
             found = wanted if held is None or held[column] is None else held[column]
-            if not np.array_equal(found, wanted):
+            if found is not None and wanted is not None and not np.array_equal(found, wanted):
                 places = {category: place for place, category in enumerate(found.tolist())}
                 table = np.array([places.get(category, -1) for category in wanted.tolist()], np.int64)
                 result.setdefault(number, {})[column] = table

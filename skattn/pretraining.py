@@ -100,7 +100,7 @@ def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: 
     asked["dtype"] = there["dtype"] if estimator.dtype == "auto" else estimator.dtype
     for held, of in ((asked, estimator), (there, given)):
         known = getattr(of, "_held_categories", None)
-        held["words"] = None if known is None else [words.tolist() for words in known]
+        held["words"] = [None if words is None else words.tolist() for words in known or ()]
     differing = [name for name in asked if name not in _OWN and asked[name] != there[name]]
     if differing:
         found, wanted = (", ".join(f"{name}={values[name]!r}" for name in differing) for values in (there, asked))

@@ -26,7 +26,8 @@ from skattn._step_checks import (
 )
 from skattn._suspicions import warn_of_suspicions
 from skattn._time_column import TimeColumn
-from skattn.categories import check_codes, known_categories, recoded
+from skattn.categories import check_codes
+from skattn.held_categories import Held, known_categories, recoded, with_codes, words_of_all
 from skattn.roles import Roles, check_times, resolve_roles
 
 _ONE_AXIS = (
@@ -144,16 +145,21 @@ def read_sequences(
         if samples is None:
             data = _read_array(X, estimator, reset, longest, roles)
         else:
-            data = _read_ragged(samples, X, estimator, reset, roles)
-        data = _with_roles(data, samples, estimator, reset, roles or Roles())
+            data, samples = _read_ragged(samples, X, estimator, reset, roles)
+        held = words_of_all(samples) if reset and samples is not None else None
+        data = _with_roles(data, samples, held, estimator, reset, roles or Roles())
     if reset:
-        warn_of_suspicions(data, X)
+        warn_of_suspicions(data, X, held)
     return data
 
 
-def _with_roles(data: Sequences, samples: Any, estimator: Any, reset: bool, roles: Roles) -> Sequences:
-    """Say what features are: all numbers of a category must be codes, and times must not go backwards."""
-    held = getattr(samples[0], "categories", None) if samples is not None else None
+def _with_roles(
+    data: Sequences, samples: Any, held: Held | None, estimator: Any, reset: bool, roles: Roles
+) -> Sequences:
+    """Say what features are: all numbers of a category must be codes, and times must not go backwards.
+
+    In fit `held` is what samples say that codes stand for.
+    """
     if reset:
         names = None if data.kind == "rows" else getattr(estimator, "feature_names_in_", None)
         roles = resolve_roles(estimator, data.n_features, names, held)
@@ -248,14 +254,17 @@ def _in_own_precision(X: Any) -> Any:
     return array if array.dtype.kind in "fiub" and array.shape == X.shape else X
 
 
-def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool, roles: Roles | None) -> Sequences:
-    """Read sequences of their own lengths, and lay them one after another."""
+def _read_ragged(
+    samples: Sequence[Any], X: Any, estimator: Any, reset: bool, roles: Roles | None
+) -> tuple[Sequences, list[Any]]:
+    """Read sequences of their own lengths, and lay them one after another; and give them as they were read, each."""
     if not len(samples):
         raise ValueError("Found array with 0 sample(s) (an empty list) while a minimum of 1 is required.")
     # Where each of several columns holds a feature, X itself has the names.
     named = X if len(getattr(X, "columns", ())) > 1 else named_sample(samples)
     time = TimeColumn(estimator, None if reset else roles or Roles(), names_of(named))
-    arrays = [_read_sample(sample, i, estimator, time) for i, sample in enumerate(samples)]
+    samples = [_prepare_sample(sample, i, estimator, time) for i, sample in enumerate(samples)]
+    arrays = [_read_sample(sample, i, estimator) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
         if steps.shape[1] != width:
@@ -275,16 +284,25 @@ def _read_ragged(samples: Sequence[Any], X: Any, estimator: Any, reset: bool, ro
     lengths = valid_lengths(values, starts, n_steps, **_allowed(estimator, time, width))
     if reset:
         record_features(estimator, named, width, False)
-    return Sequences(values, starts, lengths, "ragged", int(lengths.max()))
+    return Sequences(values, starts, lengths, "ragged", int(lengths.max())), samples
 
 
-def _read_sample(sample: Any, number: int, estimator: Any, time: TimeColumn) -> NDArray[Any]:
-    """Make one ragged sample an array of shape (n_steps, n_features)."""
+def _prepare_sample(sample: Any, number: int, estimator: Any, time: TimeColumn) -> Any:
+    """Give one ragged sample with seconds for dates that are times, NaN for what a mask hides, codes for words."""
     who = f"Sample {number} of X"
     sample = unmasked(sample, who, takes_missing(estimator))
     if issparse(sample):
         raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
     sample = time.in_seconds(sample, number)
+    try:
+        return sample if getattr(estimator, "categorical_features", None) is None else with_codes(sample)
+    except ValueError as error:
+        raise ValueError(f"{who}: {error}") from error
+
+
+def _read_sample(sample: Any, number: int, estimator: Any) -> NDArray[Any]:
+    """Make one ragged sample, as it was prepared, an array of shape (n_steps, n_features)."""
+    who = f"Sample {number} of X"
     try:
         steps = as_array(sample)
     except (TypeError, ValueError, OverflowError) as error:

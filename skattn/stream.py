@@ -20,6 +20,7 @@ from skattn._stream_checks import (
 )
 from skattn._training.objectives import OBJECTIVES, Target, softmax
 from skattn._wording import shortened
+from skattn.held_categories import Held
 from skattn.model import Model
 
 OUTPUTS = {
@@ -80,11 +81,13 @@ class Stream:
     True
     """
 
-    def __init__(self, model: Model, n_streams: int, output: str, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, model: Model, n_streams: int, output: str, n_jobs: int | None = None, held: Held | None = None
+    ) -> None:
         networks = [member.network for member in model.members]
         refuse_model(networks[0].architecture, model.target, output)
         refuse_unlike(networks)
-        self._prepare(networks, model.objective, model.target, model.classes, output, n_jobs)
+        self._prepare(networks, model.objective, model.target, model.classes, output, n_jobs, held)
         self._stepper = Stepper(self._program, check_count(n_streams, self._program), n_jobs)
         self._begin(np.full(self._stepper.n_streams, -np.inf))
 
@@ -96,9 +99,11 @@ class Stream:
         classes: NDArray[Any] | None,
         output: str,
         n_jobs: int | None,
+        held: Held | None = None,
     ) -> None:
-        """Keep what the streams are of, and work out what follows from it."""
-        self._of = networks, objective, target, classes, output, n_jobs
+        """Keep what the streams are of, and work out what follows from it; `held` is what codes stand for."""
+        self._of = networks, objective, target, classes, output, n_jobs, held
+        self._words = dict(zip([column for column, _ in networks[0].architecture.categories], held or (), strict=False))
         a = networks[0].architecture
         name = "outputs" if output != "transform" else "features" if a.pooling is not None else "steps"
         self._derived, self._combine = OUTPUTS[output], OBJECTIVES[objective].combine
@@ -129,9 +134,10 @@ class Stream:
         Parameters
         ----------
         x : array-like of shape (n_features,) or (n, n_features)
-            What has come: a row for each of `n` streams. Categories are codes, and times numbers, as at fit. A step
-            all of whose features are missing, with ``handle_missing="mask"``, is a step like any other; at the end of
-            a whole sequence it would be padding.
+            What has come: a row for each of `n` streams. Categories are codes, and times numbers, as at fit (dates were
+            read as seconds since 1970-01-01 UTC); `Steps` say what their codes stand for. A step all of whose features
+            are missing, with ``handle_missing="mask"``, is a step like any other; at the end of a whole sequence it
+            would be padding.
         streams : int, or array-like of int of shape (n,), or of bool of shape (n_streams,), default=None
             Which streams take a step, in the order of the rows of `x`; the others stay as they are. None: all.
 
@@ -156,7 +162,7 @@ class Stream:
         shape = n, self._n_features
         # Where nothing is left to check, a step should cost little more than its arithmetic.
         is_ready = type(x) is np.ndarray and x.dtype.kind == "f" and x.shape in (shape, shape[1:] if n == 1 else shape)
-        steps = x.reshape(shape) if is_ready else read_steps(x, *shape)
+        steps = x.reshape(shape) if is_ready else read_steps(x, *shape, self._words)
         if self._is_closely_checked:
             self._check(steps, chosen)
         if self._n_sure <= 0:
@@ -216,7 +222,7 @@ class Stream:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._prepare(*state["of"])
-        self._stepper = Stepper(self._program, len(state["states"]), state["of"][-1])
+        self._stepper = Stepper(self._program, len(state["states"]), self._of[5])
         self._stepper.restore(state["states"], state["n_steps"])
         self._begin(state["last_times"])
 

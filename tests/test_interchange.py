@@ -498,7 +498,7 @@ def labels(values, dtype="<U5"):
     "held",
     [
         *VALUES,
-        [None],
+        [0],
         [7],
         [labels(["a"]), labels(["b"])],
         [labels("abc")],

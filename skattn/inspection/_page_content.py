@@ -102,11 +102,11 @@ def _own_labels(steps: NDArray[Any], roles: Any, held: Any) -> list[Any] | None:
     return [" · ".join(words) for words in zip(*columns, strict=True)]
 
 
-def _category(code: float, names: Sequence[Any]) -> str:
+def _category(code: float, names: Sequence[Any] | None) -> str:
     """What a code stands for, or the code."""
     if code != code:
         return "missing"
-    return str(names[int(code)]) if 0 <= code < len(names) else f"{code:g}"
+    return str(names[int(code)]) if names is not None and 0 <= code < len(names) else f"{code:g}"
 
 
 def read_weights(weights: Any) -> list[list[NDArray[Any]]]:
