@@ -7,8 +7,7 @@ from ._wording import shortened
 
 def real_array(array, name):
     """Give an array of real numbers with four axes."""
-    if np.ma.isMaskedArray(array):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost; say what is valid by `lengths`.")
+    _refuse_masked(array, name, "say what is valid by `lengths`")
     array = _as_array(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {shortened(str(array.dtype))}; real numbers are wanted.")
@@ -18,6 +17,11 @@ def real_array(array, name):
             f"empty. A single head of a single sample is {name}[None, None]."
         )
     return array
+
+
+def _refuse_masked(array, name, way_out):
+    if np.ma.isMaskedArray(array):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost; {way_out}.")
 
 
 def _precision(array):
@@ -83,6 +87,7 @@ def both_lengths(lengths, n_samples, n_steps, n_keys):
 
 
 def _length(lengths, most, n_samples, name):
+    _refuse_masked(lengths, "lengths", "fill in what it hides")
     given = _as_array(lengths, f"lengths of {name}")
     if given.dtype.kind not in "iu" or given.ndim > 1 or given.size not in (1, n_samples):
         raise ValueError(
@@ -112,8 +117,7 @@ def laid_out_bias(bias, shape, dtype):
 
     Raises where it is none, or does not broadcast.
     """
-    if np.ma.isMaskedArray(bias):
-        raise TypeError("bias is a masked array, whose mask would be lost; say what is seen by `mask`.")
+    _refuse_masked(bias, "bias", "say what is seen by `mask`")
     given = _as_array(bias, "bias")
     if given.dtype.kind not in "fiu":
         raise TypeError(
@@ -126,6 +130,7 @@ def laid_out_bias(bias, shape, dtype):
 
 def laid_out_mask(mask, shape):
     """Give a mask of True and False, and what it is among the scores of `shape`."""
+    _refuse_masked(mask, "mask", "fill in what it hides, mask.filled(False)")
     given = _as_array(mask, "mask")
     if given.dtype != bool:
         raise TypeError(

@@ -185,7 +185,8 @@ class SoftLookup(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return len(self.components_)
 
     def _project(self, X: Array) -> Array:
-        projected: Array = standard(X, self.mean_, self.scale_) @ self.components_.T
+        # BLAS would give a record alone other last bits than among others.
+        projected: Array = np.einsum("nd,kd->nk", standard(X, self.mean_, self.scale_), self.components_)
         return projected
 
     def _read(self, X: Any) -> Array:

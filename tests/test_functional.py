@@ -340,6 +340,10 @@ def test_masked_arrays_are_refused():
     query, key, value = draw(SHAPES["grouped"])
     with pytest.raises(TypeError, match="key is a masked array"):
         attention(query, np.ma.masked_greater(key, 0), value)
+    seen = np.ones((query.shape[2], key.shape[2]), bool)
+    for name, given in (("mask", seen), ("bias", seen * 1.0), ("lengths", np.full(len(query), 1))):
+        with pytest.raises(TypeError, match=f"{name} is a masked array"):
+            attention(query, key, value, **{name: np.ma.array(given, mask=given > 0)})
 
 
 @pytest.mark.parametrize("scale", [np.nan, np.inf, "wide", [1.0, 2.0], 1j, 10**400])

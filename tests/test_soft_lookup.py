@@ -272,3 +272,16 @@ def test_adding_is_refused_where_it_cannot_be_done_and_changes_nothing():
         assert before == vars(model)
     with pytest.raises(ValueError, match="y has 2 columns, but the estimator was built for 1"):
         SoftLookupRegressor().fit(NUMBERS, CURVE).partial_fit(NUMBERS, NUMBERS[:, :2])
+
+
+@pytest.mark.parametrize("n_features", [3, 10, 39])
+def test_a_record_alone_gets_the_same_bits_as_among_others(n_features):
+    generator = np.random.default_rng(n_features)
+    X, queries = generator.normal(size=(120, n_features)), generator.normal(size=(70, n_features))
+    model = SoftLookupClassifier(random_state=0).fit(X, X[:, 0] > 0)
+    expected, (records, weights) = model.predict_proba(queries), model.neighbors(queries, 5)
+    for i in range(70):
+        np.testing.assert_array_equal(model.predict_proba(queries[i : i + 1])[0], expected[i])
+        found = model.neighbors(queries[i : i + 1], 5)
+        np.testing.assert_array_equal(found[0][0], records[i])
+        np.testing.assert_array_equal(found[1][0], weights[i])
