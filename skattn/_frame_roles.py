@@ -78,6 +78,9 @@ def resolve_roles(columns: list[Any], id: Any, order: Any, values: Any, static: 
     ValueError
         With the nearest names, the role that a column has already, or that there are no features.
     """
+    for word, name in (("order", order), ("target", target)):
+        if isinstance(name, (list, tuple, set)):
+            raise ValueError(f"{word}={shortened(name, 60)}, and one column is wanted there; give its name alone.")
     given = {"id": listed(id), "static": listed(static), "target": [] if target is None else [target]}
     taken = {name for names in given.values() for name in names}
     given["values"] = (

@@ -19,7 +19,7 @@ from skattn.defaults import Choice, choose, chosen, competes, resolve_dtype
 from skattn.description import describe
 from skattn.encoding import learn_target
 from skattn.model import Member, Model, Samples
-from skattn.pretraining import pretrained_estimator, refuse_others, take_over, with_frozen
+from skattn.pretraining import pretrained_estimator, refuse_others, refuse_still_outputs, take_over, with_frozen
 from skattn.roles import Roles, usual_interval
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_target import StepTarget
@@ -77,6 +77,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
             architecture if known is None else replace(architecture, heads=known.architecture.heads), dtype
         )
         network.initialise(np.random.default_rng(each))
+        refuse_still_outputs(network)
         if known is None:
             _measure_input(network, samples, inputs, each, number, estimator.n_jobs)
         else:

@@ -1,5 +1,6 @@
 """Features that are categories: which they are, and the codes that they hold."""
 
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, NoReturn
@@ -144,3 +145,25 @@ def _different(data: Any, column: int) -> NDArray[np.float64]:
 def pairs_of(columns: Iterable[int], codes: Iterable[NDArray[np.float64]]) -> tuple[tuple[int, int], ...]:
     """Columns and how many codes each has, as an `Architecture` holds them."""
     return tuple((int(column), len(known)) for column, known in zip(columns, codes, strict=True))
+
+
+def warn_of_unknown(data: Any, known: Iterable[NDArray[Any]]) -> None:
+    """Warn where a fit that goes on meets categories most of which are none that the first one met.
+
+    Parameters
+    ----------
+    data : Sequences
+        With its `roles`.
+    known : iterable of ndarray
+        The codes of each category that the network has vectors for.
+    """
+    for column, found, codes in zip(data.roles.categorical, learn_codes(data), known, strict=True):
+        n_unknown = int((~np.isin(found, codes)).sum())
+        if 2 * n_unknown > len(found):
+            warnings.warn(
+                f"Feature {column} of X has {len(found)} categories, of which the first fit has met "
+                f"{len(found) - n_unknown}: the others count as unknown, all alike, and have no vectors of their own. "
+                "Begin with samples that hold all of them.",
+                UserWarning,
+                stacklevel=4,
+            )

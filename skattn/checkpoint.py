@@ -246,6 +246,9 @@ def _check_plan(state: TrainingState, optimizer: str) -> None:
 def _parameters_of(estimator: Any) -> dict[str, Any]:
     """Those that decide what comes out."""
     parameters = estimator.get_params(deep=False)
+    if hasattr(estimator.pretrained, "fit"):
+        # What was learned there is compared by itself, weight by weight.
+        parameters["pretrained"] = type(estimator.pretrained).__name__
     return _plain({name: value for name, value in parameters.items() if name not in FREE})
 
 

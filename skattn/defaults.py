@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skattn._kernels.responses import GROUP
 from skattn._network.architecture import Architecture
 from skattn._network.losses import LOSSES
-from skattn._network.positions import OF_TIME
+from skattn._network.positions import OF_STEPS, OF_TIME
 from skattn._network.stem_learning import measure_columns
 from skattn._training import settings
 from skattn.sequences import Sequences
@@ -110,6 +110,9 @@ def chosen(estimator: Any, architecture: Architecture) -> Choice:
         n_kernels = 0
     elif estimator.n_kernels != "auto" and (n_kernels or estimator.embedding == "random_convolution"):
         n_kernels = whole_groups(estimator.n_kernels)
+    elif estimator.embedding == "random_convolution":
+        # Where there is no stem, any number is another one.
+        n_kernels = n_kernels or FEWEST_KERNELS
     n_taps = {"linear": 0, "convolution": N_TAPS}.get(estimator.embedding, a.n_taps)
     patch_size, stride = resolve_patches(estimator)
     stride = stride if patch_size else a.stride
@@ -338,10 +341,16 @@ def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str
         return between if time_feature is not None or LOSSES[loss].n_ahead else "learned"
     if time_feature is not None and position not in OF_TIME:
         raise ValueError(
-            f'position="{position}" counts steps, and time_feature={estimator.time_feature!r} says when they were: set '
-            f"position to {', '.join(map(repr, OF_TIME))} or 'auto', or leave time_feature out."
+            f'position="{position}" does not read times, and time_feature={estimator.time_feature!r} says when steps '
+            f"were: set position to {', '.join(map(repr, _readers_of_time(estimator)))} or 'auto', or leave "
+            "time_feature out."
         )
     return position
+
+
+def _readers_of_time(estimator: Any) -> list[str]:
+    """Positions that read times, and go together with the form of attention."""
+    return [position for position in OF_TIME if estimator.attention != "linear" or position in OF_STEPS]
 
 
 def resolve_patches(estimator: Any) -> tuple[int, int]:

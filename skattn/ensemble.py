@@ -31,6 +31,10 @@ KEPT_BYTES = 1 << 29
 """Tokens that each network keeps for a whole fit; more are computed anew for every batch."""
 
 
+_OUTPUTS = {"head.weight", "head.bias"}
+"""Weights that are found anew, or moved, when training has ended, unless they are frozen."""
+
+
 def train_all(
     estimator: Any,
     model: Model,
@@ -70,7 +74,8 @@ def train_all(
     # Settled once: to ask joblib before every update would read files of the system each time.
     n_jobs = max(1, n_threads // n_networks) if is_shared else n_threads
     refits = plan == "new" and not goes_on and not estimator.early_stopping
-    calibrates = plan == "new" and not goes_on and bool(model.target.quantiles)
+    stays = "head.bias" in model.network.architecture.frozen
+    calibrates = plan == "new" and not goes_on and bool(model.target.quantiles) and not stays
     parts = [_part(learned, number, calibrates and validation is None) for number in range(n_networks)]
     hours = partial(warn_of_hours, estimator, model, learned, plan == "open")
     progress = Progress(estimator.verbose, n_networks, hours)
@@ -162,7 +167,11 @@ def _train(
             is_cancelled=is_cancelled,
             progress=progress,
         )
-        if refits and OBJECTIVES[model.objective].is_refitted:
+        if (
+            refits
+            and OBJECTIVES[model.objective].is_refitted
+            and not _OUTPUTS & set(member.network.architecture.frozen)
+        ):
             refit_outputs(member.network, samples, n_jobs)
     finally:
         member.network.release()

@@ -17,11 +17,13 @@ from skattn._training.seen import assume_seen, look, supported_length
 from skattn._wording import shortened
 from skattn.beginning import begin, roles_of, rows_of_tape
 from skattn.callbacks import FitCallbacks, with_callbacks
+from skattn.categories import warn_of_unknown
 from skattn.defaults import chosen
 from skattn.ensemble import train_all
 from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
 from skattn.pretraining import pretrained_model, with_frozen
+from skattn.roles import resolve_roles
 from skattn.sequences import Sequences, read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
 from skattn.step_labels import read_labels_for, read_step_labels
@@ -88,8 +90,11 @@ def fit_model(
     if checkpoint:
         checkpoint.settle_data(samples, validation if X_val is not None else None, model or pretrained_model(estimator))
     learned, goes_on = learned.merged(keeps_order=not estimator.shuffle), model is not None
-    _refuse_one_alone(estimator, learned)
+    _refuse_one_alone(estimator, learned, validation)
+    begins_anew = model is None and estimator.pretrained is None
     model = _continue(estimator, learned, model) if model else begin(estimator, learned, seed, is_open=plan == "open")
+    if not begins_anew:
+        warn_of_unknown(learned.data, model.network.codes)
     resumes = checkpoint is not None and checkpoint.restore(model)
     callbacks = FitCallbacks.of(estimator, X, y, sample_weight)
     how = n_epochs, plan, checkpoint, resumes, goes_on, callbacks
@@ -157,6 +162,8 @@ def _read_samples(
     longest = architecture.max_steps * architecture.stride if architecture else None
     roles = roles_of(architecture) if architecture else None
     data = read_sequences(X, estimator, reset=model is None, longest=longest, roles=roles)
+    if roles is not None:
+        _refuse_other_roles(estimator, data)
     labels = read_labels_for(estimator, y, data, model)
     y, n_labels, places = y, data.n_samples, {}
     if labels is not None:
@@ -176,9 +183,30 @@ def _read_samples(
     return _weigh_classes(estimator, samples)
 
 
-def _refuse_one_alone(estimator: Any, samples: Samples) -> None:
+def _refuse_other_roles(estimator: Any, data: Sequences) -> None:
+    """What features are stays as it was where a fit goes on."""
+    names, known = getattr(estimator, "feature_names_in_", None), data.roles
+    # "from_dtype" asks the sequences, and plain arrays say nothing.
+    held = [np.empty(0) if column in known.categorical else None for column in range(data.n_features)]
+    asked = resolve_roles(estimator, data.n_features, None if data.kind == "rows" else names, held)
+    if asked != known:
+        _refuse_change(
+            {"categorical_features": known.categorical, "time_feature": known.time},
+            {"categorical_features": asked.categorical, "time_feature": asked.time},
+        )
+
+
+def _refuse_one_alone(estimator: Any, samples: Samples, validation: Samples | None) -> None:
     """Views are told from those of other sequences of the batch, so there must be some."""
-    if LOSSES[OBJECTIVES[samples.objective].loss].contrasts and 1 in (len(samples.weight), estimator.batch_size):
+    if not LOSSES[OBJECTIVES[samples.objective].loss].contrasts:
+        return
+    if validation is not None and len(validation.weight) == 1:
+        raise ValueError(
+            f'The objective "{samples.objective}" tells views of a sequence from those of others, and one sequence '
+            "alone is held out to validate with, whose score says nothing; give more, a larger validation_fraction, or "
+            "an X_val of two or more."
+        )
+    if 1 in (len(samples.weight), estimator.batch_size):
         raise ValueError(
             f'The objective "{samples.objective}" tells views of a sequence from those of others in its batch, and '
             f"there are none: X has {len(samples.weight)} different sequence(s), batch_size={estimator.batch_size}; "

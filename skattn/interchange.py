@@ -45,7 +45,10 @@ _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
-_FREE = {"dropout", "hidden_fraction", "embedding_dropout", "token_dropout", "label_smoothing", "frozen", "heads"}
+_FREE = {
+    *("dropout", "hidden_fraction", "embedding_dropout", "token_dropout", "label_smoothing", "frozen", "heads"),
+    *("augmentations", "temperature"),
+}
 
 
 def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], before: Model | None = None) -> None:

@@ -21,6 +21,16 @@ HEAD = "head."
 ADAPTER = ".adapter."
 """What the names of the factors of adapters have in them."""
 
+_WORDS = {
+    "n_taps": "steps of the convolution of embedding",
+    "n_kernels": "n_kernels of embedding",
+    "stride": "steps of a token",
+    "handles_missing": "handle_missing",
+    "categories": "categorical_features",
+    "window": "window, with causal",
+}
+"""What people call fields that are no parameters, or follow from two."""
+
 _OWN = (
     *(
         "loss",
@@ -90,7 +100,8 @@ def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: 
     Raises
     ------
     ValueError
-        If they differ below their outputs, in their precision, or in what codes of categories stand for.
+        If they differ below their outputs, in their precision, in the names of features, or in what codes of
+        categories stand for.
     """
     before = given._model.network
     asked, there = asdict(architecture), asdict(before.architecture)
@@ -98,16 +109,41 @@ def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: 
     asked["n_features"], asked["time_feature"] = data.n_features, data.roles.time
     there["dtype"] = before.dtype.name
     asked["dtype"] = there["dtype"] if estimator.dtype == "auto" else estimator.dtype
-    for held, of in ((asked, estimator), (there, given)):
-        known = getattr(of, "_held_categories", None)
-        held["words"] = [None if words is None else words.tolist() for words in known or ()]
     differing = [name for name in asked if name not in _OWN and asked[name] != there[name]]
     if differing:
-        found, wanted = (", ".join(f"{name}={values[name]!r}" for name in differing) for values in (there, asked))
+        found, wanted = (
+            ", ".join(f"{_WORDS.get(name, name)}={values[name]!r}" for name in differing) for values in (there, asked)
+        )
         raise ValueError(
             f"The network of pretrained has {shortened(found)}, and this one is to have {shortened(wanted)}; set the "
             "parameters as they were there, and give sequences with the same features."
         )
+    _refuse_other_features(given, estimator)
+
+
+def _refuse_other_features(given: Any, estimator: Any) -> None:
+    """Refuse sequences whose features have other names, or another order, than those that were learned from."""
+    words, known_words = (_words_of(of) for of in (estimator, given))
+    for place, (found, wanted) in enumerate(zip(words, known_words, strict=False)):
+        if found != wanted:
+            raise ValueError(
+                f"Codes of category {place} stand for {shortened(found)}, and where pretrained was fitted for "
+                f"{shortened(wanted)}; make the column a category of these, in this order, in the frame that "
+                "sequences are cut from."
+            )
+    names, known = (getattr(of, "feature_names_in_", None) for of in (estimator, given))
+    is_of_steps = not (estimator._steps_in[0] or given._steps_in[0])
+    if is_of_steps and names is not None and known is not None and list(names) != list(known):
+        raise ValueError(
+            f"The network of pretrained has learned from the features {shortened(', '.join(map(str, known)))}, and X "
+            f"has {shortened(', '.join(map(str, names)))}; give them by the same names, in the same order."
+        )
+
+
+def _words_of(estimator: Any) -> list[Any]:
+    """What codes of each category stand for; None for numbers."""
+    held = getattr(estimator, "_held_categories", None) or ()
+    return [None if words is None else words.tolist() for words in held]
 
 
 def with_frozen(architecture: Architecture, estimator: Any) -> Architecture:
@@ -147,6 +183,21 @@ def with_frozen(architecture: Architecture, estimator: Any) -> Architecture:
             '"embedding.*", or none.'
         )
     return replace(architecture, frozen=frozen)
+
+
+def refuse_still_outputs(network: Network) -> None:
+    """Refuse a new network whose outputs begin at 0 and stay there: nothing before them would learn.
+
+    Raises
+    ------
+    ValueError
+    """
+    name = f"{HEAD}weight"
+    if name in network.architecture.frozen and not network.weights[name].any():
+        raise ValueError(
+            f"freeze names {name}, which begins at 0 and would stay there, so that nothing before it learns; leave it "
+            "out of a first fit, or freeze it with warm_start=True once it has learned."
+        )
 
 
 def without_adapters(network: Network) -> Network:

@@ -20,9 +20,11 @@ from skattn.sequences import Sequences
 
 
 def _learns_quantiles(estimator: "SelfAttentionRegressor") -> bool:
-    """Whether there are quantiles to predict."""
-    if estimator.loss != "quantile":
-        raise AttributeError(f'With loss="{estimator.loss}" there are no quantiles; set loss="quantile" before fit.')
+    """Whether there are quantiles to predict: as fitted, or else as asked for."""
+    model = getattr(estimator, "_model", None)
+    loss = estimator.loss if model is None else model.objective
+    if loss != "quantile":
+        raise AttributeError(f'With loss="{loss}" there are no quantiles; set loss="quantile" before fit.')
     return True
 
 
@@ -94,8 +96,9 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from more sequences: one epoch over X.
 
-        The first call settles the scale of y. Means and scales of features follow all that was seen, and the table of
-        positions grows with longer sequences, without a change to what was learned.
+        The first call settles the scale of y, and the codes of categories: later ones are unknown. Means and scales of
+        features follow all that was seen, and the table of positions grows with longer sequences, without a change to
+        what was learned.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ import numpy as np
 from skattn._bounds import bounds, check_linear, check_sparse
 from skattn._network.architecture import AUGMENTATIONS, Architecture, count_parameters, count_workspace
 from skattn._network.losses import LOSSES
-from skattn._network.positions import OF_STEPS
+from skattn._network.positions import OF_STEPS, OF_TIME
 from skattn._wording import shortened
 from skattn.defaults import Choice, resolve_label_smoothing, resolve_position
 from skattn.parameters import FEEDFORWARD_RATIO, HIDDEN_FRACTION, SelfAttentionParameters
@@ -77,7 +77,7 @@ def resolve_architecture(
         # As many as divide the width; one query alone has one, as it had before there could be several.
         n_pooling_heads=math.gcd(parameters.n_heads, parameters.d_model) if parameters.n_pooling_queries > 1 else 1,
         adapter_rank=int(parameters.adapter_rank),
-        **_resolve_views(parameters, loss),
+        **_resolve_views(parameters, loss, n_features > len(choice.categories) + (choice.time_feature is not None)),
         quantiles=tuple(map(float, getattr(parameters, "quantiles", ()))) if loss == "quantile" else (),
     )
 
@@ -134,9 +134,10 @@ def _resolve_seen(
         check_linear(window, *sparse)
         position = resolve_position(parameters, loss, time_feature)
         if position not in OF_STEPS:
+            fitting = [each for each in OF_STEPS if time_feature is None or each in OF_TIME]
             raise ValueError(
                 f'position="{position}" counts by what is between two steps, and linear attention does not compare '
-                f"steps one by one; set position to {', '.join(map(repr, OF_STEPS))} or 'auto', or take softmax."
+                f"steps one by one; set position to {', '.join(map(repr, fitting))} or 'auto', or take softmax."
             )
     return window
 
@@ -154,7 +155,11 @@ def _window_for(loss: str, parameters: SelfAttentionParameters) -> tuple[int | N
     return resolve_window(parameters.window, causal=True)
 
 
-def _resolve_views(parameters: SelfAttentionParameters, loss: str) -> dict[str, Any]:
+_OF_STEPS = {"crop", "mask"}
+"""Augmentations that change more than numbers."""
+
+
+def _resolve_views(parameters: SelfAttentionParameters, loss: str, has_numbers: bool) -> dict[str, Any]:
     """How views of a sequence differ, and how sharply they are told from others, where they are."""
     if not LOSSES[loss].contrasts:
         return {}
@@ -165,9 +170,10 @@ def _resolve_views(parameters: SelfAttentionParameters, loss: str) -> dict[str, 
             raise ValueError(
                 f"augmentations names {shortened(repr(word), 60)}; give some of {', '.join(map(repr, AUGMENTATIONS))}."
             )
-    if not words and not parameters.dropout:
+    if not parameters.dropout and not (set(words) if has_numbers else set(words) & _OF_STEPS):
+        found = f"are {', '.join(map(repr, words))}, which change no categories" if words else "are none"
         raise ValueError(
-            "augmentations are none, and dropout=0: both views of a sequence would be the same; set one of them."
+            f"augmentations {found}, and dropout=0: both views of a sequence would be the same; set one of them."
         )
     temperature = float(getattr(parameters, "temperature", 0.1))
     return {"augmentations": tuple(word for word in AUGMENTATIONS if word in words), "temperature": temperature}

@@ -99,8 +99,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """Learn from more sequences: one epoch over X.
 
-        The first call settles the classes. Means and scales follow all that was seen, and the table of positions grows
-        with longer sequences, without a change to what was learned.
+        The first call settles the classes, and the codes of categories: later ones are unknown. Means and scales follow
+        all that was seen, and the table of positions grows with longer sequences, without a change to what was learned.
 
         Parameters
         ----------

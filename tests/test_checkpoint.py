@@ -321,3 +321,21 @@ def test_a_path_shared_by_the_fits_of_a_search_is_an_error_that_says_so(path):
     with warnings.catch_warnings(), pytest.raises(ValueError, match="Every fit needs a file of its own, also each of"):
         warnings.simplefilter("ignore")
         search.fit(make_array(), rise(make_array()))
+
+
+def test_a_pretrained_estimator_is_known_by_its_weights(tmp_path):
+    def score(estimator, X, y=None):
+        return 0.0
+
+    def model(seed):
+        options = SMALL | {"random_state": np.random.RandomState(seed)}
+        return SelfAttentionTransformer(**options).fit(X).set_params(scoring=score)
+
+    def fine_tuned(before):
+        path = tmp_path / "file"
+        return SelfAttentionClassifier(**SMALL, pretrained=before, checkpoint=path).fit(X, np.arange(len(X)) % 2)
+
+    expected = fine_tuned(model(0)).predict_proba(X)
+    np.testing.assert_array_equal(fine_tuned(model(0)).predict_proba(X), expected)
+    with pytest.raises(ValueError, match="begins with is not what it was|begins with is"):
+        fine_tuned(model(1))

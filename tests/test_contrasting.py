@@ -242,3 +242,31 @@ def test_a_damaged_file_of_views_is_refused(name, values):
         state["_model"] = state["_model"] | {"network": altered}
         with pytest.raises(ValueError, match="damaged"):
             SelfAttentionTransformer.__new__(SelfAttentionTransformer).__setstate__(state)
+
+
+def test_one_sequence_alone_validates_nothing():
+    X = make_ragged(n_samples=12)
+    options = CONTRASTIVE | {"early_stopping": True}
+    for given, held_out in ((X[:8], None), (X, X[:1])):
+        with pytest.raises(ValueError, match="one sequence alone is held out to validate with"):
+            SelfAttentionTransformer(**options).fit(given, X_val=held_out)
+    scores = SelfAttentionTransformer(**options, validation_fraction=0.3).fit(X).validation_scores_
+    assert len(set(scores)) > 1
+
+
+@pytest.mark.parametrize("augmentations", ["jitter", ("scaling", "jitter"), ()])
+def test_views_of_categories_differ_in_something(augmentations):
+    codes = [np.arange(n) % 3 for n in range(3, 15)]
+    options = CONTRASTIVE | {"categorical_features": "all", "dropout": 0.0}
+    with pytest.raises(ValueError, match=r"augmentations are .*, and dropout=0: both views"):
+        SelfAttentionTransformer(**options, augmentations=augmentations).fit(codes)
+    assert SelfAttentionTransformer(**options, augmentations="crop").fit(codes).n_iter_
+
+
+def test_weights_go_into_an_estimator_with_other_views(tmp_path):
+    pytest.importorskip("safetensors")
+    X = make_ragged(n_samples=12)
+    model = SelfAttentionTransformer(**CONTRASTIVE).fit(X)
+    model.save_weights(tmp_path / "weights")
+    other = SelfAttentionTransformer(**CONTRASTIVE, temperature=0.5, augmentations="crop")
+    np.testing.assert_array_equal(other.load_weights(tmp_path / "weights").transform(X), model.transform(X))

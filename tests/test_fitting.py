@@ -1,5 +1,7 @@
 """Fitting: seeds, weights, scaling, validation, and going on from where an earlier call ended."""
 
+import pickle
+
 import numpy as np
 import pytest
 from problems import (
@@ -214,3 +216,27 @@ def test_one_sequence_alone_is_not_taken_for_many_of_one_step():
         with pytest.raises(ValueError, match=r"X\[np.newaxis\]"):
             call(X[0])
     assert 1 == len(model.predict(X[:1])) and 1 == len(model.predict(X[0].T))
+
+
+def test_what_features_are_stays_where_a_fit_goes_on():
+    generator = np.random.default_rng(0)
+    X = [np.column_stack([np.arange(n), generator.integers(0, 3, n)]).astype(float) for n in range(3, 23)]
+    y = np.arange(20) % 2
+    model = SelfAttentionClassifier(**SMALL, warm_start=True).fit(X, y)
+    for options, name in (
+        ({"time_feature": 0}, "time_feature is 0 now"),
+        ({"categorical_features": [1]}, r"\(1,\) now"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}, but the fitted network was built with"):
+            clone_fitted(model).set_params(**options).fit(X, y)
+        with pytest.raises(ValueError, match=f"{name}, but the fitted network was built with"):
+            clone_fitted(model).set_params(**options).partial_fit(X, y)
+    options = SMALL | {"position": "auto", "time_feature": 0, "categorical_features": [1]}
+    known = SelfAttentionClassifier(**options, warm_start=True).fit(X, y)
+    assert known.fit(X, y).partial_fit(X, y)
+    with pytest.raises(ValueError, match="time_feature is None now"):
+        known.set_params(time_feature=None).fit(X, y)
+
+
+def clone_fitted(model):
+    return pickle.loads(pickle.dumps(model))

@@ -268,7 +268,7 @@ def test_codes_must_stand_for_what_they_stood_for():
     before = SelfAttentionClassifier(**options).fit(frames(["a", "b"]), np.arange(12) % 2)
     model = SelfAttentionClassifier(**options, pretrained=before)
     assert model.fit(frames(["a", "b"]), np.arange(12) % 2).classes_.size == 2
-    with pytest.raises(ValueError, match=r"pretrained has words=\[\['a', 'b'\]\], and this one is to have words="):
+    with pytest.raises(ValueError, match=r"category 0 stand for \['b', 'a'\], .* for \['a', 'b'\]; make the"):
         model.fit(frames(["b", "a"]), np.arange(12) % 2)
 
 
@@ -357,3 +357,64 @@ def test_forged_names_of_what_was_left_out_are_refused(tmp_path):
         _weights_file.write_file(tmp_path / "forged", tensors, description | {"pretrained": wrong})
         with pytest.raises(ValueError, match="damaged|beside another network"):
             SelfAttentionClassifier(**SMALL, adapter_rank=2, pretrained=before).load_weights(tmp_path / "forged")
+
+
+def test_features_have_the_names_that_the_pretrained_network_knows_them_by():
+    def frames(*names):
+        return [pd.DataFrame(steps, columns=list(names)) for steps in X]
+
+    before = SelfAttentionTransformer(**SMALL).fit(frames("a", "b", "c"))
+    model = SelfAttentionClassifier(**SMALL, pretrained=before)
+    assert model.fit(frames("a", "b", "c"), LABELS).score(frames("a", "b", "c"), LABELS) > 0
+    assert model.fit(X, LABELS).score(X, LABELS) > 0, "arrays name nothing"
+    for names in ("bac", "uvw"):
+        with pytest.raises(ValueError, match="has learned from the features a, b, c, and X has"):
+            model.fit(frames(*names), LABELS)
+
+
+def test_a_stem_that_is_asked_for_is_not_left_out():
+    linear = SelfAttentionTransformer(**SMALL | {"embedding": "linear"}).fit(X)
+    for options in ({}, {"n_kernels": 32}):
+        model = SelfAttentionClassifier(**SMALL | {"embedding": "random_convolution"} | options, pretrained=linear)
+        with pytest.raises(
+            ValueError, match="n_kernels of embedding=0, and this one is to have n_kernels of embedding="
+        ):
+            model.fit(X, LABELS)
+
+
+def test_outputs_that_begin_at_nothing_cannot_be_frozen():
+    options = SMALL | {"embedding": "linear"}
+    for freeze in ("head.*", "head.weight"):
+        with pytest.raises(ValueError, match=r"freeze names head.weight, which begins at 0 .* warm_start=True"):
+            SelfAttentionClassifier(**options, freeze=freeze).fit(X, LABELS)
+    assert SelfAttentionClassifier(**SMALL | STEM, freeze="head.*").fit(X, LABELS).score(X, LABELS) > 0.5
+    model = SelfAttentionClassifier(**options, warm_start=True).fit(X, LABELS)
+    before = model.weights_["head.weight"].copy()
+    model.set_params(freeze="head.*").fit(X, LABELS)
+    np.testing.assert_array_equal(model.weights_["head.weight"], before)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+def test_frozen_outputs_of_values_stay_when_training_has_ended(loss):
+    options = SMALL | STEM | {"loss": loss, "n_estimators": 1}
+    one, other = (
+        SelfAttentionRegressor(**options | {"max_iter": max_iter}, freeze=["head.weight", "head.bias"]).fit(X, Y)
+        for max_iter in (1, 3)
+    )
+    for name in ("head.weight", "head.bias"):
+        np.testing.assert_array_equal(one.weights_[name], other.weights_[name])
+    assert not np.array_equal(one.weights_["layers.0.query.weight"], other.weights_["layers.0.query.weight"])
+
+
+def test_categories_that_the_first_fit_has_not_met_are_told_of():
+    codes = [np.arange(n) % 3 for n in range(2, 22)]
+    options = SMALL | {"categorical_features": "all", "embedding": "linear"}
+    before = SelfAttentionClassifier(**options).fit(codes, np.arange(20) % 2)
+    model = SelfAttentionClassifier(**options, pretrained=before)
+    others = [code + 7 for code in codes]
+    with pytest.warns(UserWarning, match="Feature 0 of X has 3 categories, of which the first fit has met 0") as told:
+        model.fit(others, np.arange(20) % 2)
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="of which the first fit has met 0"):
+        before.partial_fit(others, np.arange(20) % 2)
+    model.fit(codes, np.arange(20) % 2)

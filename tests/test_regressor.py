@@ -136,3 +136,14 @@ def test_validation_may_be_scored_by_r_squared():
     other = make_ragged(n_samples=19, seed=3)
     model = make(early_stopping=True, scoring="r2").fit(X, Y, X_val=other, y_val=rise(other))
     assert max(model.validation_scores_) == pytest.approx(model.score(other, rise(other)))
+
+
+def test_quantiles_are_those_of_the_loss_that_was_fitted():
+    model = make(causal=True, embedding="linear").fit(X, Y).set_params(loss="quantile")
+    with pytest.raises(AttributeError, match="has no attribute 'predict_quantiles'"):
+        model.predict_quantiles(X)
+    with pytest.raises(ValueError, match="output='predict_quantiles' is no method"):
+        model.stream(output="predict_quantiles")
+    model = make(loss="quantile").fit(X, Y)
+    expected = model.predict_quantiles(X)
+    np.testing.assert_array_equal(model.set_params(loss="huber").predict_quantiles(X), expected)
