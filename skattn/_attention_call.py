@@ -253,7 +253,7 @@ class AttentionCall:
 
 def _check_names(causal, kind):
     """Refuse words that stand for nothing."""
-    if isinstance(causal, str) and causal != "end":
+    if np.ndim(causal) or (isinstance(causal, str) and causal != "end"):
         raise ValueError(f"causal={shortened(causal)} is unknown; known are False, True and 'end'.")
-    if kind not in ("softmax", "linear"):
+    if not isinstance(kind, str) or kind not in ("softmax", "linear"):
         raise ValueError(f"kind={shortened(kind)} is unknown; known are 'softmax' and 'linear'.")

@@ -139,4 +139,11 @@ def _of_numbers(array: NDArray[Any]) -> NDArray[Any]:
         # NumPy would make numbers of some of these, in units that nobody has chosen.
         raise TypeError("dates or durations are no numbers")
     # Where entries are missing, or words are among numbers, NumPy makes objects or words.
-    return inner if inner.dtype.kind in _REAL else np.array(array.tolist(), dtype=np.float64)
+    if inner.dtype.kind in _REAL:
+        return inner
+    entries = inner.ravel().tolist()
+    if any(type(entry).__name__ == "NAType" for entry in entries):
+        # What pandas calls missing is no number to NumPy.
+        entries = [np.nan if type(entry).__name__ == "NAType" else entry for entry in entries]
+        return np.array(entries, dtype=np.float64).reshape(inner.shape)
+    return np.array(array.tolist(), dtype=np.float64)

@@ -11,13 +11,14 @@ from skattn._containers import as_array, plain_container
 from skattn._feature_names import named_sample
 from skattn._frame_columns import array_of, library
 from skattn._wording import shortened
+from skattn.held_categories import with_codes
 
 
 def build_frame(sequences: Any, index: Any, columns: Any, id: list[Any], order: Any, kind: str) -> Any:
     """Put sequences into one frame; see `frame_from_sequences`, whose `id` is a list of names here."""
     if kind not in _MAKERS:
         raise ValueError(f"kind={kind!r}; frames are made by {', '.join(map(repr, _MAKERS))}.")
-    samples = list(plain_container(sequences))
+    samples = [with_codes(sample) for sample in plain_container(sequences)]
     arrays = _arrays_of(samples)
     names = _names_of(samples, columns, arrays[0].shape[1])
     lengths = np.array([len(steps) for steps in arrays])
@@ -50,6 +51,11 @@ def _arrays_of(samples: Sequence[Any]) -> list[NDArray[Any]]:
         raise ValueError("There are no sequences to make a frame of; pass at least one.")
     arrays = [np.asarray(as_array(sample)) for sample in samples]
     for i, steps in enumerate(arrays):
+        if steps.ndim == 1:
+            raise ValueError(
+                f"Sample {i} has shape {steps.shape}, and sequences are arrays of shape (n_steps_i, n_features); where "
+                "there is one feature, pass each as steps[:, np.newaxis]."
+            )
         if steps.ndim != 2 or steps.shape[1] != arrays[0].shape[1]:
             raise ValueError(
                 f"Sample {i} has shape {steps.shape}, and sample 0 {arrays[0].shape}; sequences are arrays of shape "

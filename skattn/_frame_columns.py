@@ -133,7 +133,7 @@ def numbers_of(table: Any, name: str) -> Numbers:
     series = table.get_column(name)
     kind = kind_of(series)
     if series.dtype.is_numeric():
-        if kind == "Decimal":
+        if kind in ("Decimal", "Int128", "UInt128"):
             series = series.cast(narwhals().Float64)
         return Numbers(series.to_numpy(), np.float32 if kind in _EXACT_IN_FLOAT32 else np.float64)
     if kind == "Boolean":
@@ -152,10 +152,12 @@ def _codes_of(table: Any, name: str) -> Numbers:
     codes, firsts = alike(table, [name])
     missing = series[firsts].is_null().to_list()
     entries = [None if gone else entry for entry, gone in zip(series[firsts].to_list(), missing, strict=True)]
-    if kind_of(series) == "String":
+    try:
+        known = None if kind_of(series) == "String" else series.cat.get_categories().to_list()
+    except AttributeError:
+        known = None  # pandas says nothing of the order of Arrow's dictionaries
+    if known is None:
         known = sorted(entry for entry in entries if entry is not None)
-    else:
-        known = series.cat.get_categories().to_list()
     places: dict[Any, float] = {entry: place for place, entry in enumerate(known)}
     dtype = np.float32 if len(known) <= _MOST_CODES else np.float64
     return Numbers(np.array([places.get(entry, np.nan) for entry in entries], dtype)[codes], dtype, array_of(known))

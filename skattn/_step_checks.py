@@ -161,15 +161,20 @@ def _refuse_at(entry: Any, place: str) -> None:
 
 def unmasked(X: Any, who: str, allows_missing: bool | None) -> Any:
     """Give NaN where an array is masked, if values may be missing; else refuse it, for its mask would be lost."""
-    if np.ma.is_masked(X) and allows_missing and X.dtype.kind in "fiubO":
+    if _is_masked(X) and allows_missing and X.dtype.kind in "fiubO":
         return X.astype(object if X.dtype == object else np.result_type(X.dtype, np.float32)).filled(np.nan)
     refuse_masked(X, who, "" if allows_missing is None else 'set handle_missing="mask" for values that are missing, ')
     return X
 
 
+def _is_masked(X: Any) -> bool:
+    """Whether an array of NumPy's has a mask that hides something; those of pandas look alike to NumPy."""
+    return isinstance(X, np.ma.MaskedArray) and bool(np.ma.is_masked(X))
+
+
 def refuse_masked(X: Any, who: str, way_out: str = "") -> None:
     """Refuse a masked array, whose mask would be lost; `way_out` is one more."""
-    if np.ma.is_masked(X):
+    if _is_masked(X):
         raise ValueError(
             f"{who} has masked entries, which would be read as values; {way_out}fill them in, leave them out, or use "
             ".filled(np.nan) where they are steps of padding."

@@ -37,7 +37,7 @@ def refuse_model(architecture: Architecture, target: Target, output: str) -> Non
     a = architecture
     if a.n_kernels:
         raise ValueError(
-            f"A stream takes one step after another, and the stem makes a token of every {a.stride} steps; fit with "
+            "A stream takes one step after another, and the stem makes tokens of whole sequences; fit with "
             'embedding="linear" or embedding="convolution", and causal=True.'
         )
     if a.patch_size:

@@ -340,17 +340,12 @@ def resolve_position(estimator: Any, loss: str, time_feature: int | None) -> str
         between = "sinusoidal" if estimator.attention == "linear" else "rotary"
         return between if time_feature is not None or LOSSES[loss].n_ahead else "learned"
     if time_feature is not None and position not in OF_TIME:
+        fitting = [repr(each) for each in OF_TIME if estimator.attention != "linear" or each in OF_STEPS]
         raise ValueError(
             f'position="{position}" does not read times, and time_feature={estimator.time_feature!r} says when steps '
-            f"were: set position to {', '.join(map(repr, _readers_of_time(estimator)))} or 'auto', or leave "
-            "time_feature out."
+            f"were: set position to {', '.join(fitting)} or 'auto', or leave time_feature out."
         )
     return position
-
-
-def _readers_of_time(estimator: Any) -> list[str]:
-    """Positions that read times, and go together with the form of attention."""
-    return [position for position in OF_TIME if estimator.attention != "linear" or position in OF_STEPS]
 
 
 def resolve_patches(estimator: Any) -> tuple[int, int]:

@@ -45,10 +45,8 @@ _LEVELS = {"features": np.int64, "floors": np.float64}
 # How far training has come. Averages of gradients and the schedule are left out: going on starts them anew.
 _TRAINING = ("seed", "n_epochs", "n_updates", "loss_curve", "validation_scores")
 # May differ between the estimator and the file: neither is part of what is computed from weights.
-_FREE = {
-    *("dropout", "hidden_fraction", "embedding_dropout", "token_dropout", "label_smoothing", "frozen", "heads"),
-    *("augmentations", "temperature"),
-}
+_FREE = set("dropout hidden_fraction embedding_dropout token_dropout label_smoothing frozen heads".split())
+_FREE |= {"augmentations", "temperature"}
 
 
 def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], before: Model | None = None) -> None:
@@ -79,8 +77,8 @@ def save_weights(estimator: Any, model: Model, path: str | os.PathLike[str], bef
     same = {} if before is None else _in_both(tensors, _tensors_of(before, len(model.members)))
     if before is not None and not set(same) & set(named_weights(model)):
         raise ValueError(
-            "Every weight of pretrained has learned, so there is nothing to leave out of the file; set adapter_rank or "
-            "freeze before fit, or take save_weights, which keeps all."
+            "No weight is that of pretrained any more: all have learned, or it is another network than fit began with; "
+            "set adapter_rank or freeze before fit, or take save_weights, which keeps all."
         )
     tensors = {name: tensor for name, tensor in tensors.items() if name not in same}
     names, parameters = getattr(estimator, "feature_names_in_", None), estimator.get_params(deep=False)

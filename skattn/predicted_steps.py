@@ -12,7 +12,7 @@ from skattn._network.network import Network
 from skattn._steps import Steps
 from skattn._training.objectives import mean_outputs
 from skattn._wording import shortened
-from skattn.held_categories import words_of
+from skattn.held_categories import words_of, words_of_all
 from skattn.sequences import Sequences
 from skattn.stepwise import map_steps
 
@@ -144,7 +144,14 @@ def impute(estimator: Any, X: Any) -> Any:
     filled = map_steps(data, fill, data.n_features, data.values.dtype)
     for number, tables in own_codes.items():
         _give_own_codes(filled[number][: data.lengths[number]], X[number], tables)
+    if data.kind == "ragged" and words_of_all(X) is not None:
+        filled = [_with_words(steps, sample) for steps, sample in zip(filled, X, strict=True)]
     return filled
+
+
+def _with_words(steps: NDArray[Any], sample: Any) -> NDArray[Any]:
+    """Steps that know what the sample knows of its columns."""
+    return Steps(steps, sample.columns, sample.categories) if isinstance(sample, Steps) else steps
 
 
 def _own_codes(X: Any, estimator: Any) -> dict[int, dict[int, NDArray[np.int64]]]:

@@ -27,7 +27,6 @@ _WORDS = {
     "stride": "steps of a token",
     "handles_missing": "handle_missing",
     "categories": "categorical_features",
-    "window": "window, with causal",
 }
 """What people call fields that are no parameters, or follow from two."""
 
@@ -63,7 +62,13 @@ def pretrained_estimator(estimator: Any) -> Any:
     if given is None:
         return None
     if isinstance(given, str | PathLike):
-        return read_fitted(given, {kind.__name__: kind for kind in _kinds(type(estimator))})
+        try:
+            return read_fitted(given, {kind.__name__: kind for kind in _kinds(type(estimator))})
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"pretrained={shortened(repr(given), 120)} is no file that is there; give one that save_weights wrote, "
+                "or a fitted estimator."
+            ) from error
     if not isinstance(getattr(given, "_model", None), Model):
         raise ValueError(
             f"pretrained is {shortened(repr(given), 80)}, which is no fitted estimator of skattn. A search or a "

@@ -168,7 +168,7 @@ def _with_roles(
         if known is not None:
             estimator._held_categories = known
     data = recoded(replace(data, roles=roles), samples, getattr(estimator, "_held_categories", None))
-    check_codes(data, allows_missing=bool(takes_missing(estimator)))
+    check_codes(data, allows_missing=bool(takes_missing(estimator, reset)))
     check_times(data)
     if len(roles.categorical) == data.n_features:
         # Names have no precision of their own, so what holds them must not matter.
@@ -176,22 +176,24 @@ def _with_roles(
     return data
 
 
-def takes_missing(estimator: Any) -> bool | None:
-    """Whether an estimator takes values that are missing; None where it never does."""
-    asked = getattr(estimator, "handle_missing", None)
-    return None if asked is None else bool(asked == "mask")
+def takes_missing(estimator: Any, reset: bool) -> bool | None:
+    """Whether an estimator takes values that are missing, after `fit` as was set then; None where it never does."""
+    asked, model = getattr(estimator, "handle_missing", None), getattr(estimator, "_model", None)
+    if asked is None or reset or model is None:
+        return None if asked is None else bool(asked == "mask")
+    return bool(model.network.architecture.handles_missing)
 
 
-def _allowed(estimator: Any, time: TimeColumn, width: int) -> dict[str, Any]:
+def _allowed(estimator: Any, time: TimeColumn, width: int, reset: bool) -> dict[str, Any]:
     """What may be missing, as `valid_lengths` is told."""
-    return {"allows_missing": takes_missing(estimator), "time": partial(time.number, width)}
+    return {"allows_missing": takes_missing(estimator, reset), "time": partial(time.number, width)}
 
 
 def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None, roles: Roles | None) -> Sequences:
     """Read a 2-D or 3-D array, or whatever scikit-learn reads as one."""
     names = names_of(X) if getattr(X, "ndim", 2) == 3 else None
     time = TimeColumn(estimator, None if reset else roles or Roles(), names)
-    array = _check_array(time.in_seconds(X), estimator)
+    array = _check_array(time.in_seconds(X), estimator, reset)
     is_rows = array.ndim == 2
     width = step_width(estimator.n_step_features) if is_rows else array.shape[2]
     # An array of three axes has names where it is `Steps`.
@@ -207,19 +209,19 @@ def _read_array(X: Any, estimator: Any, reset: bool, longest: int | None, roles:
         values = np.require(array, target, ["C_CONTIGUOUS", "ALIGNED"]).reshape(n_samples * n_steps, width)
     starts = np.arange(n_samples, dtype=np.int64) * n_steps
     n_each = np.full(n_samples, n_steps, dtype=np.int64)
-    lengths = valid_lengths(values, starts, n_each, in_columns=is_rows, **_allowed(estimator, time, width))
+    lengths = valid_lengths(values, starts, n_each, in_columns=is_rows, **_allowed(estimator, time, width, reset))
     data = Sequences(values, starts, lengths, "rows" if is_rows else "array", n_steps)
     if reset:
         record_features(estimator, named, width, is_rows)
     return data
 
 
-def _check_array(X: Any, estimator: Any) -> NDArray[Any]:
+def _check_array(X: Any, estimator: Any, reset: bool) -> NDArray[Any]:
     """Make X a real array of two or three axes, none of them empty."""
     if type(X) is np.ndarray and X.ndim == 3 and X.dtype in (np.float32, np.float64) and 0 not in X.shape:
         # Nothing is left to check, and one sequence at a time should cost little more than its arithmetic.
         return X
-    X = unmasked(X, "X", takes_missing(estimator))
+    X = unmasked(X, "X", takes_missing(estimator, reset))
     if hasattr(X, "columns") and len(X.columns) == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required: X.")
     if count_axes(X) == 1 and not issparse(X):
@@ -263,7 +265,7 @@ def _read_ragged(
     # Where each of several columns holds a feature, X itself has the names.
     named = X if len(getattr(X, "columns", ())) > 1 else named_sample(samples)
     time = TimeColumn(estimator, None if reset else roles or Roles(), names_of(named))
-    samples = [_prepare_sample(sample, i, estimator, time) for i, sample in enumerate(samples)]
+    samples = [_prepare_sample(sample, i, estimator, time, reset) for i, sample in enumerate(samples)]
     arrays = [_read_sample(sample, i, estimator) for i, sample in enumerate(samples)]
     width = arrays[0].shape[1]
     for i, steps in enumerate(arrays):
@@ -281,16 +283,16 @@ def _read_ragged(
     values = np.empty((n_steps.sum(), width), target)
     with np.errstate(over="ignore"):  # what overflows is refused below, with its place
         np.concatenate(arrays, out=values)
-    lengths = valid_lengths(values, starts, n_steps, **_allowed(estimator, time, width))
+    lengths = valid_lengths(values, starts, n_steps, **_allowed(estimator, time, width, reset))
     if reset:
         record_features(estimator, named, width, False)
     return Sequences(values, starts, lengths, "ragged", int(lengths.max())), samples
 
 
-def _prepare_sample(sample: Any, number: int, estimator: Any, time: TimeColumn) -> Any:
+def _prepare_sample(sample: Any, number: int, estimator: Any, time: TimeColumn, reset: bool) -> Any:
     """Give one ragged sample with seconds for dates that are times, NaN for what a mask hides, codes for words."""
     who = f"Sample {number} of X"
-    sample = unmasked(sample, who, takes_missing(estimator))
+    sample = unmasked(sample, who, takes_missing(estimator, reset))
     if issparse(sample):
         raise TypeError(f"{who} is sparse, and dense data is required; pass sample.toarray().")
     sample = time.in_seconds(sample, number)

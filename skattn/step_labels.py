@@ -157,18 +157,34 @@ def _entries_of_steps(y: Any, data: Sequences, is_wanted: bool, are_classes: boo
     """An entry for each sequence, and the form of y; None where y has no entries of steps."""
     if y is None or issparse(y):
         return None, ""
+    if is_wanted and hasattr(y, "columns") and len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1:
+        y = np.asarray(y)
     if isinstance(y, np.ndarray) and y.ndim > 1:
         return (y, "array") if _is_padded(y, data, is_wanted, are_classes, name) else (None, "")
     columns = None if isinstance(y, list | tuple) else columns_of(y)
     if columns is not None and len(columns) != 1:
         return None, ""
     entries = list(y) if columns is None and isinstance(y, list | tuple) else entries_of(columns[0]) if columns else []
-    if not entries or min(map(count_axes, entries)) == 0:
+    n_axes = [count_axes(entry) for entry in entries]
+    if not entries or min(n_axes) == 0:
+        if entries and max(n_axes) > 0:
+            raise ValueError(
+                f"{name}[{n_axes.index(0)}] is one entry, and {name}[{n_axes.index(max(n_axes))}] holds several; give "
+                "one for each sequence, or one for every step of each."
+            )
         return None, ""
     lengths = [len(entry) for entry in entries]
     if len(set(lengths)) == 1 and not is_wanted:
         are_arrays = not all(isinstance(entry, list | tuple) for entry in entries)
         if not are_arrays or data.kind == "rows" or lengths != data.lengths.tolist():
+            if data.kind != "rows" and lengths == data.lengths.tolist() and lengths[0] > 1:
+                warnings.warn(
+                    f"{name} is a list of lists, as long as each sequence, and was taken for {lengths[0]} entries of "
+                    "each sequence as a whole; if there is one for every step, set pooling=None, or give a list of "
+                    "arrays.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return None, ""
     return entries, "list" if isinstance(y, list | tuple) else "objects"
 

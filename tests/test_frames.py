@@ -806,3 +806,27 @@ def test_arrays_of_other_libraries_are_arrays():
 def test_layouts_that_do_not_fit_are_refused(X, layout, message):
     with pytest.raises(ValueError, match=message):
         sequences_from_array(X, layout=layout)
+
+
+def test_words_of_data_frames_come_back_as_words():
+    samples = [pd.DataFrame({"w": ["u", "v"], "x": [1.0, 2.0]}), pd.DataFrame({"w": ["u", "v"], "x": [3.0, 4.0]})]
+    frame = frame_from_sequences(samples)
+    assert frame["w"].tolist() == ["u", "v"] * 2 and frame["x"].tolist() == [1.0, 2.0, 3.0, 4.0]
+    with pytest.raises(ValueError, match=r"Sample 0 has shape \(3,\).*steps\[:, np.newaxis\]"):
+        frame_from_sequences([np.arange(3), np.arange(4)])
+
+
+def test_one_column_is_wanted_for_order_and_label():
+    frame = pd.DataFrame({"id": [1, 1], "x": [1.0, 2.0], "y": [0, 0]})
+    for word in ("order", "target"):
+        with pytest.raises(ValueError, match=rf"{word}=\['y'\], and one column is wanted there"):
+            sequences_from_frame(frame, id="id", **{word: ["y"]})
+
+
+def test_types_that_few_libraries_know_are_read():
+    table = pa.table({"id": [1, 1, 2], "w": pa.array(["b", "a", None]).dictionary_encode()})
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    steps, _ = sequences_from_frame(frame, id="id")
+    assert steps[0].categories[0].tolist() == ["a", "b"] and steps[0][:, 0].tolist() == [1, 0]
+    wide = pl.DataFrame({"id": [1, 1], "x": pl.Series([1, 2], dtype=pl.Int128)})
+    assert sequences_from_frame(wide, id="id")[0][0][:, 0].tolist() == [1.0, 2.0]

@@ -189,3 +189,32 @@ def as_data(values, starts, lengths):
     from skattn.sequences import Sequences
 
     return Sequences(values, np.array(starts), np.array(lengths), "ragged", max(lengths))
+
+
+def test_what_is_missing_is_said_at_fit_and_not_afterwards():
+    X = [np.random.default_rng(n).normal(size=(n, 2)) for n in range(3, 15)]
+    y = np.arange(12) % 2
+    gap = [steps.copy() for steps in X]
+    gap[2][1, 1] = np.nan
+    model = SelfAttentionClassifier(**SMALL).fit(X, y)
+    with pytest.raises(ValueError, match='Input X contains NaN at sample 2, step 1, feature 1.*handle_missing="mask"'):
+        model.set_params(handle_missing="mask").predict(gap)
+    with pytest.raises(ValueError, match="handle_missing is 'mask' now, but the fitted network was built with 'error'"):
+        model.set_params(warm_start=True).fit(gap, y)
+    model = SelfAttentionClassifier(**SMALL, handle_missing="mask").fit(gap, y)
+    expected = model.predict_proba(gap)
+    np.testing.assert_array_equal(model.set_params(handle_missing="error").predict_proba(gap), expected)
+
+
+def test_what_pandas_calls_missing_is_missing_in_arrays_of_objects_too():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64"), "b": [1.0, 2, 3]})
+    model = SelfAttentionClassifier(**SMALL, handle_missing="mask")
+    expected = model.fit([frame] * 12, np.arange(12) % 2).predict_proba([frame] * 2)
+    cells = frame.to_numpy()
+    assert cells.dtype == object
+    masked = np.ma.array(frame.to_numpy(dtype=object, na_value=0), mask=frame.isna().to_numpy())
+    for same in (cells, frame.astype(object), masked):
+        np.testing.assert_array_equal(model.predict_proba([same] * 2), expected)
+    with pytest.raises(ValueError, match='masked entries.*set handle_missing="mask"'):
+        SelfAttentionClassifier(**SMALL).fit([masked] * 12, np.arange(12) % 2)

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import SMALL, assert_same_bits, make_ragged, pad
 from sklearn.base import clone
@@ -382,3 +383,14 @@ def test_what_is_filled_in_beyond_all_floats_is_refused(imputer):
     model._model.network.weights["head.bias"][:] = 200.0
     with pytest.raises(ValueError, match=r"What becomes of sample \d of X exceeds float32"):
         model.impute(with_holes(related(3)).astype(np.float32))
+
+
+def test_what_is_filled_in_knows_its_words():
+    frame = pd.DataFrame({"id": np.repeat(np.arange(20), 4), "w": list("abca") * 20, "x": np.arange(80.0)})
+    frame.loc[5, "w"] = None
+    X, _ = sequences_from_frame(frame, id="id")
+    model = SelfAttentionTransformer(**SMALL, handle_missing="mask", categorical_features="from_dtype").fit(X)
+    filled = model.impute(X)
+    assert filled[0].columns == ("w", "x") and filled[0].categories[0].tolist() == ["a", "b", "c"]
+    back = frame_from_sequences(filled)
+    assert back["w"].notna().all() and (back["w"] == frame["w"])[frame["w"].notna()].all()

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from problems import SMALL
 from sklearn.base import clone
@@ -376,3 +377,19 @@ def test_partial_fit_looks_for_labels_where_there_are_some():
     assert set(np.concatenate(model.partial_fit(X, some).predict(X))) <= {"high", "low"}
     with pytest.raises(ValueError, match="y has no label at any step"):
         model.partial_fit(X, none)
+
+
+def test_lists_of_lists_as_long_as_the_sequences_are_told_of():
+    generator = np.random.default_rng(0)
+    X = [generator.normal(size=(3, 2)) for _ in range(20)]
+    steps = [(sequence[:, 0] > 0).astype(int) for sequence in X]
+    with pytest.warns(UserWarning, match="y is a list of lists, .* 3 entries of each sequence.*pooling=None"):
+        model = SelfAttentionClassifier(**SMALL).fit(X, [labels.tolist() for labels in steps])
+    assert model.objective_ == "binary_cross_entropy"
+    options = SMALL | {"pooling": None}
+    expected = SelfAttentionClassifier(**options).fit(X, steps).predict(X)
+    for y in ([labels.tolist() for labels in steps], pd.DataFrame(np.array(steps))):
+        found = SelfAttentionClassifier(**options).fit(X, y).predict(X)
+        np.testing.assert_array_equal(np.array(found), np.array(expected))
+    with pytest.raises(ValueError, match=r"y\[0\] is one entry, and y\[1\] holds several; give one for each"):
+        SelfAttentionClassifier(**SMALL).fit(X, [0, *steps[1:]])

@@ -416,7 +416,7 @@ def test_learned_positions_end():
 REFUSED_MODELS = {
     "each step of this model attends to steps after it": {"causal": False},
     "attends to steps after it": {"causal": False, "window": (3, 1)},
-    "the stem makes a token of every 1 steps": {"embedding": "random_convolution", "n_kernels": 16},
+    "the stem makes tokens of whole sequences": {"embedding": "random_convolution", "n_kernels": 16},
     "a token is made of 2 steps here": {"patch_size": 2},
 }
 
