@@ -418,3 +418,8 @@ def test_categories_that_the_first_fit_has_not_met_are_told_of():
     with pytest.warns(UserWarning, match="of which the first fit has met 0"):
         before.partial_fit(others, np.arange(20) % 2)
     model.fit(codes, np.arange(20) % 2)
+
+
+def test_a_file_that_is_not_there_is_named_with_the_parameter(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"pretrained='.*none' is no file that is there; give one that"):
+        SelfAttentionClassifier(**SMALL, pretrained=str(tmp_path / "none")).fit(X, LABELS)
