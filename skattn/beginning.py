@@ -120,7 +120,7 @@ def _measure_input(network: Network, samples: Samples, inputs: Any, seed: int, n
     architecture = network.architecture
     if architecture.n_kernels:
         network.stem = learn_stem(
-            filled(samples.data, network.mean),
+            filled(samples.data, network.mean, architecture.is_causal),
             samples.weight,
             network.mean,
             network.scale,

@@ -109,7 +109,8 @@ class SelfAttentionParameters(BaseEstimator):
     handle_missing : {"error", "mask"}, default="error"
         What NaN within a sequence is. "error": a mistake. "mask": a value that is missing. It counts as the mean of
         its feature, to which a learned vector is added that says so; a stem takes the straight line between the
-        values around it; a missing category is unknown. Whole steps of NaN at the end are padding in either case.
+        values around it, with `causal` the value before it; a missing category is unknown. Whole steps of NaN at the
+        end are padding in either case.
     time_feature : int or str, default=None
         Feature that says when a step was, in any unit, by its number, or its name where samples are data frames.
         Position is then told by true differences, in units of the median interval of fit: steps need not be even, and

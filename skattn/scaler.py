@@ -55,7 +55,8 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
     """Bring the features of a step near 0 and 1, over all steps or within each sequence.
 
     The result has the form of X: a 2-D or 3-D array, NaN where padded, or a ragged list. It is computed in double
-    precision and rounded after that, so that a large offset costs nothing.
+    precision and rounded after that, so that a large offset costs nothing. NaN within a sequence is a value that is
+    missing: it is not counted, and passed on, for estimators with ``handle_missing="mask"``.
 
     The estimators of this package standardise over all steps by themselves. This is for other ways, and for other
     estimators.
@@ -109,6 +110,7 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
     n_step_features: int = 1
     dtype: str = "auto"
 
+    handle_missing: ClassVar[str] = "mask"  # no parameter: what is missing is passed on
     _seen: ClassVar[dict[str, Any]]  # set by fit; no parameters
     _method: ClassVar[str]
 
@@ -185,7 +187,7 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
         data = read_sequences(X, self, reset=False, lists_are_rows=self._steps_in[0])
         n_features = data.n_features * self._n_columns
         change = partial(scale_steps, self._scales, self._method)
-        return map_steps(data, change, n_features, self._precision(data))
+        return map_steps(data, change, n_features, self._precision(data), keeps_missing=True)
 
     @available_if(_can_take_back)
     def inverse_transform(self, X: Any) -> Any:
@@ -213,7 +215,8 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
         # A frame that `transform` gave has names that are not those of fit, and numbers are all that counts here.
         X = as_array(X) if self._steps_in[0] and hasattr(X, "columns") else X
         data = read_sequences(X, self._as_of_result(), reset=False, lists_are_rows=self._steps_in[0])
-        return map_steps(data, partial(take_back, self._scales), self._steps_in[1], self._precision(data))
+        change = partial(take_back, self._scales)
+        return map_steps(data, change, self._steps_in[1], self._precision(data), keeps_missing=True)
 
     @available_if(_has_columns)
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -286,6 +289,6 @@ class SequenceScaler(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
+        tags.input_tags.three_d_array = tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

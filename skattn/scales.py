@@ -105,7 +105,8 @@ def scale_steps(
     Returns
     -------
     scaled : ndarray of shape (n_rows, n_features) or (n_rows, 2 * n_features), float64
-        NaN or infinite where the range of a sequence, or what comes out, exceeds float64.
+        NaN or infinite where the range of a sequence, or what comes out, exceeds float64; NaN as well where a value is
+        missing, or the one before it whose change it would be.
     """
     center, scale, difference_scale = scales
     if center is None:
@@ -142,12 +143,24 @@ def _learn_features(
     if is_within:
         return None, None
     if method == "robust":
-        steps = np.concatenate([steps for steps, _ in step_blocks(data)])
-        return median_and_spread(steps, np.repeat(weight, data.lengths))
+        return _median_and_spread(data, weight)
     spread = _measure(partial(step_blocks, data, weight), "values", seen)
     if method == "min_max":
         return spread.lowest, scale_of_range(spread.lowest, spread.highest)
     return spread.mean, spread.scale
+
+
+def _median_and_spread(data: Sequences, weight: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Median and scale of every feature, of the values that are there."""
+    steps = np.concatenate([steps for _, _, steps in whole_samples(data)])
+    step_weight, is_there = np.repeat(weight, data.lengths), ~np.isnan(steps)
+    if is_there.all():
+        return median_and_spread(steps, step_weight)
+    center, scale = np.zeros(data.n_features), np.ones(data.n_features)
+    for i, there in enumerate(is_there.T):
+        if there.any():
+            (center[i],), (scale[i],) = median_and_spread(steps[there, i : i + 1], step_weight[there])
+    return center, scale
 
 
 def _learn_differences(
@@ -166,7 +179,12 @@ def _difference_blocks(data: Sequences, weight: NDArray[np.float64], method: str
         is_later = np.ones(len(steps), bool)
         is_later[np.cumsum(lengths) - lengths] = False
         steps = scale_steps(scales, method, steps, lengths) if scales.center is None else steps
-        yield changes_within(steps, lengths)[is_later], np.repeat(weight[samples], lengths - 1)
+        changes, step_weight = changes_within(steps, lengths)[is_later], np.repeat(weight[samples], lengths - 1)
+        is_missing = np.isnan(changes)
+        if is_missing.any():
+            changes = np.where(is_missing, 0.0, changes)
+            step_weight = ~is_missing * step_weight[:, np.newaxis]
+        yield changes, step_weight
 
 
 def _measure(blocks: Any, name: str, seen: dict[str, Any]) -> Spread:

@@ -41,6 +41,8 @@ def map_steps(
     change: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]],
     n_features: int,
     dtype: np.dtype[Any],
+    *,
+    keeps_missing: bool = False,
 ) -> Any:
     """Change steps, and give them in the form that X had.
 
@@ -53,6 +55,8 @@ def map_steps(
         Features of a step that come out.
     dtype : dtype
         Precision that these are rounded to.
+    keeps_missing : bool, default=False
+        Whether what is missing may come out as NaN, and the change from it to the next step as well.
 
     Returns
     -------
@@ -66,24 +70,37 @@ def map_steps(
         If a number that comes out exceeds `dtype`.
     """
     if data.kind == "ragged":
-        parts = [(lengths, steps) for _, lengths, steps in _changed(data, change, dtype)]
+        parts = [(lengths, steps) for _, lengths, steps in _changed(data, change, dtype, keeps_missing)]
         return [steps for lengths, part in parts for steps in np.split(part, np.cumsum(lengths)[:-1])]
     result = np.full((data.n_samples, data.n_steps, n_features), np.nan, dtype)
-    for samples, lengths, steps in _changed(data, change, dtype):
+    for samples, lengths, steps in _changed(data, change, dtype, keeps_missing):
         result[samples][np.arange(data.n_steps) < lengths[:, np.newaxis]] = steps
     return result.reshape(data.n_samples, -1) if data.kind == "rows" else result
 
 
-def _changed(data: Sequences, change: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Any, NDArray[Any]]]:
+def _changed(
+    data: Sequences, change: Any, dtype: np.dtype[Any], keeps_missing: bool
+) -> Iterator[tuple[slice, Any, NDArray[Any]]]:
     """What `whole_samples` gives, changed and rounded."""
     for samples, lengths, steps in whole_samples(data):
+        is_missing = np.isnan(steps) if keeps_missing else None
         with np.errstate(all="ignore"):  # what overflows is refused
             changed = change(steps, lengths).astype(dtype, copy=False)
-        if not np.isfinite(changed).all():
-            row, feature = np.argwhere(~np.isfinite(changed))[0]
+        is_odd = ~np.isfinite(changed)
+        if is_odd.any() and is_missing is not None:
+            is_odd &= ~_may_be_missing(is_missing, changed.shape[1])
+        if is_odd.any():
+            row, feature = np.argwhere(is_odd)[0]
             sample = samples.start + int(np.searchsorted(np.cumsum(lengths), row, side="right"))
             raise ValueError(
                 f"What becomes of sample {sample} of X exceeds {dtype}, in feature {feature} of the result: X is too "
                 'large, or too far from what fit has seen. Scale or clip X first, or ask for dtype="float64".'
             )
         yield samples, lengths, changed
+
+
+def _may_be_missing(is_missing: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """Where NaN may come out: where a value is missing, and behind all features where its change would be."""
+    is_unchanged = is_missing.copy()
+    is_unchanged[1:] |= is_missing[:-1]
+    return np.hstack([is_missing, is_unchanged])[:, :width]

@@ -14,7 +14,6 @@ from skattn import (
     SelfAttentionClassifier,
     SelfAttentionRegressor,
     SelfAttentionTransformer,
-    SequenceScaler,
 )
 from skattn._network.missing import filled
 from skattn._training.seen import look
@@ -69,9 +68,8 @@ def test_by_default_it_is_a_mistake_and_the_error_names_the_way_out():
 
 def test_what_takes_no_gaps_does_not_speak_of_a_parameter_that_it_has_not():
     X = [np.array([[1.0, np.nan], [2.0, 3.0]])]
-    for estimator in (SequenceScaler(), RandomConvolutionTokens()):
-        with pytest.raises(ValueError, match="means padding; fill the missing value or drop the sample"):
-            estimator.fit(X)
+    with pytest.raises(ValueError, match="means padding; fill the missing value or drop the sample"):
+        RandomConvolutionTokens().fit(X)
 
 
 def test_infinity_is_a_mistake_in_any_case():
@@ -168,12 +166,26 @@ def test_a_stem_sees_straight_lines_between_what_is_there():
     nan = np.nan
     values = np.array([[nan, 1], [2, nan], [nan, nan], [8, nan], [nan, nan], [7, nan], [nan, nan], [nan, 3.0]])
     data = as_data(values, [0, 5], [5, 2])
-    result = filled(data, np.array([0.0, -1.0])).values
+    result = filled(data, np.array([0.0, -1.0]), False).values
     np.testing.assert_array_equal(result[:7], [[2, 1], [2, 1], [5, 1], [8, 1], [8, 1], [7, -1], [7, -1]])
     assert np.isnan(result[7, 0]), "which is of no sequence"
     assert np.isnan(data.values[0, 0]), "what came in is as it was"
     whole = as_data(np.ones((7, 2)), [0, 5], [5, 2])
-    assert filled(whole, np.zeros(2)) is whole
+    assert filled(whole, np.zeros(2), False) is whole
+    # Nothing that looks ahead: the value before, or the mean.
+    result = filled(data, np.array([0.0, -1.0]), True).values
+    np.testing.assert_array_equal(result[:7], [[0, 1], [2, 1], [2, 1], [8, 1], [8, 1], [7, -1], [7, -1]])
+
+
+def test_a_causal_stem_fills_in_without_what_comes_later():
+    X = holes(make_ragged(n_samples=31))
+    options = SMALL | MASK | {"causal": True, "embedding": "random_convolution", "n_kernels": 16, "pooling": None}
+    model = SelfAttentionTransformer(**options).fit(X, np.arange(31) % 2)
+    longest = max(X, key=len)
+    for t in range(2, len(longest), 3):
+        if np.isnan(longest[t - 1]).all():
+            continue  # whole steps of NaN at the end are padding
+        np.testing.assert_allclose(model.transform([longest[:t]])[0], model.transform([longest])[0][:t], atol=1e-6)
 
 
 def test_a_stem_fills_in_what_it_computes_anew_in_every_update(monkeypatch):

@@ -224,11 +224,59 @@ def test_other_features_than_those_of_fit_are_refused():
         SequenceScaler().fit(RAGGED).transform([sequence[:, :2] for sequence in RAGGED])
 
 
-def test_missing_values_are_refused_with_their_place():
-    X = make_array()
-    X[3, 2, 1] = np.nan
-    with pytest.raises(ValueError, match="NaN at sample 3, step 2, feature 1"):
-        SequenceScaler().fit(X)
+def with_gaps():
+    """Sequences without some values, without a whole step within, and one that has nothing of a feature."""
+    generator = np.random.default_rng(0)
+    X = [generator.normal(3, 2, (n, 3)) for n in (9, 4, 12, 7, 5)]
+    for steps in X:
+        steps[generator.random(steps.shape) < 0.2] = np.nan
+        steps[-1] = 1.5
+    X[2][4] = np.nan
+    X[3][:, 1] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("scaler", ALL, ids=str)
+def test_what_is_missing_is_not_counted_and_passed_on(scaler):
+    X = with_gaps()
+    scaled = clone(scaler).fit_transform(X)
+    for number, (steps, told) in enumerate(zip(X, scaled, strict=True)):
+        values = told[:, :3]
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(steps))
+        if scaler.differences:
+            is_unknown = np.isnan(np.diff(steps, axis=0, prepend=0.0))
+            np.testing.assert_array_equal(np.isnan(told[1:, 3:]), is_unknown[1:])
+            assert (told[0, 3:][~np.isnan(steps[0])] == 0).all()
+        # A feature is scaled as if there were nothing but what is there.
+        for feature in range(3):
+            there = ~np.isnan(steps[:, feature])
+            own = [part[~np.isnan(part[:, feature]), feature][:, np.newaxis] for part in X]
+            own = [part for part in own if len(part)]
+            if not there.any():
+                continue
+            alone = SequenceScaler(method=scaler.method, within=scaler.within).fit(own)
+            expected = alone.transform([steps[there, feature][:, np.newaxis]])[0][:, 0]
+            np.testing.assert_allclose(values[there, feature], expected, rtol=1e-12, atol=1e-12, err_msg=str(number))
+    if scaler.within == "data":
+        for steps, back in zip(X, clone(scaler).fit(X).inverse_transform(scaled), strict=True):
+            np.testing.assert_allclose(back, steps, rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_missing_goes_on_to_an_estimator_that_learns_around_it():
+    X = with_gaps() * 4
+    model = make_pipeline(SequenceScaler(), SelfAttentionClassifier(max_iter=2, handle_missing="mask", random_state=0))
+    assert model.fit(X, np.arange(20) % 2).predict_proba(X).shape == (20, 2)
+    with pytest.raises(ValueError, match='contains NaN at sample .*handle_missing="mask"'):
+        make_pipeline(SequenceScaler(), SelfAttentionClassifier(max_iter=2)).fit(X, np.arange(20) % 2)
+
+
+def test_overflow_beside_what_is_missing_is_refused():
+    X = [np.array([[1.0], [np.nan], [2.0]]), np.array([[-1e308], [np.nan], [1e308]])]
+    scaler = SequenceScaler(method="min_max", within="sequence").fit(X[:1])
+    with pytest.raises(ValueError, match="What becomes of sample 1 of X exceeds float64, in feature 0"):
+        scaler.transform(X)
+    with pytest.raises(ValueError, match="contains infinity"):
+        SequenceScaler().fit([np.array([[np.inf], [np.nan], [1.0]])])
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 
-def filled(data, mean):
+def filled(data, mean, is_causal):
     """Give sequences with what is missing on straight lines between the values around it, the nearest at both ends.
 
     Parameters
@@ -14,6 +14,9 @@ def filled(data, mean):
         Missing values are NaN.
     mean : ndarray of shape (n_features,)
         Stands for a feature that a sequence has no value of.
+    is_causal : bool
+        Whether nothing may depend on later steps: then the value before stands for what is missing, and the mean where
+        there is none.
 
     Returns
     -------
@@ -24,7 +27,7 @@ def filled(data, mean):
             return data
     values, owner = data.values.copy(), _owners(data)
     for column, level in zip(values.T, mean, strict=True):
-        _fill(column, owner, level)
+        _fill(column, owner, level, is_causal)
     return replace(data, values=values)
 
 
@@ -36,7 +39,7 @@ def _owners(data):
     return owner
 
 
-def _fill(column, owner, level):
+def _fill(column, owner, level, is_causal):
     """Fill in one feature, in place."""
     there = np.flatnonzero(~np.isnan(column) & (owner >= 0))
     missing = np.flatnonzero(np.isnan(column) & (owner >= 0))
@@ -46,7 +49,7 @@ def _fill(column, owner, level):
     after = np.searchsorted(there, missing)
     left, right = there[np.maximum(after - 1, 0)], there[np.minimum(after, len(there) - 1)]
     has_left = (owner[left] == owner[missing]) & (left < missing)
-    has_right = (owner[right] == owner[missing]) & (right > missing)
+    has_right = (owner[right] == owner[missing]) & (right > missing) & (not is_causal)
     low, high = (np.float64(column[side]) for side in (left, right))
     with np.errstate(all="ignore"):
         way = (missing - left) / (right - left)

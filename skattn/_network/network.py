@@ -171,7 +171,9 @@ class Network:
 
     def whole(self, data):
         """Give sequences as a stem takes them: what is missing is filled in; without a stem as they are."""
-        return filled(data, self.mean) if self.stem is not None and self.architecture.handles_missing else data
+        if self.stem is None or not self.architecture.handles_missing:
+            return data
+        return filled(data, self.mean, self.architecture.is_causal)
 
     def count_rows(self, lengths):
         """Give how many steps, or tokens, the network sees of sequences of some lengths."""

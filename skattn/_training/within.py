@@ -14,7 +14,7 @@ def spread_within(steps, lengths):
     Parameters
     ----------
     steps : ndarray of shape (n_rows, n_features), float64
-        Valid steps of all sequences, one sequence after another.
+        Valid steps of all sequences, one sequence after another; NaN where a value is missing, which does not count.
     lengths : int array of shape (n_samples,)
         Steps of each, 1 or more.
 
@@ -23,13 +23,14 @@ def spread_within(steps, lengths):
     spread : Spread
         Its arrays have the shape (n_samples, n_features). `scale` may have to be asked under ``np.errstate``.
     """
-    starts, counts = np.cumsum(lengths) - lengths, lengths[:, np.newaxis]
-    lowest, highest = np.minimum.reduceat(steps, starts), np.maximum.reduceat(steps, starts)
+    starts, counts, is_there = _counted(steps, lengths)
+    lowest, highest = np.fmin.reduceat(steps, starts), np.fmax.reduceat(steps, starts)
     # As in `measure`: numbers near 1 are squared, and powers of 2 are exact.
     _, exponent = np.frexp(np.maximum(-lowest, highest))
     near_one = np.ldexp(steps, np.repeat(-exponent, lengths, axis=0))
+    near_one = np.where(is_there, near_one, 0.0)
     mean = np.add.reduceat(near_one, starts) / counts
-    difference = near_one - np.repeat(mean, lengths, axis=0)
+    difference = np.where(is_there, near_one - np.repeat(mean, lengths, axis=0), 0.0)
     error = np.add.reduceat(difference, starts) / counts
     square = np.add.reduceat(np.square(difference), starts) / counts
     deviation = np.sqrt(np.maximum(square - error**2, 0))
@@ -37,6 +38,12 @@ def spread_within(steps, lengths):
     mean = np.where(is_constant, lowest, np.ldexp(mean + error, exponent))
     deviation = np.where(is_constant, 0.0, np.ldexp(deviation, exponent))
     return Spread(counts, mean, deviation, lowest, highest, counts * np.finfo(np.float64).eps)
+
+
+def _counted(steps, lengths):
+    """Where each sequence begins, how many values of each feature it has, 1 or more, and which are there."""
+    is_there, starts = ~np.isnan(steps), np.cumsum(lengths) - lengths
+    return starts, np.maximum(np.add.reduceat(is_there.astype(np.int64), starts), 1), is_there
 
 
 def mean_and_scale_within(steps, lengths):
@@ -66,10 +73,11 @@ def median_and_spread_within(steps, lengths):
     -------
     median, scale : ndarray of shape (n_samples, n_features), float64
     """
-    starts, owners = np.cumsum(lengths) - lengths, np.repeat(np.arange(len(lengths)), lengths)
-    # Columns one by one: NumPy sorts by two keys along one axis only.
+    owners, (starts, counts, _) = np.repeat(np.arange(len(lengths)), lengths), _counted(steps, lengths)
+    # Columns one by one: NumPy sorts by two keys along one axis only. What is missing comes last.
     ordered = np.stack([column[np.lexsort((column, owners))] for column in steps.T], axis=1)
-    low, median, high = (ordered[starts - (-level * lengths // 4) - 1] for level in (1, 2, 3))
+    places = [starts[:, np.newaxis] - (-level * counts // 4) - 1 for level in (1, 2, 3)]
+    low, median, high = (np.take_along_axis(ordered, place, axis=0) for place in places)
     _, scale = mean_and_scale_within(steps, lengths)
     return median, quartile_scale(low, high, scale)
 
@@ -87,8 +95,8 @@ def low_and_range_within(steps, lengths):
         `distance` as in `scale_of_range`.
     """
     starts = np.cumsum(lengths) - lengths
-    lowest = np.minimum.reduceat(steps, starts)
-    return lowest, scale_of_range(lowest, np.maximum.reduceat(steps, starts))
+    lowest = np.fmin.reduceat(steps, starts)
+    return lowest, scale_of_range(lowest, np.fmax.reduceat(steps, starts))
 
 
 def scale_of_range(lowest, highest):
