@@ -145,6 +145,8 @@ def _train(
     label = f"network {number + 1} of {n_networks}: " if n_networks > 1 else ""
     settings = resolve_settings(estimator, member.network.architecture, len(learned.weight))
     settings = replace(settings, label=label, n_networks=n_networks, n_jobs=n_jobs)
+    if 0 < member.network.bytes_of_tokens(learned.data) <= KEPT_BYTES:
+        progress.make_tokens(label, int(learned.data.lengths.sum()))
     samples = _encode(learned, model, member.network, n_jobs)
 
     def on_epoch(*news: Any) -> bool:

@@ -43,6 +43,30 @@ def test_within_an_epoch_it_is_told_how_far_it_is(clock, terminal):
     assert "25%" in terminal.screen[0] and terminal.screen[0].endswith("epoch 0/2  8:20, 25:00 left")
 
 
+def test_tokens_are_made_before_a_network_begins(clock, terminal, capsys, monkeypatch):
+    progress = Progress(2, clock=clock)
+    progress.make_tokens("", 10)
+    clock.wait(7)
+    progress.make_tokens("", 10)
+    assert terminal.screen[0].endswith("0%  [>                       ]  making tokens  0:07")
+    progress.begin(0, 20, 10)
+    clock.wait(1)
+    progress.make_tokens("", 10)
+    progress.show()
+    assert terminal.screen[0].endswith("epoch 0/2  starting  0:08"), "what networks do is told before what stems do"
+    monkeypatch.setattr(progress_module, "MANY_STEPS", 10)
+    for verbose, told in (
+        (0, ""),
+        (1, "network 2: makes tokens of 10 steps\n"),
+        (2, ""),
+        (3, "network 2: makes tokens of 10 steps\n"),
+    ):
+        one = Progress(verbose, clock=clock)
+        one.make_tokens("network 2: ", 9)
+        one.make_tokens("network 2: ", 10)
+        assert capsys.readouterr().out == told
+
+
 def test_epochs_losses_and_scores_are_told(clock, terminal):
     progress = Progress(2, clock=clock)
     part = progress.begin(0, 40, 10)

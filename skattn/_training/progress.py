@@ -15,6 +15,9 @@ LONG = 3600.0
 WITH_BAR = 2
 """Of `verbose`: one bar for all networks."""
 
+MANY_STEPS = 1 << 19
+"""Steps whose tokens take seconds to make, which a line tells of."""
+
 
 class Progress:
     """Counts the updates of all networks of a fit, in whichever threads they are taken.
@@ -58,10 +61,22 @@ class Progress:
         with self.lock:
             part = Part(self, n_done, n_updates, n_batches)
             self.parts.append(part)
-            if self.verbose == WITH_BAR and self.bar is None:
-                self.bar = Bar("fit", clock=self.clock)
+            self._begin_bar()
             self.show()
         return part
+
+    def make_tokens(self, label, n_steps):
+        """Take note that a stem makes tokens of so many steps, which may take a while, before its network begins."""
+        with self.lock:
+            self._begin_bar()
+            if self.bar is not None and not self.parts:
+                self.bar.show(0.0, "making tokens")
+            elif self.verbose not in (0, WITH_BAR) and n_steps >= MANY_STEPS:
+                print(f"{label}makes tokens of {n_steps} steps", flush=True)
+
+    def _begin_bar(self):
+        if self.verbose == WITH_BAR and self.bar is None:
+            self.bar = Bar("fit", clock=self.clock)
 
     def end(self):
         """Leave the last line of the bar as it is, whatever ended the fit."""
