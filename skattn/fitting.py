@@ -162,7 +162,8 @@ def _read_samples(
     longest = architecture.max_steps * architecture.stride if architecture else None
     roles = roles_of(architecture) if architecture else None
     if architecture:
-        _refuse_change({"handle_missing": "mask" if architecture.handles_missing else "error"}, vars(estimator))
+        missing = "mask" if architecture.handles_missing else "error"
+        _refuse_change({"handle_missing": missing}, {"handle_missing": estimator.handle_missing})
     data = read_sequences(X, estimator, reset=model is None, longest=longest, roles=roles)
     if roles is not None:
         _refuse_other_roles(estimator, data)
@@ -374,8 +375,7 @@ _MAY_CHANGE = (
 
 def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
     """What only learning knows may change between calls; anything else would be another network."""
-    for name in before:
-        value = after[name]
+    for name, value in after.items():
         if value != before[name] and name not in _MAY_CHANGE:
             now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(

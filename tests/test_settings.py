@@ -58,17 +58,6 @@ def test_a_batch_is_no_larger_than_the_set():
     assert resolve_batch_size(200, 30) == 30
 
 
-def test_the_best_of_an_untrained_state_is_beaten_by_anything():
-    assert TrainingState(0).best_loss == math.inf
-    assert TrainingState(0).best_score == -math.inf
-
-
-def test_the_best_is_the_lowest_loss_and_the_highest_score():
-    state = TrainingState(0, loss_curve=[3.0, 1.0, 2.0], validation_scores=[0.1, 0.7, 0.5])
-    assert state.best_loss == 1.0
-    assert state.best_score == 0.7
-
-
 def test_a_new_plan_is_not_finished():
     state = TrainingState(0, n_updates=7, plan_updates=9, n_flat_epochs=3, is_finished=True)
     state.begin_plan(7, 5, 0.02)
