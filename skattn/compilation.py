@@ -62,9 +62,9 @@ _MODULES = (*_PAIRS, *_HEADS, columns, convolution, projection, step, step_atten
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What :func:`warm_up` did.
+    """What :func:`~skattn.warm_up` did.
 
-    Attributes
+    Parameters
     ----------
     n_compiled : int
         Functions that were compiled.

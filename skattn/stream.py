@@ -53,6 +53,8 @@ class Stream:
         The method of the estimator whose results `step` gives; one of `OUTPUTS`.
     n_jobs : int or None
         Threads, where there are many streams.
+    held : list of (ndarray or None), or None
+        What the codes of each category stood for at fit, where sequences said so.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ _COLUMNS = ("part", "operation", "gives", "parameters", "multiplications")
 class Summary:
     """The operations of a model in their order; printed as a table, and shown as one in a notebook.
 
-    Attributes
+    Parameters
     ----------
     operations : list of Operation
         Each with `part`, `kind`, `shape` (rows and columns of what it gives), `n_parameters` and `n_multiplications`.
