@@ -15,7 +15,7 @@ from skattn._wording import shortened
 _BLOCK = 1 << 18
 """Numbers that are looked at closely at a time, so that this takes little memory beside X."""
 
-_MASK = 'set handle_missing="mask" for values that are missing, fill this one,'
+_MASK = 'set handle_missing="mask" before fit for values that are missing, fill this one,'
 """The way out where values may be missing."""
 
 _OF_WORDS = (

@@ -68,7 +68,7 @@ def begin(estimator: Any, samples: Samples, seed: int, *, is_open: bool) -> Mode
     dtype = resolve_dtype(estimator, architecture, data.values.dtype, None if before is None else before.network.dtype)
     refuse_too_large(architecture, dtype, rows_of_tape(architecture, data.max_length))
     if estimator.verbose:
-        print(describe(estimator, architecture, len(samples.weight)), flush=True)
+        print(describe(estimator, architecture, len(samples.weight), data.max_length, is_open=is_open), flush=True)
     inputs = mean, scale, codes, 1.0 if data.roles.time is None else usual_interval(data)
     members = []
     for number, each in enumerate(_seeds(seed, estimator.n_estimators)):

@@ -20,6 +20,14 @@ from skattn.targets import choose_objective_of_classes
 from skattn.weighting import weigh_classes
 
 
+def _numbers_of_objects(y: Any) -> Any:
+    """Whole numbers and truth values among objects are such, as in fit; all else stays as it is."""
+    if not isinstance(y, np.ndarray) or y.dtype != object or y.ndim != 1:
+        return y
+    kinds = {type(label) for label in y.tolist()}
+    return np.array(y.tolist()) if len(kinds) == 1 and kinds <= {bool, int} else y
+
+
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
@@ -79,7 +87,8 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         """Learn from more sequences: one epoch over X.
 
         The first call settles the classes, and the codes of categories: later ones are unknown. Means and scales follow
-        all that was seen, and the table of positions grows with longer sequences, without a change to what was learned.
+        all that was seen, but before a stem, which stays as it was calibrated, and the table of positions grows with
+        longer sequences, without a change to what was learned.
 
         Parameters
         ----------
@@ -146,7 +155,7 @@ class SelfAttentionClassifier(ClassifierMixin, SelfAttentionEstimator):
         accuracy : float
         """
         if self._fitted.target.form is None:
-            return float(super().score(X, y, sample_weight))
+            return float(super().score(X, _numbers_of_objects(y), sample_weight))
         return float(accuracy_score(**self._compare_steps(X, y, sample_weight)))
 
     def predict_proba(self, X: Any) -> Any:

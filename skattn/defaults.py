@@ -395,4 +395,4 @@ def _is_binary(data: Sequences) -> bool:
     steps = np.linspace(0, ends[-1] - 1, n_looks).astype(np.int64)
     owners = np.searchsorted(ends, steps, side="right")
     values = data.values[steps - (ends - data.lengths)[owners] + data.starts[owners]]
-    return bool(((values == 0) | (values == 1)).all())
+    return bool(((values == 0) | (values == 1) | np.isnan(values)).all())

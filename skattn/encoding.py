@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from skattn._training.objectives import Objective, Target
 from skattn.levels import learn_levels, relative
 from skattn.model import Samples
@@ -51,6 +53,11 @@ def learn_target(estimator: Any, samples: Samples, objective: Objective, n_outpu
 
 def _with_quantiles(target: Target, estimator: Any, objective: Objective) -> Target:
     """A target of which every value has an output for each quantile, where quantiles are learned."""
+    if target.scale is not None and not np.isfinite(target.scale).all():
+        raise ValueError(
+            "y is spread over more than float64 can hold, so nothing could be told in its units; scale it, for example "
+            "by sklearn.compose.TransformedTargetRegressor."
+        )
     if objective.quantiles is None:
         return target
     levels = tuple(float(level) for level in estimator.quantiles)

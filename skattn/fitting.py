@@ -22,7 +22,7 @@ from skattn.defaults import chosen
 from skattn.ensemble import train_all
 from skattn.levels import counted_from
 from skattn.model import Member, Model, Samples
-from skattn.pretraining import pretrained_model, with_frozen
+from skattn.pretraining import FIELD_WORDS, pretrained_model, with_frozen
 from skattn.roles import resolve_roles
 from skattn.sequences import Sequences, read_sequences
 from skattn.sizes import refuse_too_large, resolve_architecture
@@ -379,7 +379,7 @@ def _refuse_change(before: dict[str, Any], after: dict[str, Any]) -> None:
         if value != before[name] and name not in _MAY_CHANGE:
             now, then = shortened(repr(value)), shortened(repr(before[name]))
             raise ValueError(
-                f"{name} is {now} now, but the fitted network was built with {then}, and "
-                "warm_start and partial_fit go on with the same network; set it back, or start anew with "
-                "warm_start=False or sklearn.base.clone."
+                f"{FIELD_WORDS.get(name, name)} is {now} now, but the fitted network was built with {then}, and "
+                "warm_start and partial_fit go on with the same network; set parameters as they were at fit, or start "
+                "anew with warm_start=False or sklearn.base.clone."
             )

@@ -135,8 +135,8 @@ class SelfAttentionParameters(BaseEstimator):
         Random convolutions of the stem, in groups of 16. "auto": two for each token to learn from beyond 128, from 64
         to 1920.
     n_tokens : int, default=64
-        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
-        for as many steps as that takes.
+        Tokens of a training sequence of median length, and at most four times as many of the longest, but for rare
+        ones, less than one in twenty: a token stands for as many steps as that takes.
     pretrained : fitted estimator, str or path-like, default=None
         Any of the three, or the file of its `save_weights`: its network is what this one begins with, but for its
         outputs; width, layers and features must be the same, and data is scaled as there. In searches and pipelines,

@@ -21,12 +21,13 @@ HEAD = "head."
 ADAPTER = ".adapter."
 """What the names of the factors of adapters have in them."""
 
-_WORDS = {
-    "n_taps": "steps of the convolution of embedding",
-    "n_kernels": "n_kernels of embedding",
-    "stride": "steps of a token",
-    "handles_missing": "handle_missing",
+FIELD_WORDS = {
+    "n_taps": "the number of steps that embedding convolves",
+    "n_kernels": "the number of kernels of embedding",
+    "stride": "the number of steps of a token (n_tokens, patch_size, patch_stride)",
+    "handles_missing": "that handle_missing masks",
     "categories": "categorical_features",
+    "window": "the window (with causal)",
 }
 """What people call fields that are no parameters, or follow from two."""
 
@@ -117,7 +118,8 @@ def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: 
     differing = [name for name in asked if name not in _OWN and asked[name] != there[name]]
     if differing:
         found, wanted = (
-            ", ".join(f"{_WORDS.get(name, name)}={values[name]!r}" for name in differing) for values in (there, asked)
+            ", ".join(f"{FIELD_WORDS.get(name, name)}={values[name]!r}" for name in differing)
+            for values in (there, asked)
         )
         raise ValueError(
             f"The network of pretrained has {shortened(found)}, and this one is to have {shortened(wanted)}; set the "

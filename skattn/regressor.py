@@ -97,8 +97,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
         """Learn from more sequences: one epoch over X.
 
         The first call settles the scale of y, and the codes of categories: later ones are unknown. Means and scales of
-        features follow all that was seen, and the table of positions grows with longer sequences, without a change to
-        what was learned.
+        features follow all that was seen, but before a stem, which stays as it was calibrated, and the table of
+        positions grows with longer sequences, without a change to what was learned.
 
         Parameters
         ----------
@@ -133,7 +133,8 @@ class SelfAttentionRegressor(RegressorMixin, SelfAttentionEstimator):
     def _predict_rows(self, data: Sequences) -> NDArray[Any]:
         target = self._fitted.target
         values = self._derive("predict", data, target)
-        return values if target.features is None else absolute(values, data, target)
+        with np.errstate(under="ignore"):  # as in `_derive`
+            return values if target.features is None else absolute(values, data, target)
 
     @available_if(_learns_quantiles)
     def predict_quantiles(self, X: Any) -> Any:

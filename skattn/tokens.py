@@ -12,15 +12,26 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._attempt import all_or_nothing
-from skattn._network.stem import Stem
+from skattn._network.stem import Stem, stem_width
 from skattn._network.stem_learning import learn_stem
 from skattn._training.seen import look, supported_length
 from skattn.defaults import resolve_n_kernels, resolve_stride, whole_groups
+from skattn.model import Samples
 from skattn.parameters import AT_LEAST_1, NUMBER_OF_KERNELS, NUMBER_OF_TOKENS
 from skattn.persistence import read_stem, write_stem
 from skattn.sequences import read_sequences
 from skattn.sizes import memory
 from skattn.weighting import read_sample_weight
+
+
+def _refuse_too_many(n_steps: int, stride: int, n_bytes: int) -> None:
+    """Refuse a sequence whose tokens memory cannot hold."""
+    size = -(-n_steps // stride) * n_bytes
+    if size > memory():
+        raise ValueError(
+            f"The tokens of the longest sequence, of {n_steps} steps, take {size / 2**30:.3g} GiB, and this machine "
+            f"has {memory() / 2**30:.3g}; cut it, or lower n_kernels or n_tokens."
+        )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,8 +47,8 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
     n_kernels : int or "auto", default="auto"
         Random convolutions, in groups of 16. "auto": two for each token to learn from beyond 128, from 64 to 1920.
     n_tokens : int, default=64
-        Tokens of a training sequence of median length, and at most four times as many of the longest: a token stands
-        for as many steps as that takes.
+        Tokens of a training sequence of median length, and at most four times as many of the longest, but for rare
+        ones, less than one in twenty: a token stands for as many steps as that takes.
     causal : bool, default=False
         Whether a token depends on its own and earlier steps only.
     competing : bool, default=False
@@ -137,7 +148,10 @@ class RandomConvolutionTokens(TransformerMixin, BaseEstimator):
         dtype = data.values.dtype if self.dtype == "auto" else np.dtype(self.dtype)
         seen, self._mean, self._scale = look(data, weight)
         stride = resolve_stride(data.lengths, weight, supported_length(seen, data.max_length), self.n_tokens)
-        n_kernels = resolve_n_kernels(data.lengths, stride) if self.n_kernels == "auto" else self.n_kernels
+        # As in estimators, repeating a sample is weighting it.
+        merged = Samples(data, None, weight, "reconstruction", None).merged(keeps_order=True)
+        n_kernels = resolve_n_kernels(merged.data.lengths, stride) if self.n_kernels == "auto" else self.n_kernels
+        _refuse_too_many(data.max_length, stride, stem_width(data.n_features, n_kernels, self.causal) * dtype.itemsize)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self._stem = learn_stem(
             data,

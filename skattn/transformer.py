@@ -100,7 +100,8 @@ class SelfAttentionTransformer(SelfAttentionEstimator):
         """Learn from more sequences: one epoch over X.
 
         The first call settles the classes, and the codes of categories: later ones are unknown. Means and scales follow
-        all that was seen, and the table of positions grows with longer sequences, without a change to what was learned.
+        all that was seen, but before a stem, which stays as it was calibrated, and the table of positions grows with
+        longer sequences, without a change to what was learned.
 
         Parameters
         ----------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
 from skattn._training.objectives import OBJECTIVES
+from skattn._wording import shortened
 from skattn.model import Member, Model, Samples
 from skattn.step_target import StepTarget
 
@@ -227,7 +228,14 @@ def make_score(estimator: Any, samples: Samples, model: Model) -> Callable[[Any]
 
     def score(network: Any) -> float:
         view._model = replace(model, members=[Member(network, model.state)])
-        number = scorer(view, sequences, y, **options)
+        try:
+            number = scorer(view, sequences, y, **options)
+        except ValueError as error:
+            raise ValueError(
+                f"scoring={str(estimator.scoring)[:100]} cannot score the {data.n_samples} validation samples: "
+                f"{shortened(error, 300)}. Where classes are missing among them, give more by validation_fraction or "
+                "X_val, or set scoring=None."
+            ) from error
         try:
             number = float(number)
         except (TypeError, ValueError, OverflowError):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from problems import SMALL, direction, make_array, make_ragged
 from scipy.sparse import csr_array
+from sklearn.model_selection import cross_val_score
 
 from skattn import SelfAttentionClassifier
 
@@ -207,3 +208,11 @@ def test_every_optimiser_and_schedule_learns(optimizer, learning_rate):
     model = make(max_iter=60, optimizer=optimizer, learning_rate=learning_rate, learning_rate_init=rate)
     model.fit(X, MULTICLASS)
     assert model.best_loss_ < 0.8 * model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("labels", [[False, True, False], [0, 1, 2], ["a", "b", "c"]])
+def test_labels_among_objects_are_scored_as_they_are_learned(labels):
+    y = np.array([labels[i % 3] for i in range(len(X))], dtype=object)
+    model = SelfAttentionClassifier(**SMALL).fit(X, y)
+    assert model.score(X, y) == model.score(X, np.array(y.tolist())) == np.mean(model.predict(X) == y)
+    assert np.isfinite(cross_val_score(SelfAttentionClassifier(**SMALL), X, y, cv=2)).all()

@@ -243,7 +243,26 @@ def test_going_on_keeps_patches_and_convolutions(embedding):
     before = model.weights_["patch.weight"].copy()
     model.partial_fit(numbers(), y)
     assert (model.weights_["patch.weight"] != before).any()
-    with pytest.raises(ValueError, match="n_taps"):
+    with pytest.raises(ValueError, match="the number of steps that embedding convolves is . now"):
         model.set_params(embedding="convolution" if embedding == "linear" else "linear").partial_fit(numbers(), y)
     with pytest.raises(ValueError, match="patch_size|stride"):
         model.set_params(embedding=embedding, patch_size=5).partial_fit(numbers(), y)
+
+
+def test_what_is_told_of_tokens_and_epochs_is_so(capsys):
+    generator = np.random.default_rng(0)
+    X = [generator.normal(size=(20, 1)) for _ in range(60)] + [generator.normal(size=(500, 1))]
+    options = TINY | {"embedding": "random_convolution", "n_kernels": 16, "verbose": 1, "n_estimators": 1}
+    model = SelfAttentionClassifier(**options).fit(X, np.arange(61) % 2)
+    told = capsys.readouterr().out
+    assert f"up to {len(model.token_spans(X[-1:])[0])} tokens" in told
+    SelfAttentionClassifier(**options).partial_fit(X, np.arange(61) % 2, classes=[0, 1])
+    assert "at most 1 epoch in batches" in capsys.readouterr().out
+
+
+def test_marks_with_gaps_are_marks():
+    generator = np.random.default_rng(0)
+    X = [(generator.random((8, 3)) < 0.5).astype(float) for _ in range(30)]
+    X[3][2, 1] = np.nan
+    model = SelfAttentionClassifier(**TINY, handle_missing="mask").fit(X, np.arange(30) % 2)
+    assert model._model.network.architecture.n_kernels == 0

@@ -155,7 +155,7 @@ def test_another_network_cannot_be_gone_on_with(estimator):
     for changed in ({"d_model": 16}, {"causal": True}, {"pooling": "max"}, {"dtype": "float32"}):
         (name,) = changed
         before = {name: estimator.get_params()[name]}
-        reported = {"causal": "window"}.get(name, name)
+        reported = {"causal": r"window \(with causal\)"}.get(name, name)
         with pytest.raises(ValueError, match=f"{reported} is .* now, but the fitted network was built with"):
             estimator.set_params(**changed).fit(X, y)
         estimator.set_params(**before)

@@ -185,7 +185,7 @@ def test_a_classifier_begins_with_what_tells_next_steps(forecaster):
     X, y = waves(20), np.arange(20) % 2
     options = {"position": "rotary", "n_layers": 2, "pretrained": forecaster}
     assert SelfAttentionClassifier(**SMALL | options | {"causal": True}).fit(X, y).predict(X).shape == (20,)
-    with pytest.raises(ValueError, match="window=.*set the parameters as they were there"):
+    with pytest.raises(ValueError, match=r"window \(with causal\)=.*set the parameters as they were there"):
         SelfAttentionClassifier(**SMALL | options).fit(X, y)
 
 

@@ -376,9 +376,7 @@ def test_a_stem_that_is_asked_for_is_not_left_out():
     linear = SelfAttentionTransformer(**SMALL | {"embedding": "linear"}).fit(X)
     for options in ({}, {"n_kernels": 32}):
         model = SelfAttentionClassifier(**SMALL | {"embedding": "random_convolution"} | options, pretrained=linear)
-        with pytest.raises(
-            ValueError, match="n_kernels of embedding=0, and this one is to have n_kernels of embedding="
-        ):
+        with pytest.raises(ValueError, match="number of kernels of embedding=0, and this one is to have the number"):
             model.fit(X, LABELS)
 
 

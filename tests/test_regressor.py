@@ -147,3 +147,22 @@ def test_quantiles_are_those_of_the_loss_that_was_fitted():
     model = make(loss="quantile").fit(X, Y)
     expected = model.predict_quantiles(X)
     np.testing.assert_array_equal(model.set_params(loss="huber").predict_quantiles(X), expected)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error", "quantile"])
+def test_a_spread_beyond_float64_is_refused_before_it_is_learned(loss):
+    y = np.where(np.arange(len(X)) % 2, 1.7e308, -1.7e308)
+    model = make(loss=loss)
+    if loss == "squared_error":
+        assert np.isfinite(model.fit(X, y).predict(X)).all()
+        return
+    with pytest.raises(ValueError, match="y is spread over more than float64 can hold"):
+        model.fit(X, y)
+
+
+def test_values_too_small_for_a_float_are_none_whatever_the_caller_says():
+    tiny = [steps * 1e-310 for steps in X]
+    model = make(normalise_target="sequence").fit(tiny, Y * 1e-310)
+    expected = model.predict(tiny)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(model.predict(tiny), expected)

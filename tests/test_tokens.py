@@ -4,12 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
+from problems import make_ragged
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_transformer_general, parametrize_with_checks
 
 from skattn import RandomConvolutionTokens, SelfAttentionClassifier
+from skattn import tokens as tokens_module
 
 # What these look at is the shape or the dtype of a table, and tokens are a ragged list.
 OF_TABLES = {"check_transformer_data_not_an_array", "check_transformer_general", "check_transformer_preserve_dtypes"}
@@ -135,3 +137,19 @@ def test_more_tokens_than_memory_holds_are_refused(monkeypatch):
     monkeypatch.setattr("skattn.tokens.memory", lambda: 1000.0)
     with pytest.raises(ValueError, match="3 sequences take .* GiB, and this machine has .*a part of them at a time"):
         transformer.transform(ragged())
+
+
+def test_repeating_is_weighting_for_the_number_of_kernels_too():
+    X = make_ragged(n_samples=5)
+    one = RandomConvolutionTokens(random_state=0).fit(X, sample_weight=np.full(5, 3.0))
+    three = RandomConvolutionTokens(random_state=0).fit(X * 3)
+    assert one.n_features_out_ == three.n_features_out_
+
+
+def test_a_sequence_whose_tokens_memory_cannot_hold_is_refused_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(tokens_module, "memory", lambda: 10**6)
+    X = [*make_ragged(n_samples=40), np.zeros((10_000, 3))]
+    with pytest.raises(
+        ValueError, match="tokens of the longest sequence, of 10000 steps, take .* GiB.*lower n_kernels"
+    ):
+        RandomConvolutionTokens(random_state=0).fit(X)

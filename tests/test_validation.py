@@ -274,3 +274,10 @@ def test_a_fit_by_groups_and_a_function_goes_on_from_its_checkpoint(tmp_path):
     assert b"test_validation.a_scorer" in path.read_bytes() and b" at 0x" not in path.read_bytes()
     with pytest.raises(ValueError, match="validation_groups is not what it was"):
         SelfAttentionClassifier(**parameters).fit(X, direction(X), validation_groups=np.arange(23) // 2)
+
+
+def test_a_scorer_that_fails_is_named_with_a_way_out():
+    X = make_ragged(n_samples=30)
+    model = SelfAttentionClassifier(**SMALL, early_stopping=True, scoring="roc_auc_ovr")
+    with pytest.raises(ValueError, match="scoring=roc_auc_ovr cannot score the 3 validation samples: .*scoring=None"):
+        model.fit(X, np.arange(30) % 6)
