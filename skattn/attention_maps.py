@@ -87,7 +87,7 @@ def ask(network: Network, layer: Any, head: Any, average: bool, steps: Any, over
 def number_of(name: str, number: Any, count: int, of: str = "") -> int:
     """The number of one of several, from 0 on; negative ones count from the last."""
     try:
-        is_one = -count <= operator.index(number) < count
+        is_one = not isinstance(number, bool | np.bool_) and -count <= operator.index(number) < count
     except TypeError:
         is_one = False
     if is_one:
@@ -163,7 +163,9 @@ def iterate(
             yield maps[0] if asked.is_one_layer else maps
 
 
-def over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) -> NDArray[Any]:
+def over_steps(
+    weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int, rows: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
     """Spread maps of tokens over the steps that these stand for.
 
     Parameters
@@ -173,10 +175,12 @@ def over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) ->
         The first step of each token, and the one after its last.
     n_steps : int
         Of the sequence.
+    rows : int array of shape (n_rows,), optional
+        Steps that are looked at; all by default.
 
     Returns
     -------
-    weights : ndarray of shape (n_heads, n_steps, n_steps)
+    weights : ndarray of shape (n_heads, n_rows, n_steps)
         Rows sum to 1.
     """
     sizes = spans[:, 1] - spans[:, 0]
@@ -188,6 +192,7 @@ def over_steps(weights: NDArray[Any], spans: NDArray[np.int64], n_steps: int) ->
     steps, tokens = np.append(steps, unread), np.append(tokens, _nearest(unread, spans))
     counts = np.bincount(steps).astype(weights.dtype)
     means = csr_array((weights.dtype.type(1) / counts[steps], (steps, tokens)), shape)
+    means = means if rows is None else means[rows]
     return np.stack([means @ (shares @ of_head.T).T for of_head in weights])
 
 
@@ -201,10 +206,10 @@ def _maps_of(asked: Asked, attending: "_Attending", rows: Any, length: int, span
     """What is asked for of one layer and one sequence."""
     heads, wanted = asked.heads(attending.layer), np.atleast_1d(rows)
     if asked.spreads:
-        maps = over_steps(attending.weights(heads), spans(length), length)[:, wanted]
+        maps = over_steps(attending.weights(heads), spans(length), length, wanted)
     else:
-        maps = attending.weights(heads, wanted if len(wanted) < attending.n_rows else None)
-        maps = maps if len(wanted) == maps.shape[1] else maps[:, wanted]
+        is_whole = np.array_equal(wanted, np.arange(attending.n_rows))
+        maps = attending.weights(heads, None if is_whole else wanted)
     if asked.average:
         maps = maps.mean(axis=0)
     elif asked.head is not None:

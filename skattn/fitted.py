@@ -128,8 +128,8 @@ class FittedAttributes:
         Returns
         -------
         weights : list of ndarray of shape (n_pooling_queries, n_heads, n_tokens_i)
-            For each sequence the share of each token in what a head of a query makes of it; rows sum to 1. Without a
-            stem a token is a step; `token_spans` says which steps each stands for.
+            For each sequence the share of each token in what a head of a query makes of it; rows sum to 1. One query
+            alone has one head. Without a stem a token is a step; `token_spans` says which steps each stands for.
 
         Raises
         ------
@@ -200,7 +200,8 @@ class FittedAttributes:
         Parameters
         ----------
         n_steps : int, default=None
-            Steps of the sequence that this is told for; by default of the longest ones that `fit` has seen.
+            Steps of the sequence that this is told for; by default of the longest ones that `fit` has seen, in whole
+            tokens or patches.
 
         Returns
         -------

@@ -170,14 +170,18 @@ def _hold_out_groups(
     return is_taken[groups]
 
 
-def find_scorer(scoring: Any) -> Callable[..., Any] | None:
-    """Give the scorer that `scoring` names or is; None for minus the loss.
+def find_scorer(scoring: Any, none: str = "minus the validation loss") -> Callable[..., Any] | None:
+    """Give the scorer that `scoring` names or is; None for what `none` tells.
 
     Raises
     ------
     ValueError
-        If scikit-learn has none of that name.
+        If scikit-learn has none of that name, or it is no scorer.
     """
+    if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(
+            f"scoring={shortened(scoring, 100)} is no scorer; give a name, a callable, or None for {none}."
+        )
     if not isinstance(scoring, str):
         scorer: Callable[..., Any] | None = scoring
         return scorer
@@ -188,7 +192,7 @@ def find_scorer(scoring: Any) -> Callable[..., Any] | None:
         near = get_close_matches(scoring, get_scorer_names(), n=3) or ["accuracy", "r2"]
         raise ValueError(
             f"scoring={scoring[:100]!r} is no scorer of scikit-learn; try {', '.join(map(repr, near))}, another of "
-            "sklearn.metrics.get_scorer_names(), a callable (estimator, X, y), or None for minus the validation loss."
+            f"sklearn.metrics.get_scorer_names(), a callable (estimator, X, y), or None for {none}."
         )
     named: Callable[..., Any] = get_scorer(scoring)
     return named

@@ -7,6 +7,7 @@ from problems import SMALL, direction, make_ragged, pad, rise
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skattn import SelfAttentionClassifier, SelfAttentionRegressor, SelfAttentionTransformer
+from skattn.inspection import head_report
 from skattn.inspection.answers import Answers, method_of
 
 X = make_ragged(n_samples=7)
@@ -154,3 +155,22 @@ def test_padding_beside_steps_is_no_change():
         for one, other, place in zip(before, after, places, strict=True)
     ]
     np.testing.assert_allclose(of_each, falls, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], ["no", "yes"]])
+def test_a_column_of_labels_is_labels(labels):
+    y = np.array(labels)[np.arange(len(X)) % 2]
+    model = SelfAttentionClassifier(**SMALL).fit(X, y)
+    expected = Answers(model, X, len(X), y, None, True).compare(OTHER)
+    for column in (y[:, np.newaxis], [[label] for label in y.tolist()], pd.DataFrame({"y": y})):
+        found = Answers(model, X, len(X), column, None, True).compare(OTHER)
+        np.testing.assert_array_equal(found[1], expected[1])
+        assert found[0] == expected[0] and np.any(found[1])
+
+
+def test_what_is_no_scorer_is_refused_in_words():
+    model = SelfAttentionClassifier(**SMALL).fit(X, np.arange(len(X)) % 2)
+    with pytest.raises(ValueError, match=r"scoring=\['accuracy'\] is no scorer; .* None for the model's own score"):
+        Answers(model, X, len(X), np.arange(len(X)) % 2, ["accuracy"], True)
+    with pytest.raises(ValueError, match="'acuracy' is no scorer of .* try 'accuracy'.* the model's own score"):
+        head_report(model, X, np.arange(len(X)) % 2, scoring="acuracy")

@@ -1,5 +1,7 @@
 """Maps in parts: all layers, a head, a mean, some rows, one sequence after another; and what is too much."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from problems import SMALL, fitted, make_ragged
@@ -129,3 +131,39 @@ def test_maps_are_those_of_torch():
         normal = torch.nn.functional.layer_norm(torch.tensor(stream), (14,), scale, bias)[None]
         _, maps = theirs(normal, normal, normal, need_weights=True, average_attn_weights=False)
         np.testing.assert_allclose(ours, maps[0].detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("over", ["tokens", "steps"])
+def test_rows_come_in_the_order_in_which_they_are_asked_for(over):
+    generator = np.random.default_rng(0)
+    X = [generator.normal(size=(n, 2)) for n in (9, 7)] * 6
+    options = {"max_iter": 1, "n_estimators": 1, "random_state": 0, "patch_size": 2 if over == "steps" else 1}
+    model = SelfAttentionClassifier(embedding="linear", **options).fit(X, np.arange(12) % 2)
+    whole = model.attention_weights(X[:1], over=over)[0]
+    n = whole.shape[1]
+    for steps in (slice(None, None, -1), np.arange(n)[::-1], np.roll(np.arange(n), 1), [0] * n, [3, 1], np.arange(n)):
+        expected = whole[:, np.arange(n)[steps] if isinstance(steps, slice) else np.asarray(steps)]
+        np.testing.assert_array_equal(model.attention_weights(X[:1], over=over, steps=steps)[0], expected)
+        (one,) = model.iter_attention_weights(X[:1], over=over, steps=steps)
+        np.testing.assert_array_equal(one, expected)
+
+
+def test_rows_over_steps_take_the_room_of_those_rows():
+    X = [np.sin(np.arange(3000) * (0.1 + 0.1 * (i % 2)))[:, np.newaxis].astype(np.float32) for i in range(6)]
+    model = SelfAttentionClassifier(n_estimators=1, max_iter=1, random_state=0).fit(X, [0, 1] * 3)
+    model.attention_weights(X[:1], over="steps", steps=0)
+    tracemalloc.start()
+    try:
+        model.attention_weights(X[:1], over="steps", steps=0)
+        assert tracemalloc.get_traced_memory()[1] < 20e6, "a whole map has 36 MB a head"
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["head", "layer", "network"])
+def test_truth_values_are_no_numbers_of_heads(name):
+    X = [np.random.default_rng(n).normal(size=(n, 2)) for n in range(3, 9)]
+    options = {"embedding": "linear", "max_iter": 1, "random_state": 0}
+    model = SelfAttentionClassifier(**options).fit(X, np.arange(6) % 2)
+    with pytest.raises(ValueError, match=f"{name}=True is none of the"):
+        model.attention_weights(X, **{name: True})

@@ -153,3 +153,14 @@ def test_rows_and_queries_by_number_or_by_word():
     with pytest.raises(ValueError, match=r"query='a' stands at \[0, 2\]; pass the number of one"):
         find_query("a", ["a", "b", "a"])
     assert 1 == check_number("head", -1, 2, "heads")
+
+
+def test_one_text_alone_is_no_list_of_texts():
+    texts = ["not bad at all", "very good", "not good"] * 4
+    pipeline = make_pipeline(TokenSequencer(), SelfAttentionClassifier(**SMALL, categorical_features="all"))
+    pipeline.fit(texts, [0, 1, 1] * 4)
+    for X in ("not bad at all", {"not bad"}, {"a": "not bad"}):
+        with pytest.raises(TypeError, match=r"X is .*, and no list of sequences or texts; pass one alone as \[X\]"):
+            choose_maps(pipeline, X)
+    with pytest.raises(ValueError, match="sequence=0, and there are no sequences of X"):
+        choose_maps(pipeline, [])

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from pictures import _closed, labels_of, touching  # noqa: F401
+from problems import SMALL, make_ragged
 
 import skattn.inspection
+from skattn import SelfAttentionClassifier
 from skattn.inspection import HeadDisplay
 from skattn.inspection.head_display import MEASURES
 
@@ -130,3 +132,15 @@ def test_what_cannot_be_drawn_is_refused():
         HeadDisplay(make_report(), measures=["entropie"])
     with pytest.raises(ValueError, match="kind='bars'; a picture of heads is a 'table', a 'grid'"):
         HeadDisplay.from_report(make_report(), kind="bars")
+
+
+def test_rows_of_several_networks_are_told_apart():
+    X = make_ragged(n_samples=12)
+    options = SMALL | {"n_layers": 2, "n_estimators": 2, "embedding": "linear"}
+    model = SelfAttentionClassifier(**options).fit(X, np.arange(12) % 2)
+    display = HeadDisplay.from_estimator(model, X, kind="table")
+    display.figure_.canvas.draw()
+    told = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert told[0] == "network 0, layer 0, head 0" and len(set(told)) == len(told)
+    with pytest.raises(ValueError, match="no column 'importance'; pass what head_report gives with y"):
+        HeadDisplay.from_estimator(model, X, measures=["importance"])

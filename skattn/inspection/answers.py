@@ -11,6 +11,8 @@ from sklearn.utils.validation import _num_samples
 from skattn._wording import shortened
 from skattn.validation import find_scorer
 
+_OWN_SCORE = "the model's own score"
+
 
 class Answers:
     """What a model says of X as it came, to compare other answers with.
@@ -35,7 +37,7 @@ class Answers:
 
     def __init__(self, model: Any, X: Any, n_samples: int, y: Any, scoring: Any, is_local: bool) -> None:
         self._model, self._y, self._n_samples = model, y, n_samples
-        self._scorer = None if y is None else check_scoring(model, scoring=find_scorer(scoring))
+        self._scorer = None if y is None else check_scoring(model, scoring=find_scorer(scoring, _OWN_SCORE))
         _check_lengths(y, scoring, n_samples)
         self._asks = is_local or y is None
         self._method = method_of(model) if self._asks else ""
@@ -159,6 +161,9 @@ def _mark_predicted(answer: NDArray[Any]) -> NDArray[np.float64]:
 
 def _mark_right(entry: Any, answer: NDArray[Any], places: dict[Any, int]) -> NDArray[np.float64]:
     """Mark the class that y names, at every step that has one, or what it says of each of several labels."""
+    if np.shape(entry) == (1,) and answer.ndim == 1 and len(answer) > 1:
+        # A column of labels.
+        entry = np.asarray(entry, dtype=object)[0]
     if np.ndim(entry) == answer.ndim:
         marks = np.where(np.asarray(entry) == 1, 1.0, -1.0)
         return marks / marks.size if marks.shape == answer.shape else np.zeros(answer.shape)

@@ -1,5 +1,6 @@
 """Which maps of which sequence are shown: asked of a fitted model or given as arrays, checked before any work."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -67,6 +68,8 @@ def check_number(name: str, number: Any, count: int, of_what: str) -> int:
     """
     if not isinstance(number, Integral) or isinstance(number, bool | np.bool_):
         raise TypeError(f"{name}={shortened(repr(number), 60)} is no whole number; {name}=0 is the first of {count}.")
+    if count == 0:
+        raise ValueError(f"{name}={number}, and there are no {of_what}; give some.")
     if not -count <= number < count:
         raise ValueError(f"{name}={number} is none of the {count} {of_what}; they are numbered from 0 to {count - 1}.")
     return int(number) % count
@@ -245,6 +248,8 @@ def _take(estimator: Any, X: Any, sequence: int) -> tuple[Any, Any, list[str] | 
     model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if not hasattr(model, "attention_weights"):
         raise TypeError(f"A {type(model).__name__} has no attention_weights; pass a fitted estimator of skattn.")
+    if isinstance(X, str | bytes | Mapping | Set):
+        raise TypeError(f"X is {shortened(repr(X), 60)}, and no list of sequences or texts; pass one alone as [X].")
     one, words = _safe_indexing(X, [check_number("sequence", sequence, _num_samples(X), "sequences of X")]), None
     for _, step in estimator.steps[:-1] if isinstance(estimator, Pipeline) else []:
         if step in (None, "passthrough"):

@@ -37,6 +37,7 @@ _SCALED = {"distance", "importance"}
 """Those that are no shares: the largest is darkest."""
 
 _MOST_ROWS = 48
+_MOST_CHARACTERS = 40
 """Heads up to which a table is drawn."""
 
 
@@ -230,7 +231,7 @@ class HeadDisplay:
         image = panel.imshow(shares, **{"cmap": shades(), "vmin": 0, "vmax": 1, "aspect": "auto", **im_kw})
         panel.xaxis.set_ticks_position("top")
         label_steps(panel.xaxis, columns)
-        label_steps(panel.yaxis, self.names)
+        label_steps(panel.yaxis, self.names, most=_MOST_CHARACTERS)
         panel.tick_params(length=0)
         panel.spines[:].set_visible(False)
         for row in range(1, n_rows):
@@ -314,7 +315,8 @@ def _has(report: Any, name: str) -> bool:
 def _read_column(report: Any, name: str, *, may_miss: bool = False) -> NDArray[np.float64]:
     """A column of numbers."""
     if not _has(report, name):
-        raise ValueError(f"The report has no column {name!r}; pass what head_report gives.")
+        given = " with y" if name == "importance" else ""
+        raise ValueError(f"The report has no column {name!r}; pass what head_report gives{given}.")
     try:
         column = np.asarray(report[name], dtype=np.float64)
     except (ValueError, TypeError) as error:

@@ -13,6 +13,7 @@ from skattn.inspection.findings import find
 from skattn.inspection.head_removal import without_head
 from skattn.inspection.head_statistics import HeadStatistics, query_key_likeness
 from skattn.inspection.subject import check_model, chosen_networks
+from skattn.validation import find_scorer
 
 MOST_ROWS = 4096
 """Rows of maps that are looked at: evenly spaced ones of more."""
@@ -104,7 +105,7 @@ def head_report(model: Any, X: Any, y: Any = None, *, network: int | None = None
 def _scorer(model: SelfAttentionEstimator, scoring: Any) -> Any:
     """What a model is scored by."""
     try:
-        return check_scoring(model, scoring)
+        return check_scoring(model, scoring=find_scorer(scoring, "the model's own score"))
     except TypeError as error:
         raise ValueError(
             f"{type(model).__name__} has no score to compare with y; give scoring, a callable (model, X, y), or no y."

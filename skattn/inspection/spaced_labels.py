@@ -1,5 +1,6 @@
 """Labels of steps and tokens on an axis: as many as stand beside each other without touching, at any size."""
 
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -44,11 +45,18 @@ def read_labels(labels: ArrayLike, count: int, name: str = "labels", of_what: st
     if values.ndim != 1 or len(values) != count:
         found = f"{len(values)} {name}" if values.ndim == 1 else f"{name} of shape {values.shape}"
         raise ValueError(f"There are {found} for {count} {of_what}; pass one for each of the {count}.")
+    if values.dtype == object and len(values) and all(isinstance(value, date) for value in values.tolist()):
+        values = np.array([_without_zone(value) for value in values.tolist()], "datetime64[us]")
     if values.dtype.kind == "M":
         return np.datetime_as_string(values, unit="auto").tolist()
     if values.dtype.kind == "f":
         return [np.format_float_positional(value, precision=6, trim="-") for value in values]
     return [_as_word(value) for value in values.tolist()]
+
+
+def _without_zone(moment: Any) -> Any:
+    """A date, or a moment as its own clock tells it."""
+    return moment.replace(tzinfo=None) if isinstance(moment, datetime) else moment
 
 
 def shorten_label(label: str, most: int = MOST_CHARACTERS) -> str:
@@ -59,7 +67,7 @@ def shorten_label(label: str, most: int = MOST_CHARACTERS) -> str:
     return label[: most - 1 - n_end] + "…" + label[len(label) - n_end :]
 
 
-def label_steps(axis: Any, labels: list[str], *, turned: bool | None = None) -> None:
+def label_steps(axis: Any, labels: list[str], *, turned: bool | None = None, most: int = MOST_CHARACTERS) -> None:
     """Label the places 0, 1, 2, ... of an axis, thinned anew whenever it is drawn.
 
     Parameters
@@ -68,10 +76,12 @@ def label_steps(axis: Any, labels: list[str], *, turned: bool | None = None) -> 
     labels : list of str
     turned : bool, default=None
         Whether labels of a horizontal axis are read from below. None: words that do not all fit.
+    most : int, default=MOST_CHARACTERS
+        Characters that a label keeps.
     """
     from matplotlib.ticker import FuncFormatter
 
-    labels = [shorten_label(label) for label in labels]
+    labels = [shorten_label(label, most) for label in labels]
     size, is_horizontal = small(_SIZE), axis.axis_name == "x"
     widest = widest_label(labels, size)
     if turned is None:
@@ -204,7 +214,7 @@ def _numbers_class() -> type:
 @cache
 def _powers_class() -> type:
     """Where ticks of a logarithmic axis are; made late, as matplotlib is optional."""
-    from matplotlib.ticker import Locator
+    from matplotlib.ticker import Locator, MaxNLocator
 
     class PowersLocator(Locator):
         """As many round numbers as leave each other room."""
@@ -224,7 +234,14 @@ def _powers_class() -> type:
                 places = np.add.outer(powers, np.log10([1, 2, 5])).ravel()
             else:
                 places = powers[:: max(1, int(np.ceil(self.along / a_power)))]
-            return 10 ** places[(places >= low) & (places <= high)]
+            found = 10 ** places[(places >= low) & (places <= high)]
+            if len(found) > 1 or high - low > 1:
+                return found
+            # Within a part of a power there may be none of these, or one.
+            room = _points(self.axis) / self.along
+            plain = MaxNLocator(max(1, min(4, int(room / 2)))).tick_values(10**low, 10**high)
+            plain = plain[(plain >= 10**low) & (plain <= 10**high)]
+            return plain if len(plain) > len(found) and room >= 2 else found
 
     return PowersLocator
 
