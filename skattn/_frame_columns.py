@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._dates import is_date, seconds_of, seconds_of_entries
+from skattn._steps import Steps
 from skattn._wording import shortened
 
 _EXACT_IN_FLOAT32 = {"Int8", "Int16", "UInt8", "UInt16", "Float16", "Float32"}
@@ -144,6 +145,18 @@ def numbers_of(table: Any, name: str) -> Numbers:
     if kind in TIMES:
         return Numbers(seconds_of_series(series), np.float64)
     return _numbers_of_objects(series)
+
+
+def joined(numbers: list[Numbers], names: list[Any], rows: NDArray[np.int64] | None = None) -> Steps:
+    """Put columns side by side, in the precision that all of them need; some rows of them, if these are given."""
+    block = np.empty((len(numbers[0].values if rows is None else rows), len(numbers)), _precision_of(numbers))
+    for i, column in enumerate(numbers):
+        block[:, i] = column.values if rows is None else column.values[rows]
+    return Steps(block, map(str, names), (column.categories for column in numbers))
+
+
+def _precision_of(numbers: list[Numbers]) -> np.dtype[Any]:
+    return np.result_type(*(column.dtype for column in numbers))
 
 
 def _codes_of(table: Any, name: str) -> Numbers:

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
 from skattn._array_layouts import sequences_from_array, sequences_from_padded
 from skattn._frame_building import build_frame
-from skattn._frame_columns import numbers_of
+from skattn._frame_columns import joined, numbers_of
 from skattn._frame_lists import lengthen
 from skattn._frame_roles import Roles, listed, open_frame, refuse_missing, resolve_roles
 from skattn._frame_rows import Grouping, group_rows, labels_of, refuse_changing
@@ -99,10 +97,7 @@ def _read_features(table: Any, roles: Roles, grouping: Grouping) -> Steps:
     for name, column in zip(roles.features, numbers, strict=True):
         if name in roles.static:
             refuse_changing(grouping, name, column)
-    block = np.empty((len(table), len(numbers)), np.result_type(*(column.dtype for column in numbers)))
-    for i, column in enumerate(numbers):
-        block[:, i] = column.values if grouping.rows is None else column.values[grouping.rows]
-    return Steps(block, map(str, roles.features), (column.categories for column in numbers))
+    return joined(numbers, roles.features, grouping.rows)
 
 
 def _cut(block: Steps, grouping: Grouping) -> list[Steps]:

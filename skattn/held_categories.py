@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skattn._containers import is_real
-from skattn._frame_columns import array_of, narwhals, numbers_of
+from skattn._frame_columns import array_of, joined, narwhals, numbers_of
 from skattn._network.checks import damaged
 from skattn._steps import Steps
 from skattn._wording import shortened
@@ -30,11 +30,7 @@ def with_codes(sample: Any) -> Any:
     if isinstance(sample, Steps) or dtypes is None or all(is_real(d) and getattr(d, "kind", "") != "b" for d in dtypes):
         return sample
     table = narwhals().from_native(sample, eager_only=True)
-    numbers = [numbers_of(table, name) for name in table.columns]
-    values = np.empty((len(table), len(numbers)), np.result_type(*(column.dtype for column in numbers)))
-    for i, column in enumerate(numbers):
-        values[:, i] = column.values
-    return Steps(values, map(str, table.columns), (column.categories for column in numbers))
+    return joined([numbers_of(table, name) for name in table.columns], table.columns)
 
 
 def words_of(sample: Any) -> Held | None:
@@ -175,11 +171,9 @@ def as_in_fit(codes: NDArray[Any], found: NDArray[Any] | None, wanted: NDArray[A
 
 
 def _refuse_other_kind(found: NDArray[Any] | None, wanted: NDArray[Any] | None, place: str) -> NoReturn:
-    words = found if wanted is None else wanted
     here, there = (
-        (f"words such as {shortened(words.tolist()[:1], 40)}", "numbers")
-        if wanted is None
-        else ("numbers", f"words such as {shortened(words.tolist()[:1], 40)}")
+        "numbers" if words is None else f"words such as {shortened(words.tolist()[:1], 40)}"
+        for words in (found, wanted)
     )
     raise ValueError(
         f"Input X has {here} at {place}, and fit, or another sequence of it, has {there} there: codes of both would be "
