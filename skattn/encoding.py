@@ -52,7 +52,13 @@ def learn_target(estimator: Any, samples: Samples, objective: Objective, n_outpu
 
 
 def _with_quantiles(target: Target, estimator: Any, objective: Objective) -> Target:
-    """A target of which every value has an output for each quantile, where quantiles are learned."""
+    """A target of which every value has an output for each quantile, where quantiles are learned.
+
+    Raises
+    ------
+    ValueError
+        If the spread of y is beyond float64, so that nothing could be told in its units.
+    """
     if target.scale is not None and not np.isfinite(target.scale).all():
         raise ValueError(
             "y is spread over more than float64 can hold, so nothing could be told in its units; scale it, for example "

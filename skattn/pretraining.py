@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from os import PathLike
 from typing import Any
 
@@ -131,12 +132,12 @@ def refuse_others(architecture: Architecture, given: Any, estimator: Any, data: 
 def _refuse_other_features(given: Any, estimator: Any) -> None:
     """Refuse sequences whose features have other names, or another order, than those that were learned from."""
     words, known_words = (_words_of(of) for of in (estimator, given))
-    for place, (found, wanted) in enumerate(zip(words, known_words, strict=False)):
+    for place, (found, wanted) in enumerate(zip_longest(words, known_words)):
         if found != wanted:
             raise ValueError(
-                f"Codes of category {place} stand for {shortened(found)}, and where pretrained was fitted for "
-                f"{shortened(wanted)}; make the column a category of these, in this order, in the frame that "
-                "sequences are cut from."
+                f"Codes of category {place} stand for {shortened(found or 'numbers')}, and where pretrained was fitted "
+                f"for {shortened(wanted or 'numbers')}; make the column a category of these, in this order, in the "
+                "frame that sequences are cut from."
             )
     names, known = (getattr(of, "feature_names_in_", None) for of in (estimator, given))
     is_of_steps = not (estimator._steps_in[0] or given._steps_in[0])

@@ -270,6 +270,14 @@ def test_codes_must_stand_for_what_they_stood_for():
     assert model.fit(frames(["a", "b"]), np.arange(12) % 2).classes_.size == 2
     with pytest.raises(ValueError, match=r"category 0 stand for \['b', 'a'\], .* for \['a', 'b'\]; make the"):
         model.fit(frames(["b", "a"]), np.arange(12) % 2)
+    plain = [np.asarray(steps) for steps in frames(["a", "b"])]
+    options |= {"categorical_features": "all"}
+    with pytest.raises(ValueError, match=r"category 0 stand for numbers, .* for \['a', 'b'\]; make the"):
+        SelfAttentionClassifier(**options, pretrained=before).fit(plain, np.arange(12) % 2)
+    before = SelfAttentionClassifier(**options).fit(plain, np.arange(12) % 2)
+    with pytest.raises(ValueError, match=r"category 0 stand for \['a', 'b'\], .* for numbers; make the"):
+        SelfAttentionClassifier(**options, pretrained=before).fit(frames(["a", "b"]), np.arange(12) % 2)
+    assert SelfAttentionClassifier(**options, pretrained=before).fit(plain, np.arange(12) % 2)
 
 
 def test_a_network_that_does_not_fit_is_refused():
